@@ -1,1 +1,3 @@
-//! placeholder
+//! Smoke module: exercises the wrapper inside a running Kamailio.
+//! Not here: the product.
+mod smoke;
