@@ -74,7 +74,7 @@ check_settings() {
     ((${#CPM_RUN_DIR} + ${#RPC_SOCKET} <= SOCKET_PATH_MAX)) ||
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\" is too long: a socket path has $SOCKET_PATH_MAX bytes, \
 so at most $((SOCKET_PATH_MAX - ${#RPC_SOCKET})) are left for it"
-    mkdir -p "$CPM_RUN_DIR/modules" 2>/dev/null && [[ -w $CPM_RUN_DIR ]] ||
+    mkdir -p "$CPM_RUN_DIR/modules" 2>/dev/null ||
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": cannot be created or written"
     local pid
     if pid=$(cat "$CPM_RUN_DIR/kamailio.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] &&
@@ -88,14 +88,8 @@ readonly RPC_SOCKET=/kamailio_ctl
 
 # The module as the run directory's own file: a later build does not disturb a running server.
 install_module() {
-    local module=${CPM_MODULE:-}
-    if [[ -z $module ]]; then
-        setup_build
-        (cd "$CPM_ROOT" && cargo build --release --quiet --lib) >&2 || die "the build failed"
-        module=$CPM_TARGET/release/libcpm.so
-    fi
-    [[ -r $module ]] || die "CPM_MODULE=\"$module\": expected the module, a file that can be read"
-    cp -- "$module" "$CPM_RUN_DIR/modules/.cpm.so.$$"
+    build_module --quiet
+    cp -- "$CPM_MODULE" "$CPM_RUN_DIR/modules/.cpm.so.$$"
     mv -f -- "$CPM_RUN_DIR/modules/.cpm.so.$$" "$CPM_RUN_DIR/modules/cpm.so"
 }
 

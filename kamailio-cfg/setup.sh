@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings a fresh Debian 12 to where the module can be built, served, shown and tested.
-# Not here: building (run.sh, tests/run.sh). Doing it twice, or two at once, is harmless.
+# Brings a fresh Debian 12 to where the module can be built, served, shown and tested, and builds it.
+# Not here: starting anything. Doing it twice, or two at once, is harmless.
 #
 # Called by itself it sets up everything; the other scripts source it and call what they need.
 set -euo pipefail
@@ -122,6 +122,19 @@ fetch_source() {
     apt-get "${options[@]}" update || true
     (cd "$work/files" && apt-get "${options[@]}" source --download-only "kamailio=$version") &&
         dpkg-source --no-check -x "$work/files/"*.dsc "$work/tree"
+}
+
+# build_module [CARGO OPTION…]: the module, built unless CPM_MODULE names one; CPM_MODULE afterwards.
+build_module() {
+    if [[ -z ${CPM_MODULE:-} ]]; then
+        setup_build
+        (cd "$CPM_ROOT" && cargo build --locked --release --lib "$@") >&2 || die "the build failed"
+        CPM_MODULE=$CPM_TARGET/release/libcpm.so
+    fi
+    [[ -f $CPM_MODULE && -r $CPM_MODULE ]] ||
+        die "CPM_MODULE=\"$CPM_MODULE\": expected the module, a file that can be read"
+    CPM_MODULE=$(absolute "$CPM_MODULE")
+    export CPM_MODULE
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then

@@ -16,16 +16,9 @@ step() { printf '\n== %s\n' "$*"; }
 
 # The module is built once, before anything uses it; tests load this very file. Test binaries are
 # built without Kamailio's symbols (--no-default-features), which they could not resolve.
-build_module() {
+module() {
     step "module"
-    if [[ -n ${CPM_MODULE:-} ]]; then
-        [[ -r $CPM_MODULE ]] || die "CPM_MODULE=\"$CPM_MODULE\": expected a file that can be read"
-        CPM_MODULE=$(absolute "$CPM_MODULE")
-    else
-        cargo build --locked --release --lib
-        CPM_MODULE=$CPM_TARGET/release/libcpm.so
-    fi
-    export CPM_MODULE
+    build_module
     printf 'CPM_MODULE=%s\n' "$CPM_MODULE"
 }
 
@@ -55,10 +48,10 @@ setup_kamailio
 setup_build
 if [[ ${1-} == bench ]]; then
     shift
-    build_module
+    module
     step "benchmarks"
     exec cargo bench --locked --no-default-features "$@"
 fi
 (($#)) || check_style
-build_module
+module
 run_tests "$@"
