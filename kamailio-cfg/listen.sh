@@ -19,8 +19,8 @@ CPM_LISTEN=\"udp:127.0.0.1:5060 tcp:127.0.0.1:5060\""
         split_socket "$socket" || die "CPM_LISTEN: \"$socket\" is not proto:address:port with udp or \
 tcp, for example udp:127.0.0.1:5060 or udp:[::1]:5060"
         # Kamailio sets SO_REUSEADDR: two of them would share a UDP port without a word.
-        ! in_use "$proto" "$host" "$port" || die "CPM_LISTEN: $socket is in use by another program \
-(Debian's own Kamailio service? then: systemctl stop kamailio); choose a free port"
+        ! in_use "$proto" "$host" "$port" || die "CPM_LISTEN: $socket: Address already in use \
+(by Debian's own Kamailio service? then: systemctl stop kamailio); choose a free port"
     done
 }
 

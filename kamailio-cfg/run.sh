@@ -117,11 +117,10 @@ kamailio_command() {
     define CPM_TRUSTED "$CPM_TRUSTED"
     [[ -z $CPM_CONTACT ]] || define CPM_CONTACT "$CPM_CONTACT"
     [[ -z $CPM_ORIG_ROUTE ]] || define CPM_ORIG_ROUTE "$CPM_ORIG_ROUTE"
-    rm -f "$CPM_RUN_DIR/local.cfg"
     if [[ -n $CPM_LOCAL_CFG ]]; then
         # A file name to include may have 125 bytes and takes no define: a link, and a substitution.
-        ln -s "$CPM_LOCAL_CFG" "$CPM_RUN_DIR/local.cfg"
-        KAMAILIO+=("--substdef=!CPM_LOCAL_CFG!$CPM_RUN_DIR/local.cfg!g")
+        ln -sfn "$CPM_LOCAL_CFG" "$CPM_RUN_DIR/modules/local.cfg"
+        KAMAILIO+=("--substdef=!CPM_LOCAL_CFG!$CPM_RUN_DIR/modules/local.cfg!g")
     fi
 }
 
