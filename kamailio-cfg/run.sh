@@ -147,10 +147,8 @@ serve() {
 check_documents() {
     (($#)) || die "check: which files? For example: run.sh check kamailio-cfg/groups/*.xml"
     have cargo || die "cargo was not found: install Rust (rustup.rs) or put cargo into PATH"
-    local file files=()
-    for file in "$@"; do files+=("$(absolute "$file")"); done
-    cd "$CPM_ROOT"
-    exec cargo run --quiet --no-default-features --bin cpm-check -- "${files[@]}"
+    exec cargo run --quiet --locked --manifest-path "$CPM_ROOT/Cargo.toml" --no-default-features \
+        --bin cpm-check -- "$@"
 }
 
 case ${1-} in
