@@ -4,6 +4,7 @@
 // Every test binary includes the whole kit and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod check;
 pub mod dialog;
 pub mod groups;
 pub mod inbox;
@@ -20,7 +21,7 @@ pub mod wire;
 pub use dialog::Dialog;
 pub use groups::{Group, Rule};
 pub use inbox::{Incoming, Pending};
-pub use scene::{Leg, Scene};
+pub use scene::{Leg, Place, Scene, PLACES};
 pub use script::{OnCancel, Script};
 pub use server::{Server, Setup};
 pub use sip::Msg;

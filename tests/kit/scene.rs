@@ -11,6 +11,7 @@ use super::sip::Msg;
 use super::transport::Transport;
 use super::ua::Ua;
 use super::{token, QUIET};
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,17 @@ pub struct Leg {
     pub focus: String,
 }
 
+/// Where a REFER is sent: what holds for one place holds for the other (requirements.md section 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    InDialog,
+    OutOfDialog,
+}
+
+pub const PLACES: [Place; 2] = [Place::InDialog, Place::OutOfDialog];
+
 impl Scene {
-    pub fn new(groups: &[Group]) -> Scene {
+    pub fn new<G: Borrow<Group>>(groups: impl IntoIterator<Item = G>) -> Scene {
         Scene::with(Setup::new(groups), Transport::Udp)
     }
 
@@ -167,6 +177,13 @@ impl Leg {
         self.ua()
             .request("REFER", &self.focus)
             .with("Refer-To", refer_to)
+    }
+
+    pub fn refer_at(&mut self, place: Place, refer_to: &str) -> Msg {
+        match place {
+            Place::InDialog => self.refer(refer_to),
+            Place::OutOfDialog => self.refer_outside(refer_to),
+        }
     }
 
     pub fn send(&self, msg: &Msg) -> Pending {

@@ -3,6 +3,7 @@
 
 use super::groups::Group;
 use super::transport::bind_pair;
+use std::borrow::Borrow;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -48,9 +49,9 @@ const STOP: Duration = Duration::from_secs(10);
 
 impl Setup {
     /// On 127.0.0.1, with these groups.
-    pub fn new(groups: &[Group]) -> Setup {
+    pub fn new<G: Borrow<Group>>(groups: impl IntoIterator<Item = G>) -> Setup {
         Setup {
-            groups: groups.to_vec(),
+            groups: groups.into_iter().map(|g| g.borrow().clone()).collect(),
             ips: vec!["127.0.0.1".into()],
             ..Setup::default()
         }
