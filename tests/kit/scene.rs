@@ -131,6 +131,17 @@ impl Scene {
         dialog
     }
 
+    /// The target's dialog, when a script has accepted that INVITE.
+    pub fn leg_of(&self, invite: &Incoming) -> Dialog {
+        let to = format!(
+            "{};tag={}",
+            invite.msg.need("To"),
+            self.targets.tag_for(&invite.msg)
+        );
+        let answer = invite.msg.response(200, "OK").with("To", to);
+        Dialog::as_uas(&self.targets, self.server.addr(), invite, &answer)
+    }
+
     /// Nothing was sent to anybody, and nothing comes within a while.
     pub fn nobody_invited(&self) {
         self.nobody_invited_for(QUIET);
