@@ -1,0 +1,337 @@
+//! The server under test: `kamailio-cfg/run.sh` with an already built module, on free ports of loopback.
+//! It is not a build: `tests/run.sh` builds the module and names it in CPM_MODULE.
+
+use super::groups::Group;
+use super::transport::bind_pair;
+use std::borrow::Borrow;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// How the server is to be started.
+#[derive(Clone, Default)]
+pub struct Setup {
+    groups: Vec<Group>,
+    env: Vec<(String, String)>,
+    local_cfg: String,
+    ips: Vec<String>,
+}
+
+/// A running server; dropping it stops it and waits for its end.
+pub struct Server {
+    /// The socket (UDP and TCP) of each address it listens on, in the order asked for.
+    pub addrs: Vec<SocketAddr>,
+    pub groups_dir: PathBuf,
+    child: Child,
+    log: Arc<Log>,
+    dir: tempfile::TempDir,
+}
+
+/// A server that did not start: how it ended and what it said.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: Option<ExitStatus>,
+    pub log: String,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    changed: Condvar,
+}
+
+const START: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(10);
+
+impl Setup {
+    /// On 127.0.0.1, with these groups.
+    pub fn new<G: Borrow<Group>>(groups: impl IntoIterator<Item = G>) -> Setup {
+        Setup {
+            groups: groups.into_iter().map(|g| g.borrow().clone()).collect(),
+            ips: vec!["127.0.0.1".into()],
+            ..Setup::default()
+        }
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Setup {
+        self.env.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    /// Configuration included behind the module's own parameters (CPM_LOCAL_CFG).
+    pub fn local_cfg(mut self, text: &str) -> Setup {
+        self.local_cfg.push_str(text);
+        self.local_cfg.push('\n');
+        self
+    }
+
+    /// A parameter of the module with a number.
+    pub fn param_int(self, name: &str, value: i64) -> Setup {
+        self.local_cfg(&format!("modparam(\"cpm\", \"{name}\", {value})"))
+    }
+
+    /// A parameter of the module with a text.
+    pub fn param_str(self, name: &str, value: &str) -> Setup {
+        self.local_cfg(&format!("modparam(\"cpm\", \"{name}\", \"{value}\")"))
+    }
+
+    /// Listens on this address too.
+    pub fn also_on(mut self, ip: &str) -> Setup {
+        self.ips.push(ip.into());
+        self
+    }
+
+    /// Starts; panics with the log when the server does not get ready.
+    pub fn start(self) -> Server {
+        self.try_start().unwrap_or_else(|failure| {
+            panic!("no `cpm: ready`: {:?}\n{}", failure.status, failure.log)
+        })
+    }
+
+    /// Starts; a port taken by somebody else in the meantime is tried again elsewhere.
+    pub fn try_start(self) -> Result<Server, Failure> {
+        let module = std::env::var("CPM_MODULE").unwrap_or_else(|_| {
+            panic!("CPM_MODULE does not name a built module: run ./tests/run.sh, which builds it and sets it")
+        });
+        assert!(
+            std::path::Path::new(&module).is_file(),
+            "CPM_MODULE={module} is no file: run ./tests/run.sh"
+        );
+        for _ in 0..4 {
+            match self.once(&module) {
+                Err(failure) if failure.log.contains("Address already in use") => continue,
+                outcome => return outcome,
+            }
+        }
+        self.once(&module)
+    }
+
+    fn once(&self, module: &str) -> Result<Server, Failure> {
+        // A socket path has 107 bytes, so the run directory is a short one.
+        let dir = tempfile::Builder::new()
+            .prefix("cpm-")
+            .tempdir_in("/tmp")
+            .expect("a directory under /tmp");
+        let groups_dir = dir.path().join("groups");
+        std::fs::create_dir(&groups_dir).expect("a groups directory");
+        for group in &self.groups {
+            group.write(&groups_dir);
+        }
+        let local_cfg = dir.path().join("local.cfg");
+        std::fs::write(&local_cfg, &self.local_cfg).expect("a local configuration");
+        let addrs: Vec<SocketAddr> = self
+            .ips
+            .iter()
+            .map(|ip| free_port(ip.parse().expect("an IP address")))
+            .collect();
+        let listen: Vec<String> = addrs
+            .iter()
+            .flat_map(|a| [format!("udp:{a}"), format!("tcp:{a}")])
+            .collect();
+        let root = env!("CARGO_MANIFEST_DIR");
+        let mut command = Command::new(format!("{root}/kamailio-cfg/run.sh"));
+        command
+            .current_dir(root)
+            .env("CPM_MODULE", module)
+            .env("CPM_LISTEN", listen.join(" "))
+            .env("CPM_GROUPS_DIR", &groups_dir)
+            .env("CPM_RUN_DIR", dir.path())
+            .env("CPM_LOCAL_CFG", &local_cfg)
+            .env("CPM_SHM_MB", "64")
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("kamailio-cfg/run.sh cannot be run: {e}"));
+        let log = Arc::new(Log::default());
+        collect(child.stdout.take().expect("piped"), log.clone());
+        collect(child.stderr.take().expect("piped"), log.clone());
+        let mut server = Server {
+            addrs,
+            groups_dir,
+            child,
+            log,
+            dir,
+        };
+        match server.wait_ready() {
+            None => Ok(server),
+            Some(status) => {
+                // The pipes may still hold its last words.
+                server.log.settle();
+                Err(Failure {
+                    status,
+                    log: server.log_text(),
+                })
+            }
+        }
+    }
+}
+
+impl Server {
+    /// The first address it listens on, UDP and TCP alike.
+    pub fn addr(&self) -> SocketAddr {
+        self.addrs[0]
+    }
+
+    /// An RPC command over the control socket: its output, or what it complained of.
+    pub fn rpc(&self, command: &[&str]) -> Result<String, String> {
+        let socket = format!("unix:{}/kamailio_ctl", self.dir.path().display());
+        let out = Command::new("kamcmd")
+            .arg("-s")
+            .arg(socket)
+            .args(command)
+            .output()
+            .expect("kamcmd is installed");
+        let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+        // kamcmd reports a fault of the server as a line of its own.
+        if !out.status.success() || stdout.starts_with("error:") || stderr.contains("error:") {
+            return Err(format!("{stdout}{stderr}"));
+        }
+        Ok(stdout)
+    }
+
+    /// An RPC command that has to work.
+    pub fn rpc_ok(&self, command: &[&str]) -> String {
+        self.rpc(command)
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    }
+
+    pub fn log_text(&self) -> String {
+        self.log
+            .lines
+            .lock()
+            .expect("no panic under this lock")
+            .join("\n")
+    }
+
+    /// Waits for a line of the log that contains this.
+    pub fn log_has(&self, part: &str, wait: Duration) -> bool {
+        self.log
+            .wait(wait, |lines| lines.iter().any(|l| l.contains(part)))
+    }
+
+    /// Whether the server's main process is still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        let pid = self.child.id() as libc::pid_t;
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Some(status);
+        }
+        // SAFETY: a signal to the child we started and have not reaped.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        let status = self.wait_exit(STOP);
+        if status.is_none() {
+            // SAFETY: the process group of that child, made for it by process_group(0), and the child is not reaped.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
+            let _ = self.child.wait();
+        }
+        status
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait_exit(&mut self, wait: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            if Instant::now() > deadline {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// None when ready, else how it ended (or that it neither ended nor got ready).
+    fn wait_ready(&mut self) -> Option<Option<ExitStatus>> {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if self.log.wait(Duration::from_millis(20), |lines| {
+                lines.iter().any(|l| l.contains("cpm: ready"))
+            }) {
+                return None;
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(Some(status));
+            }
+        }
+        Some(None)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let status = self.stop();
+        if std::thread::panicking() {
+            eprintln!(
+                "--- log of the server (ended: {status:?}) ---\n{}\n--- end of log ---",
+                self.log_text()
+            );
+        }
+    }
+}
+
+impl Log {
+    fn wait(&self, wait: Duration, enough: impl Fn(&[String]) -> bool) -> bool {
+        let lines = self.lines.lock().expect("no panic under this lock");
+        let (lines, _) = self
+            .changed
+            .wait_timeout_while(lines, wait, |l| !enough(l))
+            .expect("no panic under this lock");
+        enough(&lines)
+    }
+
+    /// Waits until no more lines come.
+    fn settle(&self) {
+        let count = || self.lines.lock().expect("no panic under this lock").len();
+        let mut before = count();
+        while self.wait(Duration::from_millis(100), |lines| lines.len() > before) {
+            before = count();
+        }
+    }
+}
+
+fn collect(from: impl Read + Send + 'static, log: Arc<Log>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            log.lines
+                .lock()
+                .expect("no panic under this lock")
+                .push(text(&line));
+            log.changed.notify_all();
+        }
+    });
+}
+
+/// A port that is free for both transports, below the range from which the system takes ports for others.
+fn free_port(ip: IpAddr) -> SocketAddr {
+    for _ in 0..200 {
+        let mut raw = [0u8; 2];
+        getrandom::fill(&mut raw).expect("the system has randomness");
+        let port = 10_000 + u16::from_be_bytes(raw) % 20_000;
+        if UdpSocket::bind((ip, port)).is_ok() && TcpListener::bind((ip, port)).is_ok() {
+            return SocketAddr::new(ip, port);
+        }
+    }
+    bind_pair(ip)
+        .0
+        .local_addr()
+        .expect("a bound socket has an address")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .trim_end_matches('\r')
+        .to_string()
+}
