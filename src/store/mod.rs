@@ -13,3 +13,4 @@ mod futex;
 pub mod lock;
 pub mod memory;
 pub mod queue;
+pub mod unit;
