@@ -69,34 +69,41 @@ impl Lines {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     pub code: u16,
-    /// Reason phrase; empty: the usual one of the code.
-    pub phrase: String,
+    /// The reason phrase is `why` instead of the usual one of the code.
+    pub says_why: bool,
     /// Text of the Warning header.
     pub warning: Option<String>,
     /// Further header lines.
     pub headers: String,
     /// For the log.
     pub why: String,
+    /// The believed identity of whoever is refused, if that is known yet.
+    pub who: String,
 }
 
 impl Refusal {
     pub fn new(code: u16, why: impl Into<String>) -> Self {
         Refusal {
             code,
-            phrase: String::new(),
+            says_why: false,
             warning: None,
             headers: String::new(),
             why: why.into(),
+            who: String::new(),
         }
     }
 
     /// A 400 whose reason phrase says what was wrong.
     pub fn bad_request(what: impl Into<String>) -> Self {
-        let what = what.into();
         Refusal {
-            phrase: what.clone(),
+            says_why: true,
             ..Refusal::new(400, what)
         }
+    }
+
+    pub fn of(mut self, who: &str) -> Self {
+        self.who = who.to_owned();
+        self
     }
 
     pub fn warning(mut self, text: &str) -> Self {
@@ -110,11 +117,11 @@ impl Refusal {
         self
     }
 
-    /// The answer and the log line of this refusal. `what` is the method, `who` the believed identity.
-    pub fn actions(&self, env: &Env<'_>, what: &str, who: &str, session: &str) -> Vec<Action> {
+    /// The answer and the log line of this refusal. `what` is the method.
+    pub fn actions(&self, env: &Env<'_>, what: &str, session: &str) -> Vec<Action> {
         let mut log = format!("{what} refused {} why=\"{}\"", self.code, self.why);
-        if !who.is_empty() {
-            let _ = write!(log, " from={}", super::text::Redacted(who));
+        if !self.who.is_empty() {
+            let _ = write!(log, " from={}", super::text::Redacted(&self.who));
         }
         if !session.is_empty() {
             let _ = write!(log, " session={session}");
@@ -137,10 +144,10 @@ impl Refusal {
             .as_deref()
             .map(|text| warning(&env.settings.domain, text));
         let headers = Lines::new().maybe("Warning", warning.as_deref()).text() + &self.headers;
-        let reason = if self.phrase.is_empty() {
-            reason_phrase(self.code).to_owned()
+        let reason = if self.says_why {
+            printable(&self.why)
         } else {
-            printable(&self.phrase)
+            reason_phrase(self.code).to_owned()
         };
         Answer {
             code: self.code,

@@ -37,8 +37,8 @@ pub enum Name {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     Head(Head),
-    Leg(Leg),
-    Refer(Refer),
+    Leg(Box<Leg>),
+    Refer(Box<Refer>),
 }
 
 impl Record {

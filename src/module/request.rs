@@ -144,7 +144,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
             let refusal = Refusal::bad_request(error.reason().to_string());
             perform(
                 runtime,
-                refusal.actions(env, "request", "", ""),
+                refusal.actions(env, "request", ""),
                 Place::Request(message),
             );
             return TAKEN;
@@ -165,7 +165,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         Ok(actions) => (actions, TAKEN),
         Err(refusal) => {
             let code = if refusal.code >= 500 { FAILED } else { TAKEN };
-            (refusal.actions(env, &method, "", ""), code)
+            (refusal.actions(env, &method, ""), code)
         }
     };
     perform(runtime, actions, Place::Request(message));

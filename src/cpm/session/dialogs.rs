@@ -38,17 +38,17 @@ impl Session<'_> {
         let request = &arrival.request;
         let method = request.method.as_str();
         let Some(dialog) = self.dialog_mut(holder) else {
-            return self.refuse(method, "", &Refusal::new(481, "no such dialog"));
+            return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
         // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
         let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
         if !ours {
-            return self.refuse(method, "", &Refusal::new(481, "From-tag of another dialog"));
+            return self.refuse(method, &Refusal::new(481, "From-tag of another dialog"));
         }
         let (to_tag, contact) = (dialog.local_tag.clone(), dialog.contact.clone());
         if !dialog.accept_cseq(request.cseq) {
             let refusal = Refusal::new(500, "CSeq is not above the last one");
-            return self.refuse(method, "", &refusal);
+            return self.refuse(method, &refusal);
         }
         let leg = self.leg(holder).map(|leg| leg.is_connected());
         match (method, leg) {
@@ -59,14 +59,13 @@ impl Session<'_> {
             ("SUBSCRIBE", _) => {
                 let refusal =
                     Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS);
-                self.refuse(method, "", &refusal);
+                self.refuse(method, &refusal);
             }
             ("BYE" | "INVITE" | "REFER" | "OPTIONS", _) => {
-                self.refuse(method, "", &Refusal::new(481, "no INVITE dialog any more"));
+                self.refuse(method, &Refusal::new(481, "no INVITE dialog any more"));
             }
             _ => self.refuse(
                 method,
-                "",
                 &Refusal::new(405, "method not served").header("Allow", ALLOW),
             ),
         }

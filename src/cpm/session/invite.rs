@@ -64,7 +64,7 @@ impl Session<'_> {
         let request = dialog.request(id, Method::Invite, headers, body);
         self.insert(
             id,
-            Record::Leg(Leg {
+            Record::Leg(Box::new(Leg {
                 identities: vec![Identity::of(invitation.target)],
                 uri: target.to_owned(),
                 anonymous: false,
@@ -82,7 +82,7 @@ impl Session<'_> {
                 referred_before: false,
                 formed_by: None,
                 forks: Vec::new(),
-            }),
+            })),
         );
         self.head.pending = self.head.pending.saturating_add(1);
         self.count(Counter::InvitesSent, 1);

@@ -1,12 +1,12 @@
 //! People who come by themselves: INVITE to the group or focus, re-INVITE, ACK, BYE, OPTIONS.
 //! Not here: people the focus invites (`super::invite`).
 
-use super::{verdict, Session, Who};
+use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::input::Arrival;
-use crate::cpm::policy::Role;
+use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Name, Record};
 use crate::cpm::route::{check_require, identify};
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
@@ -20,65 +20,60 @@ impl Session<'_> {
     pub(super) fn invite_received(&mut self, arrival: &Arrival) {
         match self.admit(arrival) {
             Ok((who, contact, body)) => self.join(arrival, who, &contact, body),
-            Err((who, refusal)) => self.refuse("INVITE", &who, &refusal),
+            Err(refusal) => self.refuse("INVITE", &refusal),
         }
     }
 
     /// Everything that may refuse a joiner, in order; nothing has changed yet.
-    fn admit(&mut self, arrival: &Arrival) -> Result<(Who, Uri, Body), (String, Refusal)> {
+    fn admit(&mut self, arrival: &Arrival) -> Result<(Who, Uri, Body), Refusal> {
         let request = &arrival.request;
-        let nobody = |refusal| (String::new(), refusal);
         if self.is_merged(request) {
-            return Err(nobody(Refusal::new(482, "merged request")));
+            return Err(Refusal::new(482, "merged request"));
         }
-        check_require(request).map_err(nobody)?;
-        let mut who = identify(arrival).map_err(nobody)?;
-        let named = who.uri().to_owned();
-        let refuse = |refusal| (named.clone(), refusal);
-        let texts = &self.env.settings.warnings;
-
+        check_require(request)?;
+        let mut who = identify(arrival)?;
         who.participant = self.member(&who.identities).is_some();
-        let allowed = match self.policy() {
-            Some(group) => {
-                let role = Role {
-                    participant: who.participant,
-                    creator: false,
-                };
-                let verdict = verdict(&group, self.env, &who, role).allowed;
-                // A document that names who may start a session means it (requirements G3).
-                let may_start = self.before.is_some()
-                    || verdict.allow_initiate_conference
-                    || !group
-                        .rules
-                        .iter()
-                        .any(|rule| rule.grants.allow_initiate_conference);
-                if !may_start {
-                    let refusal = Refusal::new(403, "policy: allow-initiate-conference")
-                        .warning(&texts.function_not_allowed);
-                    return Err(refuse(refusal));
-                }
-                verdict
-            }
-            None => Default::default(),
+        let served = self.let_in(&who).and_then(|()| {
+            let contact = request.contact();
+            let contact =
+                contact.ok_or_else(|| Refusal::bad_request("Missing or malformed Contact"))?;
+            let media = new_media(self.env, &arrival.socket);
+            let sdp = answer_to(request, &media)?;
+            Ok((contact, Body { media, sdp }))
+        });
+        let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
+        Ok((who, contact, body))
+    }
+
+    /// What the group document says of somebody who wants to come in, and whether there is room.
+    fn let_in(&self, who: &Who) -> Result<(), Refusal> {
+        let texts = &self.env.settings.warnings;
+        let allowed = self.decide(who).allowed;
+        // A document that names who may start a session means it (requirements G3).
+        let starts = self.before.is_none();
+        let names_starters = |group: &Group| {
+            group
+                .rules
+                .iter()
+                .any(|rule| rule.grants.allow_initiate_conference)
         };
+        if starts
+            && !allowed.allow_initiate_conference
+            && self.policy().is_some_and(|g| names_starters(&g))
+        {
+            return Err(Refusal::new(403, "policy: allow-initiate-conference")
+                .warning(&texts.function_not_allowed));
+        }
         if !allowed.join_handling {
-            let refusal = Refusal::new(403, "policy: join-handling").warning(&texts.not_authorised);
-            return Err(refuse(refusal));
+            return Err(Refusal::new(403, "policy: join-handling").warning(&texts.not_authorised));
         }
         if who.anonymous && !allowed.allow_anonymity {
-            let refusal = Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity);
-            return Err(refuse(refusal));
+            return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
         }
         if !who.participant && self.head.slots() == 0 {
-            let refusal = Refusal::new(486, "session is full").warning(&texts.too_many);
-            return Err(refuse(refusal));
+            return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
         }
-        let Some(contact) = request.contact() else {
-            return Err(refuse(Refusal::bad_request("Missing or malformed Contact")));
-        };
-        let media = new_media(self.env, &arrival.socket);
-        let body = answer_to(request, &media).map_err(refuse)?;
-        Ok((who, contact, Body { media, sdp: body }))
+        Ok(())
     }
 
     fn is_merged(&self, request: &Request) -> bool {
@@ -132,7 +127,7 @@ impl Session<'_> {
         if let Some(earlier) = earlier {
             self.replace(earlier);
         }
-        let id = self.add(Record::Leg(leg));
+        let id = self.add(Record::Leg(Box::new(leg)));
         self.connected();
         self.count(Counter::JoinsAccepted, 1);
         self.log(
@@ -184,24 +179,23 @@ impl Session<'_> {
         if !leg.is_connected() {
             return self.refuse(
                 "re-INVITE",
-                &who,
-                &Refusal::new(481, "the participant has left"),
+                &Refusal::new(481, "the participant has left").of(&who),
             );
         }
         // A second offer before the first exchange ended (RFC 3261 section 14.2).
         if leg.awaited_ack.is_some() {
             let refusal = Refusal::new(500, "the last INVITE is not acknowledged yet")
                 .header("Retry-After", "5");
-            return self.refuse("re-INVITE", &who, &refusal);
+            return self.refuse("re-INVITE", &refusal.of(&who));
         }
         if let Err(refusal) = check_require(request) {
-            return self.refuse("re-INVITE", &who, &refusal);
+            return self.refuse("re-INVITE", &refusal.of(&who));
         }
         let mut media = leg.media.clone();
         media.version = media.version.saturating_add(1);
         let body = match answer_to(request, &media) {
             Ok(body) => body,
-            Err(refusal) => return self.refuse("re-INVITE", &who, &refusal),
+            Err(refusal) => return self.refuse("re-INVITE", &refusal.of(&who)),
         };
         let Some(leg) = self.leg_mut(id) else { return };
         leg.media = media;
@@ -279,8 +273,7 @@ impl Session<'_> {
         if !was_in && !crossed {
             return self.refuse(
                 "BYE",
-                &who,
-                &Refusal::new(481, "the participant has left already"),
+                &Refusal::new(481, "the participant has left already").of(&who),
             );
         }
         leg.awaited_ack = None;

@@ -335,8 +335,8 @@ impl<'a> Session<'a> {
 
     // ---- what to say ----
 
-    fn refuse(&mut self, method: &str, who: &str, refusal: &Refusal) {
-        let actions = refusal.actions(self.env, method, who, &self.head.token);
+    fn refuse(&mut self, method: &str, refusal: &Refusal) {
+        let actions = refusal.actions(self.env, method, &self.head.token);
         self.actions.extend(actions);
     }
 

@@ -50,48 +50,26 @@ impl Session<'_> {
     pub(super) fn refer_received(&mut self, arrival: &Arrival, leg: Option<Id>) {
         match self.admit_refer(arrival, leg) {
             Ok(admitted) => self.accept_refer(arrival, leg, admitted),
-            Err((who, refusal)) => self.refuse("REFER", &who, &refusal),
+            Err(refusal) => self.refuse("REFER", &refusal),
         }
     }
 
     /// The admission pipeline P2 to P18; nothing has changed when it refuses.
-    fn admit_refer(
-        &mut self,
-        arrival: &Arrival,
-        leg: Option<Id>,
-    ) -> Result<Admitted, (String, Refusal)> {
+    fn admit_refer(&mut self, arrival: &Arrival, leg: Option<Id>) -> Result<Admitted, Refusal> {
         let request = &arrival.request;
-        let nobody = |refusal| (String::new(), refusal);
         if !arrival.trusted {
-            return Err(nobody(Refusal::new(403, "not from a trusted peer")));
+            return Err(Refusal::new(403, "not from a trusted peer"));
         }
         if leg.is_none() && self.family.find(&merge_name(request)).is_some() {
-            return Err(nobody(Refusal::new(482, "merged request")));
+            return Err(Refusal::new(482, "merged request"));
         }
-        let parsed = parse(request, leg.is_none()).map_err(nobody)?;
+        let parsed = parse(request, leg.is_none())?;
         let who = match leg {
             Some(leg) => self.referrer_in_dialog(arrival, leg),
             None => self.referrer_outside(arrival),
-        }
-        .map_err(nobody)?;
-
-        let named = who.uri().to_owned();
-        let texts = &self.env.settings.warnings;
-        let allowed = self.decide(&who).allowed;
-        if !allowed.allow_invite_users_dynamically {
-            let refusal = Refusal::new(403, "policy: allow-invite-users-dynamically")
-                .warning(&texts.function_not_allowed);
-            return Err((named, refusal));
-        }
-        if who.anonymous && !allowed.allow_anonymity {
-            let refusal = Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity);
-            return Err((named, refusal));
-        }
-        let target = Identity::of(&parsed.target);
-        if self.head.slots() == 0 && self.member(&[target]).is_none() {
-            let refusal = Refusal::new(486, "session is full").warning(&texts.too_many);
-            return Err((named, refusal));
-        }
+        }?;
+        let permitted = self.permit(&who, &parsed.target);
+        permitted.map_err(|refusal| refusal.of(who.uri()))?;
         Ok(Admitted {
             referred_by: referred_by(&who, parsed.referred_by),
             who,
@@ -100,6 +78,23 @@ impl Session<'_> {
             echo: parsed.echo,
             contact: parsed.contact,
         })
+    }
+
+    /// Seed steps 1 and 2, then the limit (P15, P16, P18).
+    fn permit(&mut self, who: &Who, target: &Uri) -> Result<(), Refusal> {
+        let texts = &self.env.settings.warnings;
+        let allowed = self.decide(who).allowed;
+        if !allowed.allow_invite_users_dynamically {
+            return Err(Refusal::new(403, "policy: allow-invite-users-dynamically")
+                .warning(&texts.function_not_allowed));
+        }
+        if who.anonymous && !allowed.allow_anonymity {
+            return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
+        }
+        if self.head.slots() == 0 && self.member(&[Identity::of(target)]).is_none() {
+            return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
+        }
+        Ok(())
     }
 
     /// R1.3: in a dialog the asserted identity must be the participant's; without one the participant's counts.
@@ -219,7 +214,7 @@ impl Session<'_> {
             }
         }
         let referrer = admitted.who.uri().to_owned();
-        self.insert(id, Record::Refer(refer));
+        self.insert(id, Record::Refer(Box::new(refer)));
         self.answer_refer(&admitted, to_tag, &contact);
         self.count(Counter::RefersAccepted, 1);
         self.log(
