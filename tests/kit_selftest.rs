@@ -210,3 +210,12 @@ fn what_is_wrong_on_the_wire_is_seen() {
     assert_eq!(order.note(&fine), None);
     assert!(order.note(&fine).is_some(), "the same number again");
 }
+
+#[test]
+fn a_module_to_test_is_not_left_untested() {
+    let named = std::env::var_os("CPM_MODULE").is_some();
+    assert!(
+        !named || cfg!(feature = "server-tests"),
+        "CPM_MODULE names a module, but the server tests are not compiled in: add --features server-tests"
+    );
+}

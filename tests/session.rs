@@ -1,6 +1,6 @@
 //! A session of a pre-defined group against the real server: joining, leaving, being ended.
 //! It is not about inviting others: see the `refer_*.rs` files.
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

@@ -1,6 +1,6 @@
 //! One participant's INVITE dialog against the real server: repeated, cancelled, changed, wrong.
 //! It is not about who is in the session and when it ends: see `session.rs`.
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

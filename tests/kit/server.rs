@@ -140,7 +140,6 @@ impl Setup {
             .env("CPM_LISTEN", listen.join(" "))
             .env("CPM_GROUPS_DIR", &groups_dir)
             .env("CPM_RUN_DIR", dir.path())
-            .env("CPM_LOCAL_CFG", &local_cfg)
             .env("CPM_SHM_MB", "64")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
