@@ -221,6 +221,12 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether any process of the group it was started as is still there; of use after its end.
+    pub fn leaves_processes(&self) -> bool {
+        // SAFETY: signal 0 only asks whether the group exists.
+        unsafe { libc::kill(-(self.child.id() as libc::pid_t), 0) == 0 }
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn stop(&mut self) -> Option<ExitStatus> {
         let pid = self.child.id() as libc::pid_t;
