@@ -13,17 +13,19 @@ use std::time::{Duration, Instant};
 const CAROL: &str = "sip:carol@home1.test";
 const ALICE: &str = "sip:alice@home1.test";
 
+const PROBER: &str = "sip:prober@home1.test";
+
 fn group() -> Group {
-    Group::open("s", &[ALICE])
+    Group::open("s", &[ALICE, PROBER])
 }
 
 /// The whole main job once: join, REFER, accept, result, end.
 fn still_works(scene: &Scene) {
     scene.target(Script::on("INVITE").to("proof").reply(180).accept());
-    let mut alice = scene.participant(ALICE, &group());
-    check::accepted(&alice.referred("<sip:proof@home1.test>"));
-    expect_outcome(alice.ua(), alice.call_id(), 200);
-    check::accepted(&alice.dialog.bye());
+    let mut prober = scene.participant(PROBER, &group());
+    check::accepted(&prober.referred("<sip:proof@home1.test>"));
+    expect_outcome(prober.ua(), prober.call_id(), 200);
+    check::accepted(&prober.dialog.bye());
 }
 
 #[test]
@@ -343,23 +345,32 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
     let mut scene = Scene::with(setup, Transport::Udp);
     let mut alice = scene.participant(ALICE, &group());
     // Joins that are not acknowledged hold a transaction each, until there is no room for one more.
-    let mut open: Vec<(Msg, kit::Dialog)> = Vec::new();
-    let mut full = None;
-    'filling: for n in 0..100 {
-        for group in &groups {
-            let guest = scene.ua(&format!("sip:guest{n}@home1.test"));
-            let sent = scene.send(&guest, &scene.invite(&guest, &group.uri));
-            let Some(answer) = sent.answer_within(SOON) else {
-                continue;
-            };
-            if answer.status() != 200 {
-                full = Some((guest, answer));
-                break 'filling;
+    let guests = scene.ua("sip:guest@home1.test");
+    let (mut open, mut refusal, mut silent) = (Vec::new(), None, 0);
+    for n in 0..4000 {
+        let guest = format!("<sip:guest{n}@home1.test>");
+        let invite = scene
+            .invite(&guests, &groups[n % groups.len()].uri)
+            .with("From", format!("{guest};tag=g{n}"))
+            .with("P-Asserted-Identity", &guest);
+        let sent = scene.send(&guests, &invite);
+        match sent.answer_within(Duration::from_secs(2)) {
+            Some(answer) if answer.status() == 200 => {
+                open.push(kit::Dialog::as_uac(&sent, &answer))
             }
-            open.push((answer.clone(), kit::Dialog::as_uac(&sent, &answer)));
+            Some(answer) => {
+                refusal = Some(answer);
+                break;
+            }
+            None => silent += 1,
         }
+        assert!(
+            silent < 5,
+            "{} joins fit, then there is no answer at all",
+            open.len()
+        );
     }
-    let (guest, answer) = full.unwrap_or_else(|| panic!("{} joins fit into 16 MB", open.len()));
+    let answer = refusal.unwrap_or_else(|| panic!("{} joins fit into 16 MB", open.len()));
     check::refused(&answer, 503, None);
     assert!(
         answer
@@ -380,14 +391,14 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
         assert_eq!(scene.targets.count("INVITE"), before);
     }
     // Room is made: acknowledged and left, and after tm's wait everything works again.
-    for (_, dialog) in &mut open {
+    for dialog in &mut open {
         dialog.ack(1);
         let bye = dialog.request("BYE");
         dialog.send(&bye);
     }
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let again = scene.send(&guest, &scene.invite(&guest, &groups[0].uri));
+        let again = scene.send(&guests, &scene.invite(&guests, &groups[0].uri));
         let answer = again.answer_within(SOON);
         if answer.as_ref().is_some_and(|a| a.status() == 200) {
             kit::Leg::made(&again, answer.expect("just seen"))
