@@ -1,6 +1,6 @@
 //! Steps 3 to 6 against the real server: the forms of Refer-To, and the 2xx to the REFER.
 //! It is not about who may invite (`refer_policy.rs`) or what is sent (`refer_invite.rs`, `refer_notify.rs`).
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

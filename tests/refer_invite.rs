@@ -1,6 +1,6 @@
 //! Step 8 against the real server: the INVITE that a REFER causes, and every way it can end.
 //! It is not about what the referrer is told: see `refer_notify.rs`.
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

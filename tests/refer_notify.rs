@@ -1,6 +1,6 @@
 //! Step 9 against the real server: what the referrer is told, when, and in which dialog.
 //! It is not about the INVITE behind it: see `refer_invite.rs`.
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

@@ -1,6 +1,6 @@
 //! Steps 1, 2 and 7 against the real server: who may invite, who may be anonymous, who may be invited.
 //! It is not about the INVITE itself or the NOTIFYs: see `refer_invite.rs` and `refer_notify.rs`.
-#![cfg(feature = "module")]
+#![cfg(feature = "server-tests")]
 
 mod kit;
 

@@ -92,6 +92,15 @@ impl State {
         }
     }
 
+    pub fn forget(&self) {
+        self.inbox.clear();
+        self.served
+            .lock()
+            .expect("no panic under this lock")
+            .clear();
+        *self.order.lock().expect("no panic under this lock") = wire::Order::default();
+    }
+
     fn script_for(&self, msg: &Msg) -> Option<Script> {
         let scripts = self.scripts.lock().expect("no panic under this lock");
         let fits = |s: &&Script| {

@@ -140,7 +140,6 @@ impl Setup {
             .env("CPM_LISTEN", listen.join(" "))
             .env("CPM_GROUPS_DIR", &groups_dir)
             .env("CPM_RUN_DIR", dir.path())
-            .env("CPM_LOCAL_CFG", &local_cfg)
             .env("CPM_SHM_MB", "64")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
@@ -220,6 +219,12 @@ impl Server {
     /// Whether the server's main process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether any process of the group it was started as is still there; of use after its end.
+    pub fn leaves_processes(&self) -> bool {
+        // SAFETY: signal 0 only asks whether the group exists.
+        unsafe { libc::kill(-(self.child.id() as libc::pid_t), 0) == 0 }
     }
 
     /// Sends SIGTERM and waits for the end.

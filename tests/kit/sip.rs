@@ -39,6 +39,24 @@ impl Msg {
         response
     }
 
+    /// The CANCEL of this request as it was sent (RFC 3261 section 9.1).
+    pub fn cancel(&self) -> Msg {
+        self.shadow("CANCEL", self.need("To"))
+    }
+
+    /// The ACK to a final answer of this request that is no 2xx (RFC 3261 section 17.1.1.3).
+    pub fn ack_to_failure(&self, answer: &Msg) -> Msg {
+        self.shadow("ACK", answer.need("To"))
+    }
+
+    fn shadow(&self, method: &str, to: &str) -> Msg {
+        let mut shadow = Msg::request(method, self.request_uri()).with("To", to);
+        for name in ["Via", "Max-Forwards", "From", "Call-ID"] {
+            shadow = shadow.with(name, self.need(name));
+        }
+        shadow.with("CSeq", format!("{} {method}", self.cseq()))
+    }
+
     /// Takes one whole message apart. The body is everything behind the empty line.
     pub fn parse(raw: &[u8]) -> Result<Msg, String> {
         let end = find(raw, b"\r\n\r\n").ok_or("no empty line behind the headers")?;

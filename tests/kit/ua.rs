@@ -240,6 +240,11 @@ impl Ua {
             .clone()
     }
 
+    /// Forgets everything that has arrived: for tests with very many messages.
+    pub fn forget(&self) {
+        self.core.state.forget();
+    }
+
     pub fn clear_faults(&self) {
         self.core
             .state

@@ -1,0 +1,108 @@
+//! Shared memory after many sessions, against the real server: back where it was.
+//! It is not a benchmark: it measures bytes, not time.
+#![cfg(feature = "server-tests")]
+
+mod kit;
+
+use kit::refer::expect_outcome;
+use kit::{check, Group, Scene, Script, Setup, Transport, Ua};
+use std::time::{Duration, Instant};
+
+const SESSIONS: usize = 2000;
+const WARM_UP: usize = 150;
+
+/// Less than 50 bytes per session: nothing that was kept for one.
+const TOLERANCE: u64 = 50 * SESSIONS as u64;
+
+#[test]
+fn slow_two_thousand_sessions_leave_nothing_behind() {
+    let group = Group::open("s", &["sip:alice@home1.test", "sip:bob@home1.test"]);
+    let scene = Scene::with(
+        Setup::new([&group]).env("CPM_SHM_MB", "256"),
+        Transport::Udp,
+    );
+    scene.target(Script::on("INVITE").to("yes").reply(180).accept());
+    scene.target(Script::on("INVITE").to("no").reply(486));
+    scene.target(Script::on("INVITE").to("rings").reply(180));
+    let uas = ["sip:alice@home1.test", "sip:bob@home1.test"].map(|identity| scene.ua(identity));
+    for n in 0..WARM_UP {
+        session(&scene, &uas, &group, n);
+    }
+    let before = settled(&scene);
+    for n in 0..SESSIONS {
+        session(&scene, &uas, &group, n);
+    }
+    let after = settled(&scene);
+    println!("shared memory: {before} bytes before, {after} after {SESSIONS} sessions");
+    assert!(
+        after <= before + TOLERANCE,
+        "{before} bytes before, {after} after {SESSIONS} sessions"
+    );
+    assert!(
+        !scene
+            .server
+            .rpc_ok(&["cpm.list"])
+            .contains("@conf.home1.test"),
+        "no session is left"
+    );
+}
+
+/// Joined, invited into (accepted, declined, still ringing, suppressed), and ended.
+fn session(scene: &Scene, uas: &[Ua; 2], group: &Group, n: usize) {
+    let mut alice = scene.join(&uas[0], &group.uri);
+    let mut bob = scene.join(&uas[1], &group.uri);
+    match n % 4 {
+        0 => {
+            check::accepted(&alice.referred("<sip:yes@home1.test>"));
+            expect_outcome(alice.ua(), alice.call_id(), 200);
+        }
+        1 => {
+            let refer = alice.refer_outside("<sip:no@home1.test>");
+            check::accepted(&alice.send(&refer).answer());
+            expect_outcome(alice.ua(), refer.call_id(), 486);
+        }
+        2 => {
+            let refer = alice
+                .refer("<sip:rings@home1.test>")
+                .with("Refer-Sub", "false");
+            check::accepted(&alice.send(&refer).answer());
+            scene.invite_for("sip:rings@home1.test");
+        }
+        _ => {}
+    }
+    check::accepted(&alice.dialog.bye());
+    let bye = bob.dialog.request("BYE");
+    // It may cross with the focus's own BYE to the last one.
+    assert!([200, 481].contains(&bob.send(&bye).answer().status()));
+    if n % 4 == 2 {
+        scene.targets.expect("CANCEL");
+    }
+    for ua in uas.iter().chain([&scene.targets]) {
+        ua.forget();
+    }
+}
+
+/// Bytes of shared memory in use once tm has let go of every transaction.
+fn settled(scene: &Scene) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let cells = number(&scene.server.rpc_ok(&["tm.stats"]), "current");
+        if cells == 0 {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{cells} transactions are still there"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    number(&scene.server.rpc_ok(&["core.shmmem"]), "real_used")
+}
+
+fn number(output: &str, name: &str) -> u64 {
+    let line = output
+        .lines()
+        .find_map(|l| l.trim().strip_prefix(name)?.trim().strip_prefix(':'));
+    line.and_then(|v| v.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in:\n{output}"))
+}
