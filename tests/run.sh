@@ -26,7 +26,7 @@ check_style() {
     step "format"
     cargo fmt --check
     step "clippy, pure part"
-    cargo clippy --locked --no-default-features --all-targets -- -D warnings
+    cargo clippy --locked --no-default-features --features server-tests --all-targets -- -D warnings
     step "clippy, module"
     cargo clippy --locked --all-targets -- -D warnings
 }
@@ -34,13 +34,13 @@ check_style() {
 run_tests() {
     step "tests"
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked --no-default-features --no-fail-fast --retries 0 \
+        cargo nextest run --locked --no-default-features --features server-tests --no-fail-fast --retries 0 \
             --test-threads "$THREADS" "$@"
         # nextest does not run examples in documentation.
         (($#)) || cargo test --locked --no-default-features --doc --quiet
     else
         say "cargo-nextest is not installed: the tests run under plain cargo test"
-        cargo test --locked --no-default-features --no-fail-fast "$@" -- --test-threads "$THREADS"
+        cargo test --locked --no-default-features --features server-tests --no-fail-fast "$@" -- --test-threads "$THREADS"
     fi
 }
 
