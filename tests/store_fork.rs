@@ -178,6 +178,46 @@ fn after_everything_is_deleted_memory_is_as_before() {
     assert_eq!(map.used(), used);
 }
 
+/// Everybody moves deadlines while everybody asks for what is due.
+#[test]
+fn deadlines_are_kept_among_processes() {
+    const RECORDS: u64 = 400;
+    const ROUNDS: u64 = 20_000;
+    let map = map();
+    let engine = Engine::create(map.arena(), CONFIG, 0).unwrap();
+    let mut ids = Vec::new();
+    for seed in 0..RECORDS {
+        let mut locked = engine.lock(engine.random_anchor(seed));
+        let id = locked.new_id();
+        locked.commit(&[put(id, None, b"")]).unwrap();
+        ids.push(id);
+    }
+    let move_to = |id: RecordId, deadline| {
+        let deadline = Some(deadline);
+        let change = Change {
+            deadline,
+            ..put(id, None, b"")
+        };
+        engine.lock(id.anchor()).commit(&[change]).unwrap();
+    };
+    in_all_processes(|process| {
+        let mut state = process + 1;
+        for now in 0..ROUNDS {
+            let id = ids[(random(&mut state) % RECORDS) as usize];
+            move_to(id, now + random(&mut state) % 1_000);
+            if now % 8 == process {
+                for id in engine.due(now, 4) {
+                    move_to(id, now + random(&mut state) % 100);
+                }
+            }
+        }
+    });
+    let mut due = engine.due(2 * ROUNDS, usize::MAX);
+    due.sort();
+    ids.sort();
+    assert_eq!(due, ids, "each is due once, none is lost");
+}
+
 #[test]
 fn a_panic_in_a_child_lets_go_and_leaves_the_old_state() {
     let map = map();
