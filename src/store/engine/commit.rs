@@ -32,6 +32,7 @@ pub struct Change {
 pub enum CommitError {
     #[error("shared memory is full")]
     Full,
+    /// Or somebody is about to give it to another one, in a commit that may yet be refused.
     #[error("another record has the key {0:?}")]
     KeyTaken(Key),
     #[error("record {0} belongs to another anchor than the one that is held")]
