@@ -203,10 +203,10 @@ impl Tm {
             return;
         };
         // SAFETY: T is referenced by this process. The reference comes before the callback that
-        // gives it back; the parameter is the number 1, "not given back yet".
+        // gives it back; the parameter only says "not given back yet" by not being NULL.
         unsafe {
             references(cell).fetch_add(1, Ordering::SeqCst);
-            let held = 1usize as *mut c_void;
+            let held = std::ptr::dangling_mut::<c_void>();
             let when = sys::TMCB_ACK_NEG_IN as i32;
             if register(message.as_ptr(), cell, when, Some(on_ack), held, None) != 1 {
                 references(cell).fetch_sub(1, Ordering::SeqCst);
