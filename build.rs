@@ -35,7 +35,7 @@ mod kamailio {
     ];
 
     const FUNCTIONS: &[&str] = &[
-        "add_lump_rpl2|cfg_child_no_cb_init",
+        "add_lump_rpl2|cfg_child_no_cb_init|cfg_lookup_var",
         "check_self|counter_register|counter_reset|counter_get_val",
         "find_export|fixup_spve_null|fixup_free_spve_null|get_str_fparam",
         "fork_process|free_rr|get_debug_facility|get_debug_level|grep_sock_info",

@@ -107,6 +107,9 @@ fn child(stage: Stage) -> Result<(), String> {
         process::number(),
         process::in_timer()
     );
+    if stage == Stage::BeforeFork {
+        log::notice!("timers {:?}", Tm::get().and_then(|tm| tm.timers()));
+    }
     if stage == Stage::Main {
         process::start(c"CPM worker", step).map_err(|e| e.to_string())?;
     }
