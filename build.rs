@@ -91,10 +91,12 @@ mod kamailio {
             builder = builder.allowlist_var(*pattern);
         }
         let bindings = builder.generate().map_err(|error| {
+            let error = error.to_string();
             format!(
-                "the Kamailio headers in {} could not be read: {error}\n\
+                "the Kamailio headers in {} could not be read: {}\n\
                  Does KAMAILIO_SRC name the configured source tree of the installed version?",
-                src.display()
+                src.display(),
+                error.trim_end()
             )
         })?;
 

@@ -55,8 +55,10 @@ pub struct Reply<'a> {
 pub enum TmError {
     #[error("there is no transaction to answer on")]
     NoTransaction,
-    #[error("the headers of a reply must be lines that end in CRLF, its reason one line")]
+    #[error("the headers of a reply must be lines that end in CRLF, its reason and tag one line")]
     BadReply,
+    #[error("out of shared memory")]
+    OutOfMemory,
     #[error("the request was answered or cancelled before")]
     AlreadyAnswered,
     #[error("tm failed (code {0}); its reason stands in the lines above")]
@@ -75,6 +77,7 @@ impl Tm {
             code if code == sys::E_SCRIPT && self.current().is_some() => {
                 Ok(NewTransaction::Created)
             }
+            code if code == sys::E_OUT_OF_MEM => Err(TmError::OutOfMemory),
             code => Err(TmError::Failed(code)),
         }
     }
@@ -96,7 +99,8 @@ impl Tm {
         } = *reply;
         let headers_well_formed =
             headers.is_empty() || (headers.ends_with("\r\n") && !headers.contains("\r\n\r\n"));
-        if !headers_well_formed || reason.contains(['\r', '\n']) {
+        let one_line = |text: &str| !text.chars().any(char::is_control);
+        if !headers_well_formed || !one_line(reason) || !to_tag.is_none_or(one_line) {
             return Err(TmError::BadReply);
         }
         let tag = match to_tag {
@@ -170,8 +174,9 @@ impl Tm {
         }
     }
 
-    /// For a reply, in the stray-reply callback: whether `tm` still has the transaction it answers.
-    /// Takes a hash lock of tm; ask only for replies that look like ours.
+    /// For a reply, in the reply callback of `script`: whether `tm` still has the transaction it
+    /// answers. If it has, the response handler is called from within, and not again later. Takes a
+    /// hash lock of tm; ask only for replies that look like ours.
     pub fn knows_reply(&self, message: &Message<'_>) -> bool {
         let Some(check) = self.api.main.t_check else {
             return true;
