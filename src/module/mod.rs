@@ -1,1 +1,133 @@
-//! placeholder
+//! Wiring: what Kamailio sees of this module, and how it starts.
+//! Not here: decisions (`crate::cpm`), state (`crate::store`), the C interface (`crate::kamailio`).
+
+mod config;
+mod counters;
+mod executor;
+mod replies;
+mod request;
+mod rpc;
+mod runtime;
+mod workers;
+
+use std::ffi::{c_char, c_int, c_void};
+
+use self::config::Config;
+use self::runtime::Runtime;
+use crate::kamailio::exports::{
+    command, command_with_string, commands, on_register, CommandTable, Exports, ParamTable,
+    RpcTable,
+};
+use crate::kamailio::kemi::{self, function, function_with_string, KemiTable};
+use crate::kamailio::params::{integer, params, string};
+use crate::kamailio::process::Stage;
+use crate::kamailio::rpc::rpc as rpc_table;
+use crate::kamailio::shm::KamailioShm;
+use crate::kamailio::tm::Tm;
+use crate::kamailio::{clock, log, script, sl};
+use crate::store::engine::{Engine, EngineConfig};
+use crate::store::queue::Queue;
+use crate::store::unit::Store;
+
+/// Functions for `request_route`.
+static COMMANDS: CommandTable<4> = commands([
+    command(c"cpm_handle_request", request::handle_request),
+    command(c"cpm_handle_refer", request::handle_refer),
+    command(c"cpm_is_focus", request::is_focus),
+    command_with_string(c"cpm_is_focus", request::is_focus_uri),
+]);
+
+/// `modparam("cpm", …)`.
+static PARAMS: ParamTable<14> = params([
+    string(c"domain", &config::DOMAIN),
+    string(c"factory_uri", &config::FACTORY_URI),
+    string(c"groups_dir", &config::GROUPS_DIR),
+    string(c"trusted_peers", &config::TRUSTED_PEERS),
+    string(c"orig_route", &config::ORIG_ROUTE),
+    string(c"contact_host", &config::CONTACT_HOST),
+    string(c"msrp_uri", &config::MSRP_URI),
+    integer(c"refer_ok_code", &config::REFER_OK_CODE),
+    integer(c"max_participants", &config::MAX_PARTICIPANTS),
+    integer(c"min_participants", &config::MIN_PARTICIPANTS),
+    integer(c"invite_timeout", &config::INVITE_TIMEOUT),
+    integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    integer(c"sender_processes", &config::SENDER_PROCESSES),
+    string(c"debug_panic_header", &config::DEBUG_PANIC_HEADER),
+]);
+
+/// `kamcmd cpm.…`.
+static RPC: RpcTable<3> = rpc_table([rpc::LIST, rpc::SHOW, rpc::CHECK]);
+
+/// `KSR.cpm.…`.
+static KEMI: KemiTable<4> = kemi::kemi([
+    function(c"cpm", c"cpm_handle_request", request::handle_request),
+    function(c"cpm", c"cpm_handle_refer", request::handle_refer),
+    function(c"cpm", c"cpm_is_focus", request::is_focus),
+    function_with_string(c"cpm", c"cpm_is_focus_uri", request::is_focus_uri),
+]);
+
+/// What Kamailio looks up when it loads the module.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static exports: Exports =
+    Exports::new(c"cpm", &COMMANDS, &PARAMS, &RPC, init, child_init, || {});
+
+/// First function Kamailio calls: KEMI functions are made known here.
+///
+/// # Safety
+/// Called by Kamailio's loader only; the arguments are not looked at.
+#[no_mangle]
+pub unsafe extern "C" fn mod_register(
+    _path: *mut c_char,
+    _dlflags: *mut c_int,
+    _reserved1: *mut c_void,
+    _reserved2: *mut c_void,
+) -> c_int {
+    on_register(|| kemi::register(&KEMI))
+}
+
+/// Once, before any fork. An error stops the start.
+fn init() -> Result<(), String> {
+    let config = Config::read().map_err(|error| error.to_string())?;
+    let tm = Tm::load().map_err(|error| format!("cpm: {error}"))?;
+    sl::load().map_err(|error| format!("cpm: {error}"))?;
+    let groups = runtime::load_groups(&config.groups_dir)?;
+    if config.trusted.is_empty() {
+        log::warning!("trusted_peers is empty: every INVITE and REFER will be refused with 403");
+    }
+    let senders = config.senders;
+    let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
+        .map_err(|error| format!("cpm: {error}"))?;
+    let queue =
+        Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"))?;
+    counters::register_all().map_err(|error| format!("cpm: {error}"))?;
+    workers::reserve(senders).map_err(|error| format!("cpm: {error}"))?;
+    if !Tm::set_response_handler(replies::on_event)
+        || !script::on_every_reply(replies::on_every_reply)
+    {
+        return Err("cpm: kamailio did not take a callback".into());
+    }
+    let installed = runtime::install(Runtime {
+        config,
+        groups,
+        tm,
+        store: Store::new(engine),
+        queue,
+    });
+    installed
+        .then_some(())
+        .ok_or_else(|| "cpm: initialised twice".into())
+}
+
+/// Jobs that may wait for our own processes.
+const QUEUE_LENGTH: u32 = 10_000;
+
+/// In every process; ours are forked from the main one.
+fn child_init(stage: Stage) -> Result<(), String> {
+    match (stage, runtime::runtime()) {
+        (Stage::Main, Some(runtime)) => {
+            workers::start(runtime.config.senders).map_err(|error| format!("cpm: {error}"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,182 @@
+//! Answers: the header lines every answer of the focus carries, and refusals that say why.
+//! Not here: when to refuse (`super::session`, `super::route`).
+
+use std::fmt::Write as _;
+
+use super::action::{Action, Answer, Counter, Level};
+use super::settings::Env;
+use crate::sip::status::reason_phrase;
+use crate::sip::warning::warning;
+
+/// Methods that really answer today (RFC 3261 section 20.5).
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER";
+/// Option tags of the focus (RFC 4488 section 4, RFC 7614 section 5).
+pub const SUPPORTED: &str = "norefersub, nosub";
+/// Event packages of the focus (RFC 6665 section 8.2.2).
+pub const ALLOW_EVENTS: &str = "refer";
+
+/// Feature tags of our Contact (RFC 4579 section 4.2; the ICSI of a CPM group session).
+pub const CONTACT_FEATURES: &str =
+    ";isfocus;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
+/// ICSI of a CPM group session (RFC 6050).
+pub const SERVICE: &str = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group";
+
+/// Header lines, each ended by CRLF.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(String);
+
+impl Lines {
+    pub fn new() -> Self {
+        Lines::default()
+    }
+
+    /// Values reach this from parsed types only; should a control character get here all the same it
+    /// becomes a blank, so that no value can start a line of its own.
+    pub fn line(mut self, name: &str, value: &str) -> Self {
+        self.0.push_str(name);
+        self.0.push_str(": ");
+        self.0
+            .extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        self.0.push_str("\r\n");
+        self
+    }
+
+    pub fn maybe(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.line(name, value),
+            None => self,
+        }
+    }
+
+    /// Contact of the focus with its feature tags.
+    pub fn contact(self, uri: &str) -> Self {
+        self.line("Contact", &format!("<{uri}>{CONTACT_FEATURES}"))
+    }
+
+    /// What the focus can do, for answers and requests that form a dialog.
+    pub fn capabilities(self) -> Self {
+        self.line("Allow", ALLOW)
+            .line("Supported", SUPPORTED)
+            .line("Allow-Events", ALLOW_EVENTS)
+    }
+
+    pub fn text(self) -> String {
+        self.0
+    }
+}
+
+/// Why a request is not served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub code: u16,
+    /// The reason phrase is `why` instead of the usual one of the code.
+    pub says_why: bool,
+    /// Text of the Warning header.
+    pub warning: Option<String>,
+    /// Further header lines.
+    pub headers: String,
+    /// For the log.
+    pub why: String,
+    /// The believed identity of whoever is refused, if that is known yet.
+    pub who: String,
+}
+
+impl Refusal {
+    pub fn new(code: u16, why: impl Into<String>) -> Self {
+        Refusal {
+            code,
+            says_why: false,
+            warning: None,
+            headers: String::new(),
+            why: why.into(),
+            who: String::new(),
+        }
+    }
+
+    /// A 400 whose reason phrase says what was wrong.
+    pub fn bad_request(what: impl Into<String>) -> Self {
+        Refusal {
+            says_why: true,
+            ..Refusal::new(400, what)
+        }
+    }
+
+    pub fn of(mut self, who: &str) -> Self {
+        self.who = who.to_owned();
+        self
+    }
+
+    pub fn warning(mut self, text: &str) -> Self {
+        self.warning = Some(text.to_owned());
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .push_str(&Lines::new().line(name, value).text());
+        self
+    }
+
+    /// The answer and the log line of this refusal. `what` is the method.
+    pub fn actions(&self, env: &Env<'_>, what: &str, session: &str) -> Vec<Action> {
+        let mut log = format!("{what} refused {} why=\"{}\"", self.code, self.why);
+        if !self.who.is_empty() {
+            let _ = write!(log, " from={}", super::text::Redacted(&self.who));
+        }
+        if !session.is_empty() {
+            let _ = write!(log, " session={session}");
+        }
+        let mut actions = vec![
+            Action::Answer(self.answer(env)),
+            Action::Log(Level::Info, log),
+        ];
+        match what {
+            "REFER" => actions.push(Action::Count(Counter::RefersRefused, 1)),
+            "INVITE" => actions.push(Action::Count(Counter::JoinsRefused, 1)),
+            _ => {}
+        }
+        actions
+    }
+
+    pub fn answer(&self, env: &Env<'_>) -> Answer {
+        let warning = self
+            .warning
+            .as_deref()
+            .map(|text| warning(&env.settings.domain, text));
+        let headers = Lines::new().maybe("Warning", warning.as_deref()).text() + &self.headers;
+        let reason = if self.says_why {
+            printable(&self.why)
+        } else {
+            reason_phrase(self.code).to_owned()
+        };
+        Answer {
+            code: self.code,
+            reason,
+            to_tag: env.token(),
+            headers,
+            body: Vec::new(),
+            connects: None,
+        }
+    }
+}
+
+/// A reason phrase may hold no control character (RFC 3261 section 25.1, Reason-Phrase).
+fn printable(phrase: &str) -> String {
+    phrase
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_start_a_line_of_its_own() {
+        let text = Lines::new()
+            .line("Subject", "a\r\nRoute: <sip:evil>\0")
+            .text();
+        assert_eq!(text, "Subject: a  Route: <sip:evil> \r\n");
+    }
+}

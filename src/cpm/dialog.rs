@@ -1,0 +1,172 @@
+//! A dialog (RFC 3261 section 12) as the focus keeps it, with the one request it has in flight.
+//! Not here: what the requests say (`super::session`).
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{Method, Outgoing};
+use super::records::{Id, Name};
+use super::settings::{Millis, Socket};
+use crate::sip::message::Request;
+use crate::sip::uri::Uri;
+
+/// Both ends of a dialog. Per dialog one request of ours other than ACK is in flight; the next waits
+/// here, so CSeq stays in order and a BYE never overtakes what was promised before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dialog {
+    pub call_id: String,
+    pub local_tag: String,
+    pub remote_tag: Option<String>,
+    /// URI of our From.
+    pub local: String,
+    /// URI of our To.
+    pub remote: String,
+    pub remote_target: String,
+    pub route_set: Vec<String>,
+    pub local_cseq: u32,
+    /// Highest CSeq seen from the peer; none before its first request.
+    pub remote_cseq: Option<u32>,
+    pub socket: Socket,
+    /// URI of our Contact.
+    pub contact: String,
+    pub in_flight: Option<InFlight>,
+    pub waiting: VecDeque<Waiting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub cseq: u32,
+    pub what: Waiting,
+    /// When it counts as lost although nobody told us.
+    pub lost_at: Millis,
+}
+
+/// A request of ours that the dialog sends as soon as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waiting {
+    /// NOTIFY of this REFER's subscription; what it says is decided when it leaves.
+    Notify(Id),
+    Bye(ByeCause),
+}
+
+/// Why the focus ends a leg; becomes the Reason header (RFC 3326).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ByeCause {
+    /// The session is over.
+    Gone,
+    /// The participant is in through another leg, or withdrew while the answer was on its way.
+    Replaced,
+    /// The SDP answer cannot be used.
+    NotAcceptable,
+    /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
+    NoAck,
+}
+
+impl ByeCause {
+    pub fn reason_header(self) -> &'static str {
+        match self {
+            ByeCause::Gone => "SIP;cause=410;text=\"Gone\"",
+            ByeCause::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",
+            ByeCause::NotAcceptable => "SIP;cause=488;text=\"Not Acceptable Here\"",
+            ByeCause::NoAck => "SIP;cause=408;text=\"No ACK\"",
+        }
+    }
+}
+
+impl Dialog {
+    /// The dialog that a request from a peer forms (RFC 3261 section 12.1.1).
+    pub fn formed_by(
+        request: &Request,
+        remote_target: &Uri,
+        local_tag: String,
+        socket: Socket,
+        contact: String,
+    ) -> Self {
+        Dialog {
+            call_id: request.call_id.clone(),
+            local_tag,
+            remote_tag: Some(request.from_tag.clone()),
+            local: request.to.uri.as_str().to_owned(),
+            remote: request.from.uri.as_str().to_owned(),
+            remote_target: remote_target.as_str().to_owned(),
+            route_set: request.record_route(),
+            local_cseq: 0,
+            remote_cseq: Some(request.cseq),
+            socket,
+            contact,
+            in_flight: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub fn name(&self) -> Name {
+        Name::Dialog {
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag.clone(),
+        }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.waiting.is_empty()
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        self.in_flight.map(|request| request.lost_at)
+    }
+
+    /// The next request of ours in this dialog (RFC 3261 section 12.2.1.1); raises our CSeq.
+    pub fn request(
+        &mut self,
+        owner: Id,
+        method: Method,
+        headers: String,
+        body: Vec<u8>,
+    ) -> Outgoing {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        Outgoing {
+            owner: Some(owner),
+            method,
+            ..self.outgoing(self.local_cseq, headers, body)
+        }
+    }
+
+    /// ACK for a 2xx to the INVITE with `cseq`.
+    pub fn ack(&self, cseq: u32, headers: String) -> Outgoing {
+        self.outgoing(cseq, headers, Vec::new())
+    }
+
+    fn outgoing(&self, cseq: u32, headers: String, body: Vec<u8>) -> Outgoing {
+        Outgoing {
+            owner: None,
+            method: Method::Ack,
+            request_uri: self.remote_target.clone(),
+            from: self.local.clone(),
+            to: self.remote.clone(),
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag.clone(),
+            remote_tag: self.remote_tag.clone(),
+            cseq,
+            route: self.route_set.clone(),
+            headers,
+            body,
+            socket: self.socket.clone(),
+        }
+    }
+
+    /// RFC 3261 section 12.2.2: a CSeq not above the last one is out of order.
+    pub fn accept_cseq(&mut self, cseq: u32) -> bool {
+        if self.remote_cseq.is_some_and(|last| cseq <= last) {
+            return false;
+        }
+        self.remote_cseq = Some(cseq);
+        true
+    }
+
+    /// A target refresh request moves the remote target (RFC 3261 section 12.2.2).
+    pub fn refresh_target(&mut self, contact: Option<Uri>) {
+        if let Some(uri) = contact {
+            self.remote_target = uri.as_str().to_owned();
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What can happen to a session: past tense, already parsed.
+//! Not here: where it came from (`crate::module`) or what follows from it (`super::session`).
+
+use super::action::{Method, Transaction};
+use super::records::Id;
+use super::settings::Socket;
+use crate::sip::{Request, Response};
+
+/// A request with what the transport knows about it.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub request: Request,
+    /// The socket of ours it came in on.
+    pub socket: Socket,
+    /// It came from an ISC peer whose P-headers are believed (TS 24.229; interface: `trusted_peers`).
+    pub trusted: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// INVITE to the focus or group, outside a dialog.
+    InviteReceived(&'a Arrival),
+    /// REFER outside a dialog.
+    ReferReceived(&'a Arrival),
+    /// OPTIONS to the focus or group, outside a dialog.
+    OptionsReceived(&'a Arrival),
+    /// Any request but ACK inside the dialog that this record (a leg or a REFER) holds.
+    RequestReceived {
+        holder: Id,
+        arrival: &'a Arrival,
+    },
+    AckReceived {
+        leg: Id,
+        request: &'a Request,
+    },
+    /// The 2xx that connects `leg` could not be sent.
+    AnswerFailed {
+        leg: Id,
+    },
+    /// An answer to a request of ours.
+    AnswerReceived {
+        record: Id,
+        response: &'a Response,
+        trusted: bool,
+    },
+    /// tm gave up on a request of ours.
+    TimedOut {
+        record: Id,
+        status: u16,
+    },
+    InviteSent {
+        leg: Id,
+        transaction: Transaction,
+    },
+    SendFailed {
+        record: Id,
+        method: Method,
+        cseq: u32,
+        why: String,
+    },
+    DeadlineReached {
+        record: Id,
+    },
+}

@@ -1,0 +1,113 @@
+//! All loaded groups, found by URI.
+//! Not here: reading files; the caller brings names and bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::error::{DocumentError, LoadNote};
+use super::group::Group;
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
+
+/// The groups this server serves. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    groups: BTreeMap<Identity, Entry>,
+}
+
+/// A document that could not be used. Displays as `file:line: reason`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {reason}")]
+pub struct LoadProblem {
+    pub file: String,
+    /// 1-based.
+    pub line: u32,
+    /// Lower-case sentence without a full stop.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    file: String,
+    group: Arc<Group>,
+}
+
+impl Directory {
+    /// Reads documents, given as (file name, content). What cannot be used is left out and told.
+    /// Of two documents for one group the first is kept: hand them over in a stable order.
+    pub fn load<N, B>(documents: impl IntoIterator<Item = (N, B)>) -> (Directory, Vec<LoadProblem>)
+    where
+        N: Into<String>,
+        B: AsRef<[u8]>,
+    {
+        let mut directory = Directory::default();
+        let mut problems = Vec::new();
+        for (file, content) in documents {
+            if let Err(problem) = directory.add(file.into(), content.as_ref()) {
+                problems.push(problem);
+            }
+        }
+        (directory, problems)
+    }
+
+    /// Reads one more document.
+    pub fn add(&mut self, file: String, content: &[u8]) -> Result<Arc<Group>, LoadProblem> {
+        let group = match Group::parse(content) {
+            Ok(group) => Arc::new(group),
+            Err(DocumentError { line, reason, .. }) => {
+                return Err(LoadProblem {
+                    file,
+                    line,
+                    reason: reason.to_string(),
+                })
+            }
+        };
+        let key = Identity::of(&group.uri);
+        if let Some(first) = self.groups.get(&key) {
+            return Err(LoadProblem {
+                file,
+                line: group.line,
+                reason: format!(
+                    "group {} is already described by {}; this document is not used",
+                    group.uri, first.file
+                ),
+            });
+        }
+        let entry = Entry {
+            file,
+            group: Arc::clone(&group),
+        };
+        self.groups.insert(key, entry);
+        Ok(group)
+    }
+
+    /// The group of this URI. User and host decide; port and parameters do not matter.
+    pub fn find(&self, uri: &Uri) -> Option<&Arc<Group>> {
+        self.groups.get(&Identity::of(uri)).map(|e| &e.group)
+    }
+
+    /// The hosts of all group URIs, lower-case, each once.
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        self.iter().map(|group| group.uri.host()).collect()
+    }
+
+    /// All groups in the order of their URIs.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values().map(|entry| &entry.group)
+    }
+
+    /// What the accepted documents say without effect: (file name, note).
+    pub fn notes(&self) -> impl Iterator<Item = (&str, &LoadNote)> {
+        self.groups
+            .values()
+            .flat_map(|e| e.group.notes.iter().map(|note| (e.file.as_str(), note)))
+    }
+
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+}

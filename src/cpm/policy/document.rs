@@ -1,0 +1,217 @@
+//! The meaning of a group document outside its rules: `<group><list-service uri="…">`.
+//! Not here: XML (`xml`) and the rule set (`rules`).
+
+use std::collections::HashSet;
+
+use super::error::{shown, DocumentError, LoadNote, Reason};
+use super::group::{Group, Member};
+use super::namespace::{Ns, LIST_SERVICE};
+use super::rules;
+use super::values::{
+    boolean, count, must_understand, not_evaluated, note, once, required, text, uri,
+};
+use super::xml::Element;
+use crate::sip::identity::Identity;
+use crate::sip::uri::{Scheme, Uri};
+
+/// What `<list-service>` holds, before what is missing gets its default.
+#[derive(Default)]
+struct Parts {
+    display_name: Option<String>,
+    subject: Option<String>,
+    members: Vec<Member>,
+    listed: HashSet<Identity>,
+    invite_members: Option<bool>,
+    max_participant_count: Option<u32>,
+    min_participant_count: Option<u32>,
+    rules: Option<Vec<super::group::Rule>>,
+    notes: Vec<LoadNote>,
+}
+
+/// The group of a document with this root element.
+pub fn group(root: &Element) -> Result<Group, DocumentError> {
+    expect(root, "group")?;
+    let service = match root.children.as_slice() {
+        [] => {
+            return Err(root.error(Reason::Missing {
+                element: root.name.clone(),
+                what: "<list-service>",
+            }))
+        }
+        [service] => service,
+        [_, second, ..] => return Err(second.error(Reason::Twice(shown(&second.name)))),
+    };
+    expect(service, "list-service")?;
+
+    let mut parts = Parts::default();
+    for child in &service.children {
+        parts.take(child)?;
+    }
+    if parts.rules.is_none() {
+        let text = "there is no <ruleset>: nobody is permitted anything".to_owned();
+        note(&mut parts.notes, service, text);
+    }
+    Ok(Group {
+        uri: group_uri(service)?,
+        display_name: parts.display_name,
+        subject: parts.subject,
+        members: parts.members,
+        invite_members: parts.invite_members.unwrap_or(false),
+        // 0 is read as "no limit" (requirements 3.3).
+        max_participant_count: parts.max_participant_count.filter(|max| *max > 0),
+        min_participant_count: parts.min_participant_count,
+        rules: parts.rules.unwrap_or_default(),
+        notes: parts.notes,
+        line: service.at.line,
+        listed: parts.listed,
+    })
+}
+
+fn expect(element: &Element, expected: &'static str) -> Result<(), DocumentError> {
+    if element.is(Ns::ListService, expected) {
+        return Ok(());
+    }
+    let hint = match element.name == expected {
+        true if element.ns == Ns::None => " without a namespace",
+        true => " in another namespace",
+        false => "",
+    };
+    Err(element.error(Reason::WrongElement {
+        expected,
+        namespace: LIST_SERVICE,
+        found: shown(&element.name),
+        hint,
+    }))
+}
+
+fn group_uri(service: &Element) -> Result<Uri, DocumentError> {
+    let value = required(service, "uri")?;
+    let fail = |why: String| {
+        service.error(Reason::Uri {
+            element: service.name.clone(),
+            got: shown(value),
+            why,
+        })
+    };
+    let uri = Uri::parse(value.trim().as_bytes()).map_err(|e| fail(e.to_string()))?;
+    if uri.scheme() == Scheme::Tel {
+        return Err(fail("a group needs a sip or sips URI".to_owned()));
+    }
+    Ok(uri)
+}
+
+impl Parts {
+    fn take(&mut self, child: &Element) -> Result<(), DocumentError> {
+        let name = child.name.as_str();
+        match (child.ns, name) {
+            (Ns::CommonPolicy, "ruleset") => {
+                let rules = rules::ruleset(child, &mut self.notes)?;
+                once(&mut self.rules, rules, child)
+            }
+            (Ns::ListService, "list") => self.list(child),
+            // One per language; the first is as good as any.
+            (ns, "display-name") if ns.is_oma() => {
+                self.display_name = self.display_name.take().or_else(|| text(child));
+                Ok(())
+            }
+            (ns, "subject") if ns.is_oma() => {
+                self.subject = self.subject.take().or_else(|| text(child));
+                Ok(())
+            }
+            (ns, "invite-members") if ns.is_oma() => {
+                once(&mut self.invite_members, boolean(child)?, child)
+            }
+            (ns, "max-participant-count") if ns.is_oma() => {
+                once(&mut self.max_participant_count, count(child)?, child)
+            }
+            (ns, "min-participant-count") if ns.is_oma() => {
+                once(&mut self.min_participant_count, count(child)?, child)
+            }
+            (ns, "session-active-policy") if ns.is_oma() => self.session_active_policy(child),
+            (ns, "supported-services" | "searchable" | "automatic-group-advertisement" | "qoe")
+                if ns.is_oma() =>
+            {
+                // Known, and no business of who may do what: no reason to refuse the document.
+                let what = format!("<{name}> has no effect here");
+                note(&mut self.notes, child, what);
+                Ok(())
+            }
+            (
+                _,
+                "ruleset" | "list" | "display-name" | "invite-members" | "max-participant-count",
+            ) => Err(child.error(Reason::Misplaced {
+                parent: "list-service".to_owned(),
+                found: shown(name),
+                namespace: child.ns.words().to_owned(),
+                expected: match name {
+                    "ruleset" => "it in the common-policy namespace",
+                    _ => "it in the list-service namespace",
+                },
+            })),
+            _ => not_evaluated(child, "has no effect here", &mut self.notes),
+        }
+    }
+
+    fn session_active_policy(&mut self, policy: &Element) -> Result<(), DocumentError> {
+        for child in &policy.children {
+            if child.ns.is_oma() && child.name == "min-participant-count" {
+                once(&mut self.min_participant_count, count(child)?, child)?;
+            } else {
+                not_evaluated(child, "is not enforced", &mut self.notes)?;
+            }
+        }
+        if must_understand(policy)
+            && policy
+                .children
+                .iter()
+                .any(|c| c.name != "min-participant-count")
+        {
+            return Err(policy.error(Reason::MustUnderstand(shown(&policy.name))));
+        }
+        Ok(())
+    }
+
+    /// Entries of nested lists belong to the list around them. The depth is bounded by `xml`.
+    fn list(&mut self, list: &Element) -> Result<(), DocumentError> {
+        for child in &list.children {
+            let known = matches!(child.ns, Ns::ListService | Ns::ResourceLists);
+            match child.name.as_str() {
+                "entry" if known => self.entry(child)?,
+                "list" if known => self.list(child)?,
+                "display-name" => {}
+                "external" | "entry-ref" => {
+                    not_evaluated(
+                        child,
+                        "is never fetched: its members are not known",
+                        &mut self.notes,
+                    )?;
+                }
+                _ => not_evaluated(child, "has no effect here", &mut self.notes)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Element) -> Result<(), DocumentError> {
+        let Some(uri) = uri(entry, "uri", &mut self.notes)? else {
+            return Ok(());
+        };
+        let identity = Identity::of(&uri);
+        if !self.listed.insert(identity.clone()) {
+            let text = format!("{} is on the list twice", shown(uri.as_str()));
+            note(&mut self.notes, entry, text);
+            return Ok(());
+        }
+        let display_name = entry
+            .children
+            .iter()
+            .find(|child| child.name == "display-name")
+            .and_then(text);
+        self.members.push(Member {
+            uri,
+            identity,
+            display_name,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Domain names as RFC 4745 section 7.1.3 compares them: escapes undone, label by label, without case.
+//! Not here: U-labels. A name outside ASCII has to be written as its A-labels (xn--…).
+
+use crate::sip::uri::{Scheme, Uri};
+
+/// A domain name in the form that is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(String);
+
+impl Domain {
+    /// Reads a `domain` attribute. The error says what the author of the document can change.
+    pub fn parse(text: &str) -> Result<Domain, &'static str> {
+        let text = percent_decoded(text.trim())?;
+        if !text.is_ascii() {
+            return Err("write an internationalised name as its A-labels (xn--…)");
+        }
+        if text.starts_with('[') && text.ends_with(']') {
+            return Ok(Domain(text.to_ascii_lowercase()));
+        }
+        // One trailing dot only says that the name is complete.
+        let name = text.strip_suffix('.').unwrap_or(&text);
+        if name.is_empty() {
+            return Err("it is empty");
+        }
+        if name.len() > 253 {
+            return Err("it is longer than 253 characters");
+        }
+        for label in name.split('.') {
+            if label.is_empty() {
+                return Err("it has an empty label");
+            }
+            if label.contains('*') {
+                return Err("wildcards do not exist here; <many> without domain means everybody");
+            }
+            if !label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            {
+                return Err("a label has letters, digits, hyphens and underscores only");
+            }
+        }
+        Ok(Domain(name.to_ascii_lowercase()))
+    }
+
+    /// The domain a URI belongs to. None for tel, which names no domain.
+    pub fn of(uri: &Uri) -> Option<Domain> {
+        match uri.scheme() {
+            Scheme::Sip | Scheme::Sips => Domain::parse(uri.host()).ok(),
+            Scheme::Tel => None,
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn percent_decoded(text: &str) -> Result<String, &'static str> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+            (Some(high), Some(low)) => out.push(high * 16 + low),
+            _ => return Err("a '%' is not followed by two hexadecimal digits"),
+        }
+    }
+    String::from_utf8(out).map_err(|_| "its escapes are not UTF-8")
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &str, b: &str) -> bool {
+        Domain::parse(a).unwrap() == Domain::parse(b).unwrap()
+    }
+
+    #[test]
+    fn compares_without_case_escapes_and_trailing_dot() {
+        assert!(same("Home1.TEST", "home1.test"));
+        assert!(same("h%6Fme1.test", "home1.test"));
+        assert!(same("home1.test.", "home1.test"));
+        assert!(same("XN--bcher-kva.example", "xn--bcher-kva.example"));
+        assert!(same("[2001:DB8::1]", "[2001:db8::1]"));
+    }
+
+    #[test]
+    fn compares_whole_labels() {
+        assert!(!same("home1.test", "sub.home1.test"));
+        assert!(!same("home1.test", "ahome1.test"));
+        assert!(!same("home1.test", "home1.test.evil.example"));
+    }
+
+    #[test]
+    fn refuses_what_could_never_match() {
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "*",
+            "*.home1.test",
+            "b%zz",
+            "b%4",
+            "bücher.example",
+            "b%C3%BCcher.example",
+            "a b",
+            "a%00b",
+            "home1.test:5060",
+            "%ff",
+        ] {
+            assert!(Domain::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a rule can permit: the actions of a group document and a set of them.
+//! Not here: who gets them; see `group`.
+
+use serde::{Deserialize, Serialize};
+
+/// One switch per action a group document can permit (requirements 3.5). All start as false.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// Join, join again, or be invited.
+    pub join_handling: bool,
+    /// Start the session of the group.
+    pub allow_initiate_conference: bool,
+    /// Invite others into the running session.
+    pub allow_invite_users_dynamically: bool,
+    /// Ask for anonymity (`Privacy: id`).
+    pub allow_anonymity: bool,
+    /// Subscribe to the conference event package.
+    pub allow_conference_state: bool,
+    /// Remove others from the session.
+    pub allow_expelling: bool,
+    /// The session lives only while such a participant is in. Reported, not acted upon.
+    pub is_key_participant: bool,
+    pub allow_subconf: bool,
+    pub allow_private_message: bool,
+    pub allow_reject_invite: bool,
+    pub allow_offline_storage: bool,
+    pub allow_media_handling: bool,
+    pub remove_media_handling: bool,
+    pub allow_auto_answermode: bool,
+    pub allow_manual_answer_override: bool,
+    pub block_group_advertisement_sending: bool,
+}
+
+/// An action by name, so that a log line can say which permission was missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Action {
+    JoinHandling,
+    AllowInitiateConference,
+    AllowInviteUsersDynamically,
+    AllowAnonymity,
+    AllowConferenceState,
+    AllowExpelling,
+    IsKeyParticipant,
+    AllowSubconf,
+    AllowPrivateMessage,
+    AllowRejectInvite,
+    AllowOfflineStorage,
+    AllowMediaHandling,
+    RemoveMediaHandling,
+    AllowAutoAnswermode,
+    AllowManualAnswerOverride,
+    BlockGroupAdvertisementSending,
+}
+
+impl Action {
+    pub const ALL: [Action; 16] = [
+        Action::JoinHandling,
+        Action::AllowInitiateConference,
+        Action::AllowInviteUsersDynamically,
+        Action::AllowAnonymity,
+        Action::AllowConferenceState,
+        Action::AllowExpelling,
+        Action::IsKeyParticipant,
+        Action::AllowSubconf,
+        Action::AllowPrivateMessage,
+        Action::AllowRejectInvite,
+        Action::AllowOfflineStorage,
+        Action::AllowMediaHandling,
+        Action::RemoveMediaHandling,
+        Action::AllowAutoAnswermode,
+        Action::AllowManualAnswerOverride,
+        Action::BlockGroupAdvertisementSending,
+    ];
+
+    /// The name of the element in a document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::JoinHandling => "join-handling",
+            Action::AllowInitiateConference => "allow-initiate-conference",
+            Action::AllowInviteUsersDynamically => "allow-invite-users-dynamically",
+            Action::AllowAnonymity => "allow-anonymity",
+            Action::AllowConferenceState => "allow-conference-state",
+            Action::AllowExpelling => "allow-expelling",
+            Action::IsKeyParticipant => "is-key-participant",
+            Action::AllowSubconf => "allow-subconf",
+            Action::AllowPrivateMessage => "allow-private-message",
+            Action::AllowRejectInvite => "allow-reject-invite",
+            Action::AllowOfflineStorage => "allow-offline-storage",
+            Action::AllowMediaHandling => "allow-media-handling",
+            Action::RemoveMediaHandling => "remove-media-handling",
+            Action::AllowAutoAnswermode => "allow-auto-answermode",
+            Action::AllowManualAnswerOverride => "allow-manual-answer-override",
+            Action::BlockGroupAdvertisementSending => "block-group-advertisement-sending",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Action> {
+        Action::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Permissions {
+    pub fn allows(&self, action: Action) -> bool {
+        let mut copy = *self;
+        *copy.switch(action)
+    }
+
+    pub fn grant(&mut self, action: Action) {
+        *self.switch(action) = true;
+    }
+
+    /// Adds what another matching rule permits. A boolean permission is the OR over the matching
+    /// rules, so no rule takes away what another gives (RFC 4745 section 10.2). All actions of a
+    /// group document are booleans.
+    pub fn merge(&mut self, other: &Permissions) {
+        for action in other.granted() {
+            self.grant(action);
+        }
+    }
+
+    /// What is permitted, in the order of [`Action::ALL`].
+    pub fn granted(&self) -> impl Iterator<Item = Action> + '_ {
+        Action::ALL
+            .into_iter()
+            .filter(|action| self.allows(*action))
+    }
+
+    fn switch(&mut self, action: Action) -> &mut bool {
+        match action {
+            Action::JoinHandling => &mut self.join_handling,
+            Action::AllowInitiateConference => &mut self.allow_initiate_conference,
+            Action::AllowInviteUsersDynamically => &mut self.allow_invite_users_dynamically,
+            Action::AllowAnonymity => &mut self.allow_anonymity,
+            Action::AllowConferenceState => &mut self.allow_conference_state,
+            Action::AllowExpelling => &mut self.allow_expelling,
+            Action::IsKeyParticipant => &mut self.is_key_participant,
+            Action::AllowSubconf => &mut self.allow_subconf,
+            Action::AllowPrivateMessage => &mut self.allow_private_message,
+            Action::AllowRejectInvite => &mut self.allow_reject_invite,
+            Action::AllowOfflineStorage => &mut self.allow_offline_storage,
+            Action::AllowMediaHandling => &mut self.allow_media_handling,
+            Action::RemoveMediaHandling => &mut self.remove_media_handling,
+            Action::AllowAutoAnswermode => &mut self.allow_auto_answermode,
+            Action::AllowManualAnswerOverride => &mut self.allow_manual_answer_override,
+            Action::BlockGroupAdvertisementSending => &mut self.block_group_advertisement_sending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_its_own_name_and_switch() {
+        for action in Action::ALL {
+            let mut permissions = Permissions::default();
+            assert!(!permissions.allows(action), "{action} starts as false");
+            permissions.grant(action);
+            assert_eq!(permissions.granted().collect::<Vec<_>>(), [action]);
+            assert_eq!(Action::from_name(action.name()), Some(action));
+        }
+        assert_eq!(Action::from_name("allow-everything"), None);
+    }
+
+    #[test]
+    fn merging_adds_and_never_takes_away() {
+        let mut all = Permissions::default();
+        let mut more = Permissions::default();
+        all.grant(Action::AllowAnonymity);
+        more.grant(Action::JoinHandling);
+        all.merge(&more);
+        all.merge(&Permissions::default());
+        assert!(all.allow_anonymity && all.join_handling);
+        assert_eq!(all.granted().count(), 2);
+    }
+}

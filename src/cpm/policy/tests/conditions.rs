@@ -1,0 +1,326 @@
+//! Every condition of RFC 4745 section 7 and of OMA, one by one and together.
+//! Not here: the sample document; see `sample`.
+
+use super::support::*;
+use crate::cpm::policy::*;
+
+const BOB: &[&str] = &["sip:bob@home1.test"];
+const NOBODY: &[&str] = &[];
+
+#[test]
+fn no_conditions_match_everybody_and_no_rule_permits_nothing() {
+    assert!(matches("", BOB));
+    assert!(matches("", NOBODY));
+    let bare = ruled(
+        "<cp:rule id=\"r\"><cp:actions><join-handling>1</join-handling></cp:actions></cp:rule>",
+    );
+    assert!(decide(&bare, BOB).allowed.join_handling);
+    assert_eq!(decide(&group(""), BOB), Verdict::default());
+    assert_eq!(decide(&ruled(""), BOB), Verdict::default());
+}
+
+#[test]
+fn identity_one() {
+    let one = "<cp:identity><cp:one id=\"sip:bob@home1.test\"/></cp:identity>";
+    assert!(matches(one, BOB));
+    assert!(matches(one, &["sip:%62ob@HOME1.test;user=phone"]));
+    assert!(!matches(one, &["sip:bob@home2.test"]));
+    assert!(!matches(one, NOBODY));
+    let tel = "<cp:identity><cp:one id=\"tel:+358-40-1\"/></cp:identity>";
+    assert!(matches(tel, &["sip:+358401@ims.test;user=phone"]));
+}
+
+#[test]
+fn children_of_identity_are_alternatives_and_conditions_are_not() {
+    let two = "<cp:identity><cp:one id=\"sip:a@x.test\"/><cp:one id=\"sip:bob@home1.test\"/></cp:identity>";
+    assert!(matches(two, BOB));
+    let both = "<cp:identity><cp:one id=\"sip:a@x.test\"/></cp:identity>\
+                <cp:identity><cp:one id=\"sip:bob@home1.test\"/></cp:identity>";
+    assert!(!matches(both, BOB));
+    assert!(!matches("<cp:identity/>", BOB));
+}
+
+#[test]
+fn identity_many() {
+    assert!(matches("<cp:identity><cp:many/></cp:identity>", BOB));
+    assert!(matches(
+        "<cp:identity><cp:many/></cp:identity>",
+        &["tel:+1"]
+    ));
+    assert!(!matches("<cp:identity><cp:many/></cp:identity>", NOBODY));
+    let many = "<cp:identity><cp:many domain=\"H%6Fme1.TEST.\"/></cp:identity>";
+    assert!(matches(many, BOB));
+    assert!(!matches(many, &["sip:bob@sub.home1.test"]));
+    assert!(!matches(many, &["sip:bob@ahome1.test"]));
+    assert!(!matches(many, &["tel:+358401"]));
+    assert!(matches(many, &["tel:+358401", "sip:bob@home1.test"]));
+}
+
+#[test]
+fn exceptions_subtract() {
+    let many = "<cp:identity><cp:many>\
+                <cp:except domain=\"evil.test\"/><cp:except id=\"sip:m@home1.test\"/><cp:except id=\"tel:+1555\"/>\
+                </cp:many></cp:identity>";
+    assert!(matches(many, BOB));
+    for out in [
+        "sip:x@EVIL.test",
+        "sip:m@home1.test",
+        "sip:+1555@home1.test;user=phone",
+    ] {
+        assert!(!matches(many, &[out]), "{out}");
+    }
+    // One person: the other identity does not get round the exception.
+    assert!(!matches(many, &["tel:+358401", "sip:m@home1.test"]));
+    assert!(!matches(many, &["sip:bob@home1.test", "sip:x@evil.test"]));
+    // Another alternative may still let them in.
+    let or = "<cp:identity><cp:many><cp:except id=\"sip:m@home1.test\"/></cp:many><cp:one id=\"sip:m@home1.test\"/></cp:identity>";
+    assert!(matches(or, &["sip:m@home1.test"]));
+}
+
+#[test]
+fn unknown_children_of_identity_are_false() {
+    assert!(!matches("<cp:identity><x:all/></cp:identity>", BOB));
+    assert!(matches(
+        "<cp:identity><x:all/><cp:many/></cp:identity>",
+        BOB
+    ));
+    assert!(!matches(
+        "<cp:identity><cp:many><x:only-mondays/></cp:many></cp:identity>",
+        BOB
+    ));
+    assert!(!matches(
+        "<cp:identity><cp:one id=\"sip:bob@home1.test\"><x:only/></cp:one></cp:identity>",
+        BOB
+    ));
+    assert!(!matches(
+        "<cp:identity><cp:one id=\"mailto:bob@home1.test\"/></cp:identity>",
+        BOB
+    ));
+}
+
+#[test]
+fn list_membership() {
+    let list = "<list><entry uri=\"sip:bob@home1.test\"/></list>";
+    let listed = |condition: &str, who: &[&str]| {
+        let rules = rule("r", condition);
+        decide(
+            &group(&format!("{list}<cp:ruleset>{rules}</cp:ruleset>")),
+            who,
+        )
+        .allowed
+        .join_handling
+    };
+    for yes in [
+        "<is-list-member/>",
+        "<is-list-member>true</is-list-member>",
+        "<oxe:is-list-member> 1 </oxe:is-list-member>",
+    ] {
+        assert!(listed(yes, BOB), "{yes}");
+        assert!(!listed(yes, &["sip:eve@home1.test"]), "{yes}");
+        assert!(!listed(yes, NOBODY), "{yes}");
+    }
+    let no = "<is-list-member>false</is-list-member>";
+    assert!(!listed(no, BOB));
+    assert!(listed(no, &["sip:eve@home1.test"]));
+    assert!(
+        !listed(no, NOBODY),
+        "somebody not authenticated is no outsider either"
+    );
+}
+
+#[test]
+fn other_identity_is_whoever_no_other_rule_names() {
+    let rules = [
+        rule("named", "<cp:identity><cp:one id=\"sip:bob@home1.test\"/></cp:identity>"),
+        rule("listed", "<is-list-member/>"),
+        rule("over", "<cp:identity><cp:one id=\"sip:old@home1.test\"/></cp:identity>\
+              <cp:validity><cp:from>2000-01-01T00:00:00Z</cp:from><cp:until>2001-01-01T00:00:00Z</cp:until></cp:validity>"),
+        rule("rest", "<ocp:other-identity/>"),
+        rule("open", ""),
+    ]
+    .concat();
+    let group = group(&format!(
+        "<list><entry uri=\"tel:+358401\"/></list><cp:ruleset>{rules}</cp:ruleset>"
+    ));
+    assert_eq!(decide(&group, BOB).matched_rules, ["named", "open"]);
+    assert_eq!(
+        decide(&group, &["tel:+358401"]).matched_rules,
+        ["listed", "open"]
+    );
+    assert_eq!(
+        decide(&group, &["sip:eve@x.test"]).matched_rules,
+        ["rest", "open"]
+    );
+    // Named by a rule that is not valid any more, but named.
+    assert_eq!(
+        decide(&group, &["sip:old@home1.test"]).matched_rules,
+        ["open"]
+    );
+    assert_eq!(decide(&group, NOBODY).matched_rules, ["open"]);
+}
+
+#[test]
+fn the_own_naming_of_a_rule_does_not_count_against_its_other_identity() {
+    let both =
+        "<cp:identity><cp:one id=\"sip:bob@home1.test\"/></cp:identity><ocp:other-identity/>";
+    assert!(matches(both, BOB));
+    assert!(!matches(both, &["sip:eve@x.test"]));
+    let twice = [
+        rule("a", both),
+        rule("b", "<cp:identity><cp:many/></cp:identity>"),
+    ]
+    .concat();
+    assert_eq!(decide(&ruled(&twice), BOB).matched_rules, ["b"]);
+}
+
+#[test]
+fn an_anonymous_request_is_still_judged_by_its_identity() {
+    let rules = [
+        rule("anonymous", "<ocp:anonymous-request/>"),
+        rule(
+            "open",
+            "<ocp:anonymous-request>false</ocp:anonymous-request>",
+        ),
+        rule(
+            "bob",
+            "<cp:identity><cp:one id=\"sip:bob@home1.test\"/></cp:identity>",
+        ),
+    ]
+    .concat();
+    let group = ruled(&rules);
+    let ask = |anonymous| decide_with(&group, BOB, anonymous, 0, Role::default()).matched_rules;
+    assert_eq!(ask(true), ["anonymous", "bob"]);
+    assert_eq!(ask(false), ["open", "bob"]);
+}
+
+#[test]
+fn validity_includes_its_start_and_excludes_its_end() {
+    let group = ruled(&rule(
+        "r",
+        "<cp:validity>\
+         <cp:from>1970-01-01T01:00:10+01:00</cp:from><cp:until>1970-01-01T00:00:20Z</cp:until>\
+         <cp:from>1970-01-01T00:00:30Z</cp:from><cp:until>1970-01-01T00:00:40Z</cp:until></cp:validity>",
+    ));
+    for (now, inside) in [
+        (9, false),
+        (10, true),
+        (19, true),
+        (20, false),
+        (29, false),
+        (30, true),
+        (39, true),
+        (40, false),
+        (i64::MIN, false),
+        (i64::MAX, false),
+    ] {
+        let verdict = decide_with(&group, BOB, false, now, Role::default());
+        assert_eq!(verdict.allowed.join_handling, inside, "at {now}");
+    }
+    assert!(!matches("<cp:validity/>", BOB));
+}
+
+#[test]
+fn what_is_not_evaluated_matches_nobody_and_leaves_a_note() {
+    for condition in [
+        "<cp:sphere value=\"work\"/>",
+        "<ocp:external-list><ocp:entry anc=\"http://xcap.test/list\"/></ocp:external-list>",
+        "<oxe:media-list/>",
+        "<oxe:service-list/>",
+        "<x:full-moon/>",
+        "<identity/>",
+        "<cp:is-list-member/>",
+    ] {
+        let group = ruled(&rule(
+            "r",
+            &format!("{condition}<cp:identity><cp:many/></cp:identity>"),
+        ));
+        assert_eq!(decide(&group, BOB), Verdict::default(), "{condition}");
+        assert_eq!(group.notes.len(), 1, "{condition}: {:?}", group.notes);
+        assert!(
+            group.notes[0].text.ends_with("its rule matches nobody"),
+            "{:?}",
+            group.notes
+        );
+    }
+}
+
+#[test]
+fn roles() {
+    let group = ruled(
+        &[
+            rule("in", "<own:participant/>"),
+            rule("made", "<own:creator/>"),
+        ]
+        .concat(),
+    );
+    let ask = |participant, creator| {
+        decide_with(
+            &group,
+            BOB,
+            false,
+            0,
+            Role {
+                participant,
+                creator,
+            },
+        )
+        .matched_rules
+    };
+    assert_eq!(ask(false, false), Vec::<String>::new());
+    assert_eq!(ask(true, false), ["in"]);
+    assert_eq!(ask(true, true), ["in", "made"]);
+}
+
+#[test]
+fn every_action_is_read_from_either_namespace_of_oma() {
+    for action in Action::ALL {
+        for prefix in ["", "oxe:", "ocp:"] {
+            let element = format!("<{prefix}{action}>true</{prefix}{action}>");
+            let group = ruled(&format!(
+                "<cp:rule id=\"r\"><cp:actions>{element}</cp:actions></cp:rule>"
+            ));
+            assert_eq!(
+                decide(&group, BOB).allowed.granted().collect::<Vec<_>>(),
+                [action],
+                "{element}"
+            );
+        }
+    }
+    let foreign = ruled("<cp:rule id=\"r\"><cp:actions><x:join-handling>true</x:join-handling></cp:actions></cp:rule>");
+    assert_eq!(decide(&foreign, BOB).allowed, Permissions::default());
+    assert_eq!(foreign.notes.len(), 1);
+}
+
+#[test]
+fn join_handling_in_its_old_words() {
+    let ask = |value: &str| {
+        let action = format!("<join-handling> {value} </join-handling>");
+        let group = ruled(&format!(
+            "<cp:rule id=\"r\"><cp:actions>{action}</cp:actions></cp:rule>"
+        ));
+        decide(&group, BOB).allowed.join_handling
+    };
+    for (value, allowed) in [
+        ("true", true),
+        ("1", true),
+        ("allow", true),
+        ("false", false),
+        ("0", false),
+        ("block", false),
+    ] {
+        assert_eq!(ask(value), allowed, "{value}");
+    }
+}
+
+#[test]
+fn a_rule_cannot_take_away_what_another_gives() {
+    let no = "<cp:rule id=\"no\"><cp:actions><join-handling>false</join-handling></cp:actions></cp:rule>";
+    for rules in [
+        [rule("yes", ""), no.to_owned()],
+        [no.to_owned(), rule("yes", "")],
+    ] {
+        let verdict = decide(&ruled(&rules.concat()), BOB);
+        assert!(verdict.allowed.join_handling);
+        assert_eq!(verdict.matched_rules.len(), 2);
+    }
+}

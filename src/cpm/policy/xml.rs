@@ -1,0 +1,310 @@
+//! A small, bounded XML tree: elements with namespace, attributes, text and the line they began on.
+//! Not here: any meaning. DTDs and entities are refused, so nothing can expand or be fetched.
+
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+use quick_xml::name::{NamespaceResolver, ResolveResult};
+use quick_xml::{Reader, XmlVersion};
+
+use super::error::{shown, DocumentError, Reason};
+use super::namespace::Ns;
+
+/// Largest accepted document in bytes; about 15,000 list entries.
+pub const MAX_DOCUMENT: usize = 1 << 20;
+pub const MAX_DEPTH: usize = 32;
+pub const MAX_ELEMENTS: usize = 50_000;
+pub const MAX_ATTRIBUTES: usize = 32;
+/// Longest accepted attribute value in bytes, as written.
+pub const MAX_ATTRIBUTE: usize = 4096;
+
+/// Where an element begins; both 1-based.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// One element. Its nesting is at most [`MAX_DEPTH`], so walking (and dropping) it recursively is safe.
+#[derive(Debug)]
+pub struct Element {
+    pub ns: Ns,
+    /// Local name.
+    pub name: String,
+    /// All character data directly inside, trimmed.
+    pub text: String,
+    pub children: Vec<Element>,
+    pub at: At,
+    attributes: Vec<(String, String)>,
+}
+
+impl Element {
+    /// The value of an attribute by local name, whatever its prefix.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn is(&self, ns: Ns, name: &str) -> bool {
+        self.ns == ns && self.name == name
+    }
+
+    pub fn error(&self, reason: Reason) -> DocumentError {
+        DocumentError::new(self.at, reason)
+    }
+}
+
+/// The root element of a document.
+pub fn parse(bytes: &[u8]) -> Result<Element, DocumentError> {
+    let start = At { line: 1, column: 1 };
+    if bytes.len() > MAX_DOCUMENT {
+        return Err(DocumentError::new(start, Reason::TooLarge(bytes.len())));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let mut place = Place::new(bytes);
+        DocumentError::new(place.at(e.valid_up_to()), Reason::NotUtf8)
+    })?;
+    Builder::new(text).run()
+}
+
+/// Turns byte offsets, which only grow, into lines and columns.
+struct Place<'a> {
+    bytes: &'a [u8],
+    seen: usize,
+    line: u32,
+    line_start: usize,
+}
+
+impl<'a> Place<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Place {
+            bytes,
+            seen: 0,
+            line: 1,
+            line_start: 0,
+        }
+    }
+
+    fn at(&mut self, offset: usize) -> At {
+        let offset = offset.min(self.bytes.len());
+        for (i, byte) in self
+            .bytes
+            .get(self.seen..offset)
+            .unwrap_or(&[])
+            .iter()
+            .enumerate()
+        {
+            if *byte == b'\n' {
+                self.line = self.line.saturating_add(1);
+                self.line_start = self.seen + i + 1;
+            }
+        }
+        self.seen = self.seen.max(offset);
+        let column = offset.saturating_sub(self.line_start) + 1;
+        At {
+            line: self.line,
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+struct Builder<'a> {
+    reader: Reader<&'a [u8]>,
+    names: NamespaceResolver,
+    place: Place<'a>,
+    /// Elements begun and not ended, outermost first.
+    open: Vec<Element>,
+    root: Option<Element>,
+    elements: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut reader = Reader::from_str(text);
+        let config = reader.config_mut();
+        config.check_comments = true;
+        config.expand_empty_elements = true;
+        Builder {
+            reader,
+            names: NamespaceResolver::default(),
+            place: Place::new(text.as_bytes()),
+            open: Vec::new(),
+            root: None,
+            elements: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Element, DocumentError> {
+        loop {
+            let offset = self.reader.buffer_position();
+            let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+            match self.reader.read_event() {
+                Ok(Event::Start(start)) => self.begin(&start, at)?,
+                // With expand_empty_elements there is no Event::Empty.
+                Ok(Event::End(_)) => self.end(),
+                Ok(Event::Empty(start)) => {
+                    self.begin(&start, at)?;
+                    self.end();
+                }
+                Ok(Event::Text(text)) => {
+                    let text = text.xml10_content().map_err(|e| malformed(at, e))?;
+                    self.characters(&text, at)?;
+                }
+                Ok(Event::CData(text)) => {
+                    let text = text.xml10_content().map_err(|e| malformed(at, e))?;
+                    self.characters(&text, at)?;
+                }
+                Ok(Event::GeneralRef(reference)) => {
+                    let c = resolve(&reference, at)?;
+                    self.characters(c.encode_utf8(&mut [0; 4]), at)?;
+                }
+                Ok(Event::Decl(declaration)) => check_encoding(&declaration, at)?,
+                Ok(Event::DocType(_)) => return Err(DocumentError::new(at, Reason::DocType)),
+                Ok(Event::Comment(_) | Event::PI(_)) => {}
+                Ok(Event::Eof) => return self.finish(at),
+                Err(error) => {
+                    let offset = self.reader.error_position();
+                    let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+                    return Err(malformed(at, error));
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, start: &BytesStart, at: At) -> Result<(), DocumentError> {
+        let fail = |reason| Err(DocumentError::new(at, reason));
+        if self.open.is_empty() && self.root.is_some() {
+            return Err(malformed(at, "a second root element"));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return fail(Reason::TooDeep);
+        }
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return fail(Reason::TooManyElements);
+        }
+        let name = String::from_utf8_lossy(start.local_name().into_inner()).into_owned();
+        // Counted before the namespace declarations among them are taken in.
+        let mut written = start.attributes();
+        let written = written.with_checks(false).take(MAX_ATTRIBUTES + 1);
+        if written.count() > MAX_ATTRIBUTES {
+            return fail(Reason::TooManyAttributes(shown(&name)));
+        }
+        self.names.push(start).map_err(|e| malformed(at, e))?;
+        let ns = match self.names.resolve_element(start.name()).0 {
+            ResolveResult::Bound(uri) => Ns::of(&String::from_utf8_lossy(uri.into_inner())),
+            ResolveResult::Unbound => Ns::None,
+            ResolveResult::Unknown(prefix) => {
+                let prefix = String::from_utf8_lossy(&prefix).into_owned();
+                return fail(Reason::UnknownPrefix(shown(&prefix)));
+            }
+        };
+        let attributes = attributes(start, &name, at)?;
+        self.open.push(Element {
+            ns,
+            name,
+            text: String::new(),
+            children: Vec::new(),
+            at,
+            attributes,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.names.pop();
+        let Some(mut element) = self.open.pop() else {
+            return;
+        };
+        if element.text.trim().len() != element.text.len() {
+            element.text = element.text.trim().to_owned();
+        }
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push(element),
+            None => self.root = Some(element),
+        }
+    }
+
+    fn characters(&mut self, text: &str, at: At) -> Result<(), DocumentError> {
+        match self.open.last_mut() {
+            Some(element) => element.text.push_str(text),
+            None if text.trim().is_empty() => {}
+            None => return Err(malformed(at, "text outside the root element")),
+        }
+        Ok(())
+    }
+
+    fn finish(self, at: At) -> Result<Element, DocumentError> {
+        if let Some(element) = self.open.last() {
+            let text = format!("<{}> is never closed", shown(&element.name));
+            return Err(malformed(element.at, text));
+        }
+        self.root.ok_or(DocumentError::new(at, Reason::Empty))
+    }
+}
+
+fn attributes(
+    start: &BytesStart,
+    element: &str,
+    at: At,
+) -> Result<Vec<(String, String)>, DocumentError> {
+    let mut out = Vec::new();
+    // With its checks on, quick-xml refuses a repeated attribute; their number is bounded by now.
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|e| malformed(at, e))?;
+        if attribute.key.as_namespace_binding().is_some() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(attribute.key.local_name().into_inner()).into_owned();
+        if attribute.value.len() > MAX_ATTRIBUTE {
+            return Err(DocumentError::new(
+                at,
+                Reason::AttributeTooLong {
+                    element: shown(element),
+                    attribute: shown(&name),
+                },
+            ));
+        }
+        let value = attribute
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map_err(|e| malformed(at, e))?;
+        out.push((name, value.into_owned()));
+    }
+    Ok(out)
+}
+
+fn resolve(reference: &BytesRef, at: At) -> Result<char, DocumentError> {
+    match reference.resolve_char_ref() {
+        Ok(Some(c)) => return Ok(c),
+        Ok(None) => {}
+        Err(error) => return Err(malformed(at, error)),
+    }
+    match &**reference {
+        b"lt" => Ok('<'),
+        b"gt" => Ok('>'),
+        b"amp" => Ok('&'),
+        b"apos" => Ok('\''),
+        b"quot" => Ok('"'),
+        other => Err(DocumentError::new(
+            at,
+            Reason::Entity(shown(&String::from_utf8_lossy(other))),
+        )),
+    }
+}
+
+fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> {
+    let Some(encoding) = declaration.encoding() else {
+        return Ok(());
+    };
+    let encoding = encoding.map_err(|e| malformed(at, e))?;
+    if encoding.eq_ignore_ascii_case(b"utf-8") || encoding.eq_ignore_ascii_case(b"us-ascii") {
+        return Ok(());
+    }
+    let name = shown(&String::from_utf8_lossy(&encoding));
+    Err(DocumentError::new(at, Reason::Encoding(name)))
+}
+
+fn malformed(at: At, error: impl ToString) -> DocumentError {
+    DocumentError::new(at, Reason::NotWellFormed(error.to_string()))
+}

@@ -1,0 +1,358 @@
+//! The records a session consists of: one head, one leg per participant or target, one per REFER
+//! that is still owed something. Not here: how they are encoded and where they live (`crate::store`).
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Transaction;
+use super::dialog::Dialog;
+use super::settings::Millis;
+use crate::sip::identity::Identity;
+
+/// Name of a record, unique for as long as the server runs and never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Id(pub u64);
+
+/// By what a record can be found. Each name belongs to one record at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A live session by the user part of its focus URI.
+    Token(String),
+    /// A live session by the group whose session it is.
+    Group(Identity),
+    /// A dialog by Call-ID and our own tag.
+    Dialog { call_id: String, local_tag: String },
+    /// Who is in a session or being invited into it.
+    Member { session: Id, who: Identity },
+    /// A dialog-forming request, to recognise a merged copy (RFC 3261 section 8.2.2.2).
+    Merge {
+        call_id: String,
+        from_tag: String,
+        cseq: u32,
+    },
+}
+
+/// One record of a session's family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    Head(Head),
+    Leg(Box<Leg>),
+    Refer(Box<Refer>),
+}
+
+impl Record {
+    /// The full set of names of the record `id` of session `session`.
+    pub fn names(&self, session: Id) -> Vec<Name> {
+        match self {
+            Record::Head(head) => head.names(),
+            Record::Leg(leg) => leg.names(session),
+            Record::Refer(refer) => refer.names(),
+        }
+    }
+
+    /// When the record wants to be handed `Input::DeadlineReached`.
+    pub fn deadline(&self) -> Option<Millis> {
+        match self {
+            Record::Head(_) => None,
+            Record::Leg(leg) => leg.deadline(),
+            Record::Refer(refer) => refer.deadline(),
+        }
+    }
+}
+
+/// What is true of the session as a whole. Small, and of one size whatever the number of participants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// User part of the focus URI.
+    pub token: String,
+    /// URI of the pre-defined group.
+    pub group: Option<String>,
+    pub conversation_id: String,
+    pub contribution_id: String,
+    pub subject: Option<String>,
+    pub started: Millis,
+    pub max_participants: u32,
+    pub min_participants: u32,
+    pub connected: u32,
+    pub pending: u32,
+    /// `min_participants` have been connected at once.
+    pub had_minimum: bool,
+    pub live: bool,
+}
+
+impl Head {
+    pub fn group_identity(&self) -> Option<Identity> {
+        let uri = crate::sip::uri::Uri::parse(self.group.as_ref()?.as_bytes()).ok()?;
+        Some(Identity::of(&uri))
+    }
+
+    fn names(&self) -> Vec<Name> {
+        if !self.live {
+            return Vec::new();
+        }
+        let mut names = vec![Name::Token(self.token.clone())];
+        names.extend(self.group_identity().map(Name::Group));
+        names
+    }
+
+    /// Free places (requirements section 2.9).
+    pub fn slots(&self) -> u32 {
+        self.max_participants
+            .saturating_sub(self.connected.saturating_add(self.pending))
+    }
+}
+
+/// Our dialog towards one participant, or the attempt at one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Who this is, in all the forms it is known by.
+    pub identities: Vec<Identity>,
+    /// The URI it came with or was invited by.
+    pub uri: String,
+    pub anonymous: bool,
+    pub state: LegState,
+    pub dialog: Dialog,
+    pub media: Media,
+    /// We sent a 2xx with this CSeq and wait for its ACK until then.
+    pub awaited_ack: Option<AwaitedAck>,
+    /// REFERs whose NOTIFYs travel in this dialog.
+    pub subscriptions: Vec<Id>,
+    /// REFERs that wait for the outcome of this INVITE.
+    pub watchers: Vec<Id>,
+    /// Who invited this participant.
+    pub referrer: Option<String>,
+    /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the second on).
+    pub referred_before: bool,
+    /// The INVITE that formed the dialog, when it came from the peer: its From-tag and CSeq.
+    pub formed_by: Option<(String, u32)>,
+    /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
+    pub forks: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LegState {
+    /// Our INVITE is on its way or rings. `transaction` is known only after the send.
+    Inviting {
+        transaction: Option<Transaction>,
+        ringing: bool,
+        ring_until: Millis,
+    },
+    Connected,
+    /// We gave up on our INVITE. CANCEL was asked for if the transaction was known, else it is still owed.
+    Withdrawn {
+        transaction: Option<Transaction>,
+        until: Millis,
+    },
+    /// Not in the session any more; the record stays while its dialog has something to finish.
+    Left,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AwaitedAck {
+    pub cseq: u32,
+    pub until: Millis,
+}
+
+/// Our side of the SDP of a leg.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Media {
+    /// `msrp://host:port` of the MSRP switch.
+    pub msrp_uri: String,
+    /// Unguessable session id below it.
+    pub session: String,
+    pub origin_id: u64,
+    pub version: u64,
+}
+
+impl Leg {
+    /// In the session or invited to it.
+    pub fn is_member(&self) -> bool {
+        matches!(self.state, LegState::Connected | LegState::Inviting { .. })
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.state == LegState::Connected
+    }
+
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, LegState::Inviting { .. })
+    }
+
+    /// Nothing is left to do in this dialog.
+    pub fn is_finished(&self) -> bool {
+        self.state == LegState::Left && self.dialog.is_idle() && self.subscriptions.is_empty()
+    }
+
+    fn names(&self, session: Id) -> Vec<Name> {
+        let mut names = vec![self.dialog.name()];
+        if let Some((from_tag, cseq)) = &self.formed_by {
+            names.push(Name::Merge {
+                call_id: self.dialog.call_id.clone(),
+                from_tag: from_tag.clone(),
+                cseq: *cseq,
+            });
+        }
+        if self.is_member() {
+            names.extend(
+                self.identities
+                    .iter()
+                    .cloned()
+                    .map(|who| Name::Member { session, who }),
+            );
+        }
+        names
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        let state = match self.state {
+            LegState::Inviting { ring_until, .. } => Some(ring_until),
+            LegState::Withdrawn { until, .. } => Some(until),
+            LegState::Connected | LegState::Left => None,
+        };
+        let ack = self.awaited_ack.map(|ack| ack.until);
+        [state, ack, self.dialog.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// An accepted REFER and the implicit subscription it made (RFC 3515 section 2.4.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refer {
+    /// CSeq number of the REFER.
+    pub cseq: u32,
+    /// `id` of the Event header, from the second REFER of a dialog on.
+    pub event_id: Option<u32>,
+    pub referrer: String,
+    pub carrier: Carrier,
+    pub targets: Vec<Aim>,
+    /// None: suppressed, refused by the referrer or over.
+    pub subscription: Option<Subscription>,
+    /// The REFER itself, when it came outside a dialog: Call-ID, From-tag, CSeq; remembered until.
+    pub merge: Option<(String, String, u32)>,
+    pub remembered_until: Millis,
+}
+
+/// Which dialog the NOTIFYs of a REFER travel in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Carrier {
+    Leg(Id),
+    /// The dialog the REFER made.
+    Own(Box<Dialog>),
+    /// Suppressed: none.
+    None,
+}
+
+/// One target of a REFER and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aim {
+    pub uri: String,
+    /// The leg that is to reach it. None: settled without an INVITE.
+    pub leg: Option<Id>,
+    pub outcome: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    pub expires_at: Millis,
+    /// Status lines still to be told, in order. Finals are never merged (N6).
+    pub reports: VecDeque<Report>,
+    /// Latest progress not told yet, and when it may be.
+    pub progress: Option<Report>,
+    pub progress_due: Millis,
+    /// What was told last, for a termination by expiry (N14).
+    pub told: Option<Report>,
+    pub closing: Option<Closing>,
+    /// An entry for this REFER waits in the carrier's dialog.
+    pub queued: bool,
+}
+
+/// A subscription on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Closing {
+    /// Its time is up; the last NOTIFY is still to be sent.
+    Expired,
+    /// The last NOTIFY was sent; its answer ends it.
+    Told,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub status: u16,
+    pub reason: String,
+    /// Index of the target.
+    pub target: Option<u32>,
+}
+
+impl Refer {
+    fn names(&self) -> Vec<Name> {
+        let mut names = Vec::new();
+        if let Carrier::Own(dialog) = &self.carrier {
+            names.push(dialog.name());
+        }
+        if let Some((call_id, from_tag, cseq)) = &self.merge {
+            names.push(Name::Merge {
+                call_id: call_id.clone(),
+                from_tag: from_tag.clone(),
+                cseq: *cseq,
+            });
+        }
+        names
+    }
+
+    pub fn all_settled(&self) -> bool {
+        self.targets.iter().all(|aim| aim.outcome.is_some())
+    }
+
+    /// Nobody is owed anything, and a merged copy would be seen by tm alone.
+    pub fn is_finished(&self, now: Millis) -> bool {
+        let idle = match &self.carrier {
+            Carrier::Own(dialog) => dialog.in_flight.is_none(),
+            Carrier::Leg(_) | Carrier::None => true,
+        };
+        let remembered = self.merge.is_some() && now < self.remembered_until;
+        self.subscription.is_none() && idle && !remembered
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        let dialog = match &self.carrier {
+            Carrier::Own(dialog) => dialog.deadline(),
+            Carrier::Leg(_) | Carrier::None => None,
+        };
+        let own = match &self.subscription {
+            Some(subscription) => subscription.deadline(),
+            None => Some(self.remembered_until),
+        };
+        [dialog, own].into_iter().flatten().min()
+    }
+}
+
+impl Subscription {
+    fn deadline(&self) -> Option<Millis> {
+        if self.closing.is_some() {
+            // The dialog's request in flight has a deadline of its own.
+            return None;
+        }
+        let progress = self
+            .progress
+            .as_ref()
+            .filter(|_| !self.queued)
+            .map(|_| self.progress_due);
+        [Some(self.expires_at), progress]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// What a session can ask of the place where its records live, under the session's lock.
+pub trait Family {
+    fn load(&self, id: Id) -> Option<Record>;
+    /// All records below the head, oldest first.
+    fn children(&self, session: Id) -> Vec<Id>;
+    fn child_count(&self, session: Id) -> usize;
+    fn find(&self, name: &Name) -> Option<Id>;
+    fn new_id(&self) -> Id;
+}

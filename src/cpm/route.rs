@@ -1,0 +1,103 @@
+//! Where a request belongs, and what can be said of it before a session is looked at.
+//! Not here: the session's own decisions (`super::session`).
+
+use std::sync::Arc;
+
+use super::answer::{Refusal, SUPPORTED};
+use super::input::Arrival;
+use super::policy::Group;
+use super::session::Who;
+use super::settings::Env;
+use crate::sip::identity::Identity;
+use crate::sip::message::Request;
+use crate::sip::uri::{Scheme, Uri, UriError};
+
+/// What a Request-URI names.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// Not a host of ours: the script's business.
+    NotOurs,
+    /// The conference factory.
+    Factory,
+    /// A pre-defined group, by its own URI.
+    Group(Arc<Group>),
+    /// A host of ours and a user part that may be a focus.
+    Focus(String),
+    /// A host of ours without a user part.
+    Server,
+    /// A scheme no focus has (P4).
+    WrongScheme,
+}
+
+/// Classifies a Request-URI. `is_socket` says whether host and port name a socket of this server.
+/// URI parameters are ignored (P5).
+pub fn destination(
+    uri: &str,
+    env: &Env<'_>,
+    is_socket: &dyn Fn(&str, Option<u16>) -> bool,
+) -> Destination {
+    let uri = match Uri::parse(uri.as_bytes()) {
+        Ok(uri) => uri,
+        Err(UriError::UnsupportedScheme(_)) => return Destination::WrongScheme,
+        Err(_) => return Destination::NotOurs,
+    };
+    if uri.scheme() == Scheme::Tel {
+        return Destination::NotOurs;
+    }
+    let settings = env.settings;
+    if Identity::of(&uri) == Identity::of(&settings.factory) {
+        return Destination::Factory;
+    }
+    if let Some(group) = env.groups.find(&uri) {
+        return Destination::Group(group.clone());
+    }
+    let host = uri.host();
+    let with_port = match uri.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let ours = host == settings.domain
+        || settings
+            .contact_host
+            .as_deref()
+            .is_some_and(|contact| contact == host || contact == with_port)
+        || env.groups.hosts().contains(host)
+        || is_socket(host, uri.port());
+    match (ours, uri.user()) {
+        (false, _) => Destination::NotOurs,
+        (true, None | Some("")) => Destination::Server,
+        (true, Some(user)) => Destination::Focus(user.to_owned()),
+    }
+}
+
+/// Who asks, by what a trusted peer asserts and nothing else (R1.1).
+pub(super) fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
+    if !arrival.trusted {
+        return Err(Refusal::new(403, "not from a trusted peer"));
+    }
+    let uris = arrival.request.asserted_identities();
+    if uris.is_empty() {
+        return Err(Refusal::new(403, "no usable P-Asserted-Identity"));
+    }
+    Ok(Who::new(uris, arrival.request.privacy().id))
+}
+
+/// RFC 3261 section 8.2.2.3: every required option tag must be known.
+pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
+    let known: Vec<&str> = SUPPORTED.split(", ").collect();
+    let unknown: Vec<String> = request
+        .tokens("Require")
+        .into_iter()
+        .filter(|tag| !known.contains(&tag.as_str()))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let list = unknown.join(", ");
+    Err(Refusal::new(420, format!("unsupported: {list}")).header("Unsupported", &list))
+}
+
+/// A request for a focus that does not exist (P5).
+pub fn no_such_session(env: &Env<'_>) -> Refusal {
+    Refusal::new(404, "no such session").warning(&env.settings.warnings.no_session)
+}

@@ -1,0 +1,208 @@
+//! What every dialog of a session has in common: requests in it, answers to ours, one in flight, deadlines.
+//! Not here: what a particular request means (its own file).
+
+use super::Session;
+use crate::cpm::action::{Action, Level, Method};
+use crate::cpm::answer::{Lines, Refusal, ALLOW, ALLOW_EVENTS};
+use crate::cpm::dialog::{ByeCause, Dialog, InFlight, Waiting};
+use crate::cpm::input::Arrival;
+use crate::cpm::records::{Carrier, Id, LegState, Record};
+use crate::cpm::settings::LOST_REQUEST;
+use crate::sip::Response;
+
+/// What became of the turn of one waiting request.
+pub(super) enum Next {
+    /// Sent with this CSeq: the dialog is busy.
+    Sent(u32),
+    /// There was nothing to say after all.
+    Nothing,
+}
+
+impl Session<'_> {
+    pub(super) fn dialog_mut(&mut self, holder: Id) -> Option<&mut Dialog> {
+        let slot = self.slot(holder);
+        let dialog = match slot.record.as_mut()? {
+            Record::Leg(leg) => &mut leg.dialog,
+            Record::Refer(refer) => match &mut refer.carrier {
+                Carrier::Own(dialog) => dialog,
+                Carrier::Leg(_) | Carrier::None => return None,
+            },
+            Record::Head(_) => return None,
+        };
+        slot.dirty = true;
+        Some(dialog)
+    }
+
+    /// A request inside the dialog that `holder` keeps.
+    pub(super) fn request_received(&mut self, holder: Id, arrival: &Arrival) {
+        let request = &arrival.request;
+        let method = request.method.as_str();
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return self.refuse(method, &Refusal::new(481, "no such dialog"));
+        };
+        // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
+        let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
+        if !ours {
+            return self.refuse(method, &Refusal::new(481, "From-tag of another dialog"));
+        }
+        let (to_tag, contact) = (dialog.local_tag.clone(), dialog.contact.clone());
+        if !dialog.accept_cseq(request.cseq) {
+            let refusal = Refusal::new(500, "CSeq is not above the last one");
+            return self.refuse(method, &refusal);
+        }
+        let leg = self.leg(holder).map(|leg| leg.is_connected());
+        match (method, leg) {
+            ("BYE", Some(_)) => self.bye_received(holder, to_tag),
+            ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
+            ("REFER", Some(true)) => self.refer_received(arrival, Some(holder)),
+            ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
+            ("SUBSCRIBE", _) => {
+                let refusal =
+                    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS);
+                self.refuse(method, &refusal);
+            }
+            ("BYE" | "INVITE" | "REFER" | "OPTIONS", _) => {
+                self.refuse(method, &Refusal::new(481, "no INVITE dialog any more"));
+            }
+            _ => self.refuse(
+                method,
+                &Refusal::new(405, "method not served").header("Allow", ALLOW),
+            ),
+        }
+    }
+
+    /// Sends the next waiting request of a dialog unless one is in flight.
+    pub(super) fn pump(&mut self, holder: Id) {
+        let lost_at = self.env.now + LOST_REQUEST;
+        loop {
+            let unacknowledged = self
+                .leg(holder)
+                .is_some_and(|leg| leg.awaited_ack.is_some());
+            let Some(dialog) = self.dialog_mut(holder) else {
+                return;
+            };
+            if dialog.in_flight.is_some() {
+                return;
+            }
+            // RFC 3261 section 15: the answerer's BYE waits for the ACK.
+            let held = |what: &Waiting| unacknowledged && matches!(what, Waiting::Bye(_));
+            let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
+                return;
+            };
+            let next = match what {
+                Waiting::Notify(refer) => self.send_notify(holder, refer),
+                Waiting::Bye(cause) => self.send_bye(holder, cause),
+            };
+            if let (Next::Sent(cseq), Some(dialog)) = (next, self.dialog_mut(holder)) {
+                dialog.in_flight = Some(InFlight {
+                    cseq,
+                    what,
+                    lost_at,
+                });
+            }
+        }
+    }
+
+    fn send_bye(&mut self, holder: Id, cause: ByeCause) -> Next {
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return Next::Nothing;
+        };
+        let request = dialog.request(holder, Method::Bye, cause.header(), Vec::new());
+        let cseq = request.cseq;
+        self.actions.push(Action::Send(Box::new(request)));
+        Next::Sent(cseq)
+    }
+
+    /// An answer to one of our requests: to the INVITE of a leg, or to what is in flight in a dialog.
+    pub(super) fn answer_received(&mut self, record: Id, response: &Response, trusted: bool) {
+        match response.cseq_method.as_str() {
+            "INVITE" => self.invite_answered(record, response, trusted),
+            _ if response.status < 200 => {}
+            _ => self.request_ended(record, Some(response.cseq), response.status),
+        }
+    }
+
+    /// The request in flight is over, with an answer or without.
+    fn request_ended(&mut self, holder: Id, cseq: Option<u32>, status: u16) {
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return;
+        };
+        let Some(request) = dialog.in_flight else {
+            return;
+        };
+        if cseq.is_some_and(|cseq| cseq != request.cseq) {
+            return;
+        }
+        dialog.in_flight = None;
+        if let Waiting::Notify(refer) = request.what {
+            self.notify_answered(refer, status);
+        }
+        self.pump(holder);
+    }
+
+    /// tm gave up on the one request this record has out.
+    pub(super) fn timed_out(&mut self, record: Id, status: u16) {
+        let inviting = self.leg(record).is_some_and(|leg| {
+            matches!(
+                leg.state,
+                LegState::Inviting { .. } | LegState::Withdrawn { .. }
+            )
+        });
+        if inviting {
+            self.invite_failed(record, status, crate::sip::status::reason_phrase(status));
+        } else {
+            self.request_ended(record, None, status);
+        }
+    }
+
+    /// tm refused to send: no route, no socket, or the script dropped it.
+    pub(super) fn send_failed(&mut self, record: Id, method: Method, cseq: u32, why: &str) {
+        self.log(
+            Level::Warn,
+            format!("{} could not be sent: {why}", method.as_str()),
+        );
+        match method {
+            Method::Invite => {
+                self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))
+            }
+            Method::Bye | Method::Notify => self.request_ended(record, Some(cseq), 408),
+            Method::Ack => {}
+        }
+    }
+
+    /// Whatever of this record is due by now.
+    pub(super) fn deadline_reached(&mut self, record: Id) {
+        let now = self.env.now;
+        let lost = self
+            .dialog_mut(record)
+            .and_then(|dialog| dialog.in_flight)
+            .is_some_and(|request| request.lost_at <= now);
+        if lost {
+            self.request_ended(record, None, 408);
+        }
+        self.refer_deadline(record);
+        let Some(leg) = self.leg(record) else { return };
+        let (state, ack) = (leg.state, leg.awaited_ack);
+        if ack.is_some_and(|ack| ack.until <= now) {
+            self.ack_missing(record);
+        }
+        match state {
+            LegState::Inviting { ring_until, .. } if ring_until <= now => {
+                self.rang_too_long(record)
+            }
+            LegState::Withdrawn { until, .. } if until <= now => {
+                if let Some(leg) = self.leg_mut(record) {
+                    leg.state = LegState::Left;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl ByeCause {
+    /// The Reason header line (RFC 3326).
+    pub(super) fn header(self) -> String {
+        Lines::new().line("Reason", self.reason_header()).text()
+    }
+}

@@ -1,0 +1,63 @@
+//! Who is in, who has left, and when the session is over (requirements G7, interface.md "live").
+//! Not here: what the BYEs look like (`super::dialogs`).
+
+use super::Session;
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::dialog::{ByeCause, Waiting};
+use crate::cpm::records::{Id, LegState};
+use crate::sip::status::reason_phrase;
+
+impl Session<'_> {
+    pub(super) fn connected(&mut self) {
+        self.head.connected = self.head.connected.saturating_add(1);
+        self.head.had_minimum |= self.head.connected >= self.head.min_participants;
+        self.count(Counter::Participants, 1);
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.head.connected = self.head.connected.saturating_sub(1);
+        self.count(Counter::Participants, -1);
+    }
+
+    /// Takes a participant out and says so by BYE, after whatever its dialog still has to deliver.
+    pub(super) fn hang_up(&mut self, id: Id, cause: ByeCause) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let was_in = leg.is_connected();
+        leg.state = LegState::Left;
+        leg.dialog.waiting.push_back(Waiting::Bye(cause));
+        if was_in {
+            self.disconnected();
+        }
+        self.pump(id);
+    }
+
+    /// Nobody is connected; or the minimum was reached once and cannot be any more.
+    pub(super) fn end_if_due(&mut self) {
+        let head = &self.head;
+        let too_few = head.connected.saturating_add(head.pending) < head.min_participants;
+        if head.live && (head.connected == 0 || (head.had_minimum && too_few)) {
+            self.end();
+        }
+    }
+
+    /// The session is over: CANCEL what rings, tell who waits for it, BYE to the rest.
+    fn end(&mut self) {
+        self.head.live = false;
+        self.count(Counter::Sessions, -1);
+        self.log(Level::Info, "session ended".into());
+        let legs = self.children();
+        // First what is owed to referrers, so that it goes out before their BYE.
+        for id in legs.iter().copied() {
+            if self.leg(id).is_some_and(|leg| leg.is_pending()) {
+                self.count(Counter::InvitesFailed, 1);
+                self.settle_watchers(id, 487, reason_phrase(487));
+                self.withdraw(id);
+            }
+        }
+        for id in legs {
+            if self.leg(id).is_some_and(|leg| leg.is_connected()) {
+                self.hang_up(id, ByeCause::Gone);
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Step 8: an INVITE from the focus to one target, and what becomes of it.
+//! Not here: whom to invite (`super::refer`).
+
+use std::collections::VecDeque;
+
+use super::join::{local_media, new_media};
+use super::Session;
+use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
+use crate::cpm::answer::{Lines, SERVICE};
+use crate::cpm::dialog::{ByeCause, Dialog};
+use crate::cpm::records::{Id, Leg, LegState, Record};
+use crate::cpm::settings::{Socket, LOST_REQUEST};
+use crate::cpm::text::Redacted;
+use crate::sip::identity::Identity;
+use crate::sip::sdp::{build_offer, Sdp};
+use crate::sip::status::reason_phrase;
+use crate::sip::uri::Uri;
+use crate::sip::Response;
+
+/// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
+const MAX_FORKS: usize = 16;
+
+/// Whom to invite and on whose behalf.
+pub(super) struct Invitation<'a> {
+    pub target: &'a Uri,
+    /// The socket the cause came in on.
+    pub socket: &'a Socket,
+    /// None: anonymous.
+    pub referrer: Option<&'a str>,
+    pub referred_by: &'a str,
+    pub anonymous_referrer: bool,
+}
+
+impl Session<'_> {
+    /// Commits the leg as being invited and asks for the INVITE to be sent.
+    pub(super) fn invite(&mut self, invitation: &Invitation<'_>) -> Id {
+        let settings = self.env.settings;
+        let next_hop = settings
+            .orig_route
+            .first()
+            .and_then(|route| crate::sip::name_addr::NameAddr::parse(route.as_bytes()).ok())
+            .map_or_else(|| invitation.target.clone(), |route| route.uri);
+        let socket = settings.socket_towards(&next_hop, invitation.socket);
+        let media = new_media(self.env, &socket);
+        let target = invitation.target.as_str();
+        let mut dialog = Dialog {
+            call_id: format!("{}@{}", self.env.token(), settings.domain),
+            local_tag: self.env.token(),
+            remote_tag: None,
+            local: self.focus_uri(),
+            remote: target.to_owned(),
+            remote_target: target.to_owned(),
+            route_set: settings.orig_route.clone(),
+            local_cseq: 0,
+            remote_cseq: None,
+            contact: settings.contact_uri(&self.head.token, &socket),
+            socket,
+            in_flight: None,
+            waiting: VecDeque::new(),
+        };
+        let headers = self.invite_headers(invitation, &dialog.contact);
+        let body = build_offer(&local_media(&media));
+        let id = self.family.new_id();
+        let request = dialog.request(id, Method::Invite, headers, body);
+        self.insert(
+            id,
+            Record::Leg(Box::new(Leg {
+                identities: vec![Identity::of(invitation.target)],
+                uri: target.to_owned(),
+                anonymous: false,
+                state: LegState::Inviting {
+                    transaction: None,
+                    ringing: false,
+                    ring_until: self.env.now + settings.invite_timeout,
+                },
+                dialog,
+                media,
+                awaited_ack: None,
+                subscriptions: Vec::new(),
+                watchers: Vec::new(),
+                referrer: invitation.referrer.map(str::to_owned),
+                referred_before: false,
+                formed_by: None,
+                forks: Vec::new(),
+            })),
+        );
+        self.head.pending = self.head.pending.saturating_add(1);
+        self.count(Counter::InvitesSent, 1);
+        self.log(Level::Info, format!("INVITE to {}", Redacted(target)));
+        self.actions.push(Action::Send(Box::new(request)));
+        id
+    }
+
+    pub(super) fn focus_uri(&self) -> String {
+        format!("sip:{}@{}", self.head.token, self.env.settings.domain)
+    }
+
+    /// The table of requirements section 2.3; what tm adds itself is left out.
+    fn invite_headers(&self, invitation: &Invitation<'_>, contact: &str) -> String {
+        let settings = self.env.settings;
+        let icsi =
+            "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
+        let charging = format!(
+            "icid-value=\"{}\";orig-ioi=\"{}\"",
+            self.env.token(),
+            settings.domain
+        );
+        Lines::new()
+            .contact(contact)
+            .line("Accept-Contact", icsi)
+            .line("P-Asserted-Service", SERVICE)
+            .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
+            .maybe("Privacy", invitation.anonymous_referrer.then_some("id"))
+            .line("P-Charging-Vector", &charging)
+            .line("Referred-By", invitation.referred_by)
+            .line("Conversation-ID", &self.head.conversation_id)
+            .line("Contribution-ID", &self.head.contribution_id)
+            .maybe("Subject", self.head.subject.as_deref())
+            .capabilities()
+            .line("Accept", "application/sdp")
+            // RFC 3261 section 13.3.1: how long the invitation is worth answering.
+            .line(
+                "Expires",
+                &settings.invite_timeout.div_ceil(1000).max(1).to_string(),
+            )
+            .line("Content-Type", "application/sdp")
+            .text()
+    }
+
+    /// The INVITE left; a withdrawal that came before is made good now.
+    pub(super) fn invite_sent(&mut self, id: Id, sent: Transaction) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        match &mut leg.state {
+            LegState::Inviting { transaction, .. } => *transaction = Some(sent),
+            LegState::Withdrawn { transaction, .. } if transaction.is_none() => {
+                *transaction = Some(sent);
+                self.actions.push(Action::Cancel {
+                    owner: id,
+                    transaction: sent,
+                });
+            }
+            LegState::Withdrawn { .. } | LegState::Connected | LegState::Left => {}
+        }
+    }
+
+    pub(super) fn invite_answered(&mut self, id: Id, response: &Response, trusted: bool) {
+        match response.status {
+            100..=199 => self.invite_progressed(id, response),
+            200..=299 => self.invite_accepted(id, response, trusted),
+            _ => self.invite_failed(id, response.status, &response.reason),
+        }
+    }
+
+    fn invite_progressed(&mut self, id: Id, response: &Response) {
+        let Some(leg) = self.leg(id) else { return };
+        if !leg.is_pending() || response.status == 100 || response.status == 199 {
+            return;
+        }
+        let watchers = leg.watchers.clone();
+        if let Some(LegState::Inviting { ringing, .. }) = self.leg_mut(id).map(|leg| &mut leg.state)
+        {
+            *ringing = true;
+        }
+        for refer in watchers {
+            self.progress(refer, id, response.status, &response.reason);
+        }
+    }
+
+    /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
+    fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
+        let Some(tag) = response.to_tag.clone() else {
+            return self.log(Level::Warn, "2xx without To-tag ignored".into());
+        };
+        let Some(leg) = self.leg(id) else { return };
+        match &leg.dialog.remote_tag {
+            Some(known) if *known == tag => {
+                let ack = leg.dialog.ack(response.cseq, String::new());
+                self.actions.push(Action::Send(Box::new(ack)));
+            }
+            Some(_) => self.end_fork(id, tag, response),
+            None => self.dialog_confirmed(id, tag, response, trusted),
+        }
+    }
+
+    fn dialog_confirmed(&mut self, id: Id, tag: String, response: &Response, trusted: bool) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        establish(&mut leg.dialog, tag, response);
+        let ack = leg.dialog.ack(response.cseq, String::new());
+        let wanted = leg.is_pending();
+        let who = leg.uri.clone();
+        self.actions.push(Action::Send(Box::new(ack)));
+        if !wanted {
+            self.log(
+                Level::Info,
+                format!("2xx of {} crossed our CANCEL: BYE", Redacted(&who)),
+            );
+            return self.hang_up(id, ByeCause::Replaced);
+        }
+        let usable = Sdp::parse(&response.body).is_ok_and(|answer| answer.usable_answer().is_ok());
+        self.head.pending = self.head.pending.saturating_sub(1);
+        if !usable {
+            self.count(Counter::InvitesFailed, 1);
+            self.log(
+                Level::Info,
+                format!(
+                    "{} answered with SDP that cannot be used: BYE",
+                    Redacted(&who)
+                ),
+            );
+            self.settle_watchers(id, 488, reason_phrase(488));
+            return self.hang_up(id, ByeCause::NotAcceptable);
+        }
+        if let Some(leg) = self.leg_mut(id) {
+            leg.state = LegState::Connected;
+        }
+        if trusted {
+            self.learn_identities(id, response);
+        }
+        self.connected();
+        self.count(Counter::InvitesAccepted, 1);
+        self.log(Level::Info, format!("{} joined", Redacted(&who)));
+        self.settle_watchers(id, response.status, &response.reason);
+    }
+
+    /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is another's.
+    fn learn_identities(&mut self, id: Id, response: &Response) {
+        for uri in response.asserted_identities() {
+            let identity = Identity::of(&uri);
+            if self.member(std::slice::from_ref(&identity)).is_none() {
+                if let Some(leg) = self.leg_mut(id) {
+                    leg.identities.push(identity);
+                }
+            }
+        }
+    }
+
+    /// RFC 3261 section 13.2.2.4: a further 2xx is a dialog of its own: ACK, then BYE; the first one stays.
+    fn end_fork(&mut self, id: Id, tag: String, response: &Response) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let known = leg.forks.contains(&tag);
+        let mut fork = leg.dialog.clone();
+        fork.local_cseq = response.cseq;
+        establish(&mut fork, tag.clone(), response);
+        let ack = fork.ack(response.cseq, String::new());
+        let bye = Outgoing {
+            owner: None,
+            ..fork.request(id, Method::Bye, ByeCause::Replaced.header(), Vec::new())
+        };
+        if !known && leg.forks.len() < MAX_FORKS {
+            leg.forks.push(tag);
+        }
+        self.actions.push(Action::Send(Box::new(ack)));
+        if !known {
+            self.log(Level::Info, "a second 2xx of one INVITE: ACK, BYE".into());
+            self.actions.push(Action::Send(Box::new(bye)));
+        }
+    }
+
+    pub(super) fn invite_failed(&mut self, id: Id, status: u16, reason: &str) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let was_pending = leg.is_pending();
+        if leg.is_connected() || leg.state == LegState::Left {
+            return;
+        }
+        leg.state = LegState::Left;
+        let who = leg.uri.clone();
+        if was_pending {
+            self.head.pending = self.head.pending.saturating_sub(1);
+            self.count(Counter::InvitesFailed, 1);
+            self.log(
+                Level::Info,
+                format!("{} not reached: {status}", Redacted(&who)),
+            );
+            self.settle_watchers(id, status, reason);
+        }
+    }
+
+    /// The target did not answer in time: CANCEL, and 408 is the result.
+    pub(super) fn rang_too_long(&mut self, id: Id) {
+        let who = self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default();
+        self.count(Counter::InvitesFailed, 1);
+        self.log(
+            Level::Info,
+            format!("{} did not answer in time: CANCEL", Redacted(&who)),
+        );
+        self.settle_watchers(id, 408, reason_phrase(408));
+        self.withdraw(id);
+    }
+
+    /// We do not want this INVITE any more. A 2xx may still cross; then ACK and BYE.
+    pub(super) fn withdraw(&mut self, id: Id) {
+        let until = self.env.now + LOST_REQUEST;
+        let Some(leg) = self.leg_mut(id) else { return };
+        let LegState::Inviting { transaction, .. } = leg.state else {
+            return;
+        };
+        leg.state = LegState::Withdrawn { transaction, until };
+        self.head.pending = self.head.pending.saturating_sub(1);
+        if let Some(transaction) = transaction {
+            self.actions.push(Action::Cancel {
+                owner: id,
+                transaction,
+            });
+        }
+    }
+
+    /// Tells every REFER that waits for this leg.
+    pub(super) fn settle_watchers(&mut self, id: Id, status: u16, reason: &str) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        for refer in std::mem::take(&mut leg.watchers) {
+            let index = self
+                .refer(refer)
+                .and_then(|r| r.targets.iter().position(|aim| aim.leg == Some(id)));
+            if let Some(index) = index {
+                self.settle(refer, index as u32, status, reason);
+            }
+        }
+    }
+}
+
+/// The state of a dialog from the 2xx to our INVITE (RFC 3261 section 12.1.2).
+fn establish(dialog: &mut Dialog, tag: String, response: &Response) {
+    dialog.remote_tag = Some(tag);
+    dialog.refresh_target(response.contact());
+    dialog.route_set = response.record_route();
+    dialog.route_set.reverse();
+}

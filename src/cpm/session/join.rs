@@ -1,0 +1,358 @@
+//! People who come by themselves: INVITE to the group or focus, re-INVITE, ACK, BYE, OPTIONS.
+//! Not here: people the focus invites (`super::invite`).
+
+use super::{Session, Who};
+use crate::cpm::action::{Action, Answer, Counter, Level};
+use crate::cpm::answer::{Lines, Refusal, SERVICE};
+use crate::cpm::dialog::{ByeCause, Dialog};
+use crate::cpm::input::Arrival;
+use crate::cpm::policy::Group;
+use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Name, Record};
+use crate::cpm::route::{check_require, identify};
+use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
+use crate::cpm::text::Redacted;
+use crate::sip::message::Request;
+use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
+use crate::sip::uri::Uri;
+
+impl Session<'_> {
+    /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
+    pub(super) fn invite_received(&mut self, arrival: &Arrival) {
+        match self.admit(arrival) {
+            Ok((who, contact, body)) => self.join(arrival, who, &contact, body),
+            Err(refusal) => self.refuse("INVITE", &refusal),
+        }
+    }
+
+    /// Everything that may refuse a joiner, in order; nothing has changed yet.
+    fn admit(&mut self, arrival: &Arrival) -> Result<(Who, Uri, Body), Refusal> {
+        let request = &arrival.request;
+        if self.is_merged(request) {
+            return Err(Refusal::new(482, "merged request"));
+        }
+        check_require(request)?;
+        let mut who = identify(arrival)?;
+        who.participant = self.member(&who.identities).is_some();
+        let served = self.let_in(&who).and_then(|()| {
+            let contact = request.contact();
+            let contact =
+                contact.ok_or_else(|| Refusal::bad_request("Missing or malformed Contact"))?;
+            let media = new_media(self.env, &arrival.socket);
+            let sdp = answer_to(request, &media)?;
+            Ok((contact, Body { media, sdp }))
+        });
+        let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
+        Ok((who, contact, body))
+    }
+
+    /// What the group document says of somebody who wants to come in, and whether there is room.
+    fn let_in(&self, who: &Who) -> Result<(), Refusal> {
+        let texts = &self.env.settings.warnings;
+        let allowed = self.decide(who).allowed;
+        // A document that names who may start a session means it (requirements G3).
+        let starts = self.before.is_none();
+        let names_starters = |group: &Group| {
+            group
+                .rules
+                .iter()
+                .any(|rule| rule.grants.allow_initiate_conference)
+        };
+        if starts
+            && !allowed.allow_initiate_conference
+            && self.policy().is_some_and(|g| names_starters(&g))
+        {
+            return Err(Refusal::new(403, "policy: allow-initiate-conference")
+                .warning(&texts.function_not_allowed));
+        }
+        if !allowed.join_handling {
+            return Err(Refusal::new(403, "policy: join-handling").warning(&texts.not_authorised));
+        }
+        if who.anonymous && !allowed.allow_anonymity {
+            return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
+        }
+        if !who.participant && self.head.slots() == 0 {
+            return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
+        }
+        Ok(())
+    }
+
+    fn is_merged(&self, request: &Request) -> bool {
+        let name = Name::Merge {
+            call_id: request.call_id.clone(),
+            from_tag: request.from_tag.clone(),
+            cseq: request.cseq,
+        };
+        self.family.find(&name).is_some()
+    }
+
+    fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
+        let request = &arrival.request;
+        let earlier = self.member(&who.identities);
+        let contact_uri = self
+            .env
+            .settings
+            .contact_uri(&self.head.token, &arrival.socket);
+        let dialog = Dialog::formed_by(
+            request,
+            contact,
+            self.env.token(),
+            arrival.socket.clone(),
+            contact_uri,
+        );
+        let leg = Leg {
+            identities: who.identities.clone(),
+            uri: who.uri().to_owned(),
+            anonymous: who.anonymous,
+            state: LegState::Connected,
+            dialog,
+            media: body.media,
+            awaited_ack: Some(AwaitedAck {
+                cseq: request.cseq,
+                until: self.env.now + SIXTY_FOUR_T1,
+            }),
+            subscriptions: Vec::new(),
+            watchers: Vec::new(),
+            referrer: None,
+            referred_before: false,
+            formed_by: Some((request.from_tag.clone(), request.cseq)),
+            forks: Vec::new(),
+        };
+        let headers = self.leg_answer_headers(&leg, true);
+        let to_tag = leg.dialog.local_tag.clone();
+        if self.before.is_none() && !self.head.live {
+            self.head.live = true;
+            self.count(Counter::Sessions, 1);
+            self.log(Level::Info, "session started".into());
+        }
+        if let Some(earlier) = earlier {
+            self.replace(earlier);
+        }
+        let id = self.add(Record::Leg(Box::new(leg)));
+        self.connected();
+        self.count(Counter::JoinsAccepted, 1);
+        self.log(
+            Level::Info,
+            format!("INVITE accepted, joined from={}", Redacted(who.uri())),
+        );
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: "OK".into(),
+            to_tag,
+            headers,
+            body: body.sdp,
+            connects: Some(id),
+        }));
+    }
+
+    /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.
+    fn replace(&mut self, earlier: Id) {
+        match self.leg(earlier).map(|leg| leg.is_connected()) {
+            Some(true) => self.hang_up(earlier, ByeCause::Replaced),
+            Some(false) => {
+                self.settle_watchers(earlier, 200, "OK");
+                self.withdraw(earlier);
+            }
+            None => {}
+        }
+    }
+
+    fn leg_answer_headers(&self, leg: &Leg, forms_dialog: bool) -> String {
+        let mut lines = Lines::new().contact(&leg.dialog.contact).capabilities();
+        if forms_dialog {
+            let focus = format!("<sip:{}@{}>", self.head.token, self.env.settings.domain);
+            lines = lines
+                .line("P-Asserted-Identity", &focus)
+                .line("P-Asserted-Service", SERVICE)
+                .line("Conversation-ID", &self.head.conversation_id)
+                .line("Contribution-ID", &self.head.contribution_id)
+                .maybe("Subject", self.head.subject.as_deref());
+        }
+        lines.line("Content-Type", "application/sdp").text()
+    }
+
+    /// re-INVITE: new SDP, perhaps a new remote target (RFC 3261 section 14.2).
+    pub(super) fn reinvite_received(&mut self, id: Id, arrival: &Arrival) {
+        let request = &arrival.request;
+        let now = self.env.now;
+        let Some(leg) = self.leg(id) else { return };
+        let who = leg.uri.clone();
+        if !leg.is_connected() {
+            return self.refuse(
+                "re-INVITE",
+                &Refusal::new(481, "the participant has left").of(&who),
+            );
+        }
+        // A second offer before the first exchange ended (RFC 3261 section 14.2).
+        if leg.awaited_ack.is_some() {
+            let refusal = Refusal::new(500, "the last INVITE is not acknowledged yet")
+                .header("Retry-After", "5");
+            return self.refuse("re-INVITE", &refusal.of(&who));
+        }
+        if let Err(refusal) = check_require(request) {
+            return self.refuse("re-INVITE", &refusal.of(&who));
+        }
+        let mut media = leg.media.clone();
+        media.version = media.version.saturating_add(1);
+        let body = match answer_to(request, &media) {
+            Ok(body) => body,
+            Err(refusal) => return self.refuse("re-INVITE", &refusal.of(&who)),
+        };
+        let Some(leg) = self.leg_mut(id) else { return };
+        leg.media = media;
+        leg.dialog.refresh_target(request.contact());
+        leg.awaited_ack = Some(AwaitedAck {
+            cseq: request.cseq,
+            until: now + SIXTY_FOUR_T1,
+        });
+        let to_tag = leg.dialog.local_tag.clone();
+        let leg = leg.clone();
+        let headers = self.leg_answer_headers(&leg, false);
+        self.log(
+            Level::Info,
+            format!("re-INVITE accepted from={}", Redacted(&who)),
+        );
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: "OK".into(),
+            to_tag,
+            headers,
+            body,
+            connects: None,
+        }));
+    }
+
+    pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        if leg.awaited_ack.is_some_and(|ack| ack.cseq == request.cseq) {
+            leg.awaited_ack = None;
+            self.pump(id);
+        }
+    }
+
+    /// Our 2xx was never acknowledged (RFC 3261 section 13.3.1.4): the dialog ends by BYE.
+    pub(super) fn ack_missing(&mut self, id: Id) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        leg.awaited_ack = None;
+        let who = leg.uri.clone();
+        let connected = leg.is_connected();
+        self.log(
+            Level::Warn,
+            format!("no ACK within 32 s from={}", Redacted(&who)),
+        );
+        if connected {
+            self.hang_up(id, ByeCause::NoAck);
+        } else {
+            self.pump(id);
+        }
+    }
+
+    /// The 2xx that let somebody in did not leave: as if it had never been decided.
+    pub(super) fn answer_failed(&mut self, id: Id) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        leg.awaited_ack = None;
+        if !leg.is_connected() {
+            return;
+        }
+        leg.state = LegState::Left;
+        self.disconnected();
+        self.log(
+            Level::Warn,
+            "the answer to an INVITE could not be sent".into(),
+        );
+    }
+
+    /// BYE: the participant leaves. Its dialog lives on for NOTIFYs it was promised (N11).
+    pub(super) fn bye_received(&mut self, id: Id, to_tag: String) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let who = leg.uri.clone();
+        let was_in = leg.is_connected();
+        let crossed = matches!(
+            leg.dialog.in_flight.map(|r| r.what),
+            Some(crate::cpm::dialog::Waiting::Bye(_))
+        );
+        if !was_in && !crossed {
+            return self.refuse(
+                "BYE",
+                &Refusal::new(481, "the participant has left already").of(&who),
+            );
+        }
+        leg.awaited_ack = None;
+        leg.state = LegState::Left;
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: "OK".into(),
+            to_tag,
+            ..Answer::default()
+        }));
+        if was_in {
+            self.disconnected();
+            self.log(Level::Info, format!("BYE, left from={}", Redacted(&who)));
+        }
+        self.pump(id);
+    }
+
+    /// OPTIONS on the focus (RFC 4579 section 5.13).
+    pub(super) fn options_received(&mut self, contact: &str, to_tag: String) {
+        let headers = Lines::new()
+            .contact(contact)
+            .capabilities()
+            .line("Accept", "application/sdp, message/sipfrag")
+            .text();
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: "OK".into(),
+            to_tag,
+            headers,
+            ..Answer::default()
+        }));
+    }
+}
+
+/// What a joiner gets as SDP, decided before anything changes.
+struct Body {
+    media: Media,
+    sdp: Vec<u8>,
+}
+
+pub(super) fn new_media(env: &Env<'_>, socket: &Socket) -> Media {
+    Media {
+        msrp_uri: env.settings.msrp_for(socket),
+        session: env.token(),
+        // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as signed.
+        origin_id: ((env.random)() as u64) >> 2,
+        version: 1,
+    }
+}
+
+pub(super) fn local_media(media: &Media) -> LocalMedia {
+    LocalMedia {
+        msrp_uri: media.msrp_uri.clone(),
+        session: media.session.clone(),
+        origin_id: media.origin_id,
+        version: media.version,
+    }
+}
+
+/// The SDP that answers an INVITE: an answer to its offer, or our offer when it has none.
+fn answer_to(request: &Request, media: &Media) -> Result<Vec<u8>, Refusal> {
+    let ours = local_media(media);
+    if request.body.is_empty() {
+        return Ok(build_offer(&ours));
+    }
+    match request.content_type() {
+        Some(kind) if kind.kind == "application/sdp" => {}
+        _ => {
+            return Err(Refusal::new(415, "the body is not SDP").header("Accept", "application/sdp"))
+        }
+    }
+    let offer = Sdp::parse(&request.body).map_err(refuse_sdp)?;
+    build_answer(&ours, &offer).map_err(refuse_sdp)
+}
+
+fn refuse_sdp(error: SdpError) -> Refusal {
+    match error {
+        SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
+        SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
+            .warning(&format!("No usable MSRP media: {what}")),
+    }
+}

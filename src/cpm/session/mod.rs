@@ -1,0 +1,386 @@
+//! A group session under its lock: the records it touches, and the one entrance for everything that happens.
+//! Not here: the procedures themselves (one file each below) and where records live (`super::records::Family`).
+
+mod dialogs;
+mod ending;
+mod invite;
+mod join;
+mod notify;
+mod refer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::action::{Action, Counter, Level};
+use super::answer::Refusal;
+use super::input::Input;
+use super::policy::{Group, PolicyRequest, Role, Verdict};
+use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
+use super::settings::Env;
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
+
+/// One record after an input: `body` none means it is to be deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub id: Id,
+    pub body: Option<Record>,
+}
+
+/// A session while something happens to it.
+pub struct Session<'a> {
+    id: Id,
+    head: Head,
+    /// The head as it is in the store; none for a new session.
+    before: Option<Head>,
+    family: &'a dyn Family,
+    env: &'a Env<'a>,
+    /// Records looked at so far.
+    loaded: BTreeMap<Id, Slot>,
+    actions: Vec<Action>,
+}
+
+struct Slot {
+    /// None: deleted, or there never was such a record.
+    record: Option<Record>,
+    /// It was in the store when it was looked at.
+    stored: bool,
+    dirty: bool,
+}
+
+impl Slot {
+    fn is_added(&self) -> bool {
+        !self.stored && self.record.is_some()
+    }
+
+    fn is_removed(&self) -> bool {
+        self.stored && self.record.is_none()
+    }
+}
+
+impl<'a> Session<'a> {
+    /// The session with this head, if it still is there.
+    pub fn open(id: Id, family: &'a dyn Family, env: &'a Env<'a>) -> Option<Self> {
+        match family.load(id)? {
+            Record::Head(head) => Some(Session::with(id, head.clone(), Some(head), family, env)),
+            Record::Leg(_) | Record::Refer(_) => None,
+        }
+    }
+
+    /// A new session of a pre-defined group. It is kept only if the input makes it live.
+    pub fn for_group(group: &Group, family: &'a dyn Family, env: &'a Env<'a>) -> Self {
+        let document_limit = group.max_participant_count.filter(|limit| *limit > 0);
+        let head = Head {
+            token: env.token(),
+            group: Some(group.uri.as_str().to_owned()),
+            conversation_id: env.token(),
+            contribution_id: env.token(),
+            subject: group.subject.clone(),
+            started: env.now,
+            max_participants: document_limit.map_or(env.settings.max_participants, |limit| {
+                limit.min(env.settings.max_participants)
+            }),
+            min_participants: group
+                .min_participant_count
+                .unwrap_or(env.settings.min_participants),
+            connected: 0,
+            pending: 0,
+            had_minimum: false,
+            live: false,
+        };
+        Session::with(family.new_id(), head, None, family, env)
+    }
+
+    fn with(
+        id: Id,
+        head: Head,
+        before: Option<Head>,
+        family: &'a dyn Family,
+        env: &'a Env<'a>,
+    ) -> Self {
+        Session {
+            id,
+            head,
+            before,
+            family,
+            env,
+            loaded: BTreeMap::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Lets one thing happen. Several may be handled before `finish`.
+    pub fn handle(&mut self, input: Input<'_>) {
+        match input {
+            Input::InviteReceived(arrival) => self.invite_received(arrival),
+            Input::ReferReceived(arrival) => self.refer_received(arrival, None),
+            Input::OptionsReceived(arrival) => {
+                let contact = self
+                    .env
+                    .settings
+                    .contact_uri(&self.head.token, &arrival.socket);
+                self.options_received(&contact, self.env.token());
+            }
+            Input::RequestReceived { holder, arrival } => self.request_received(holder, arrival),
+            Input::AckReceived { leg, request } => self.ack_received(leg, request),
+            Input::AnswerFailed { leg } => self.answer_failed(leg),
+            Input::AnswerReceived {
+                record,
+                response,
+                trusted,
+            } => self.answer_received(record, response, trusted),
+            Input::TimedOut { record, status } => self.timed_out(record, status),
+            Input::InviteSent { leg, transaction } => self.invite_sent(leg, transaction),
+            Input::SendFailed {
+                record,
+                method,
+                cseq,
+                why,
+            } => self.send_failed(record, method, cseq, &why),
+            Input::DeadlineReached { record } => self.deadline_reached(record),
+        }
+        self.end_if_due();
+    }
+
+    /// The records to commit and what to do after that.
+    pub fn finish(mut self) -> (Vec<Change>, Vec<Action>) {
+        self.drop_finished();
+        let keep = self.head.live || self.has_children();
+        let mut changes = Vec::new();
+        if keep && self.before.as_ref() != Some(&self.head) {
+            changes.push(Change {
+                id: self.id,
+                body: Some(Record::Head(self.head)),
+            });
+        }
+        for (id, slot) in self.loaded {
+            if slot.is_removed() {
+                changes.push(Change { id, body: None });
+            } else if slot.dirty {
+                changes.extend(slot.record.map(|record| Change {
+                    id,
+                    body: Some(record),
+                }));
+            }
+        }
+        if !keep && self.before.is_some() {
+            changes.push(Change {
+                id: self.id,
+                body: None,
+            });
+        }
+        (changes, self.actions)
+    }
+
+    /// Records that have nothing left to do go; nobody else would ever look at them again.
+    fn drop_finished(&mut self) {
+        for slot in self.loaded.values_mut() {
+            let finished = match &slot.record {
+                Some(Record::Leg(leg)) => leg.is_finished(),
+                Some(Record::Refer(refer)) => refer.is_finished(self.env.now),
+                Some(Record::Head(_)) | None => false,
+            };
+            if finished {
+                slot.record = None;
+            }
+        }
+    }
+
+    // ---- records ----
+
+    /// Whether anything is left below the head; costs the same in a large session as in a small one.
+    fn has_children(&self) -> bool {
+        let added = self.loaded.values().filter(|slot| slot.is_added()).count();
+        let removed = self
+            .loaded
+            .values()
+            .filter(|slot| slot.is_removed())
+            .count();
+        self.family.child_count(self.id) + added > removed
+    }
+
+    /// All records below the head, oldest first.
+    fn children(&self) -> Vec<Id> {
+        let mut ids = self.family.children(self.id);
+        ids.retain(|id| !self.loaded.get(id).is_some_and(Slot::is_removed));
+        // Identities grow, so these follow in the order of their making.
+        ids.extend(
+            self.loaded
+                .iter()
+                .filter(|(_, slot)| slot.is_added())
+                .map(|(id, _)| *id),
+        );
+        ids
+    }
+
+    fn add(&mut self, record: Record) -> Id {
+        let id = self.family.new_id();
+        self.insert(id, record);
+        id
+    }
+
+    fn insert(&mut self, id: Id, record: Record) {
+        let slot = Slot {
+            record: Some(record),
+            stored: false,
+            dirty: true,
+        };
+        self.loaded.insert(id, slot);
+    }
+
+    fn slot(&mut self, id: Id) -> &mut Slot {
+        let family = self.family;
+        self.loaded.entry(id).or_insert_with(|| {
+            let record = family.load(id);
+            Slot {
+                stored: record.is_some(),
+                record,
+                dirty: false,
+            }
+        })
+    }
+
+    fn leg(&mut self, id: Id) -> Option<&Leg> {
+        match &self.slot(id).record {
+            Some(Record::Leg(leg)) => Some(leg),
+            _ => None,
+        }
+    }
+
+    fn leg_mut(&mut self, id: Id) -> Option<&mut Leg> {
+        let slot = self.slot(id);
+        match &mut slot.record {
+            Some(Record::Leg(leg)) => {
+                slot.dirty = true;
+                Some(leg)
+            }
+            _ => None,
+        }
+    }
+
+    fn refer(&mut self, id: Id) -> Option<&Refer> {
+        match &self.slot(id).record {
+            Some(Record::Refer(refer)) => Some(refer),
+            _ => None,
+        }
+    }
+
+    fn refer_mut(&mut self, id: Id) -> Option<&mut Refer> {
+        let slot = self.slot(id);
+        match &mut slot.record {
+            Some(Record::Refer(refer)) => {
+                slot.dirty = true;
+                Some(refer)
+            }
+            _ => None,
+        }
+    }
+
+    /// The leg of somebody who is in the session or being invited.
+    fn member(&mut self, who: &[Identity]) -> Option<Id> {
+        let here = self
+            .loaded
+            .iter()
+            .find_map(|(id, slot)| match &slot.record {
+                Some(Record::Leg(leg))
+                    if leg.is_member() && who.iter().any(|w| leg.identities.contains(w)) =>
+                {
+                    Some(*id)
+                }
+                _ => None,
+            });
+        here.or_else(|| {
+            who.iter().find_map(|w| {
+                let name = Name::Member {
+                    session: self.id,
+                    who: w.clone(),
+                };
+                // What this input already changed is seen above; the store only knows the rest.
+                self.family
+                    .find(&name)
+                    .filter(|id| !self.loaded.contains_key(id))
+            })
+        })
+    }
+
+    // ---- policy ----
+
+    /// The group document that rules this session. None: it is gone, so nothing is allowed.
+    fn policy(&self) -> Option<Arc<Group>> {
+        let uri = Uri::parse(self.head.group.as_ref()?.as_bytes()).ok()?;
+        self.env.groups.find(&uri).cloned()
+    }
+
+    fn decide(&self, who: &Who) -> Verdict {
+        match self.policy() {
+            Some(group) => verdict(&group, self.env, who, self.role(who)),
+            None => Verdict::default(),
+        }
+    }
+
+    fn role(&self, who: &Who) -> Role {
+        Role {
+            participant: who.participant,
+            creator: false,
+        }
+    }
+
+    // ---- what to say ----
+
+    fn refuse(&mut self, method: &str, refusal: &Refusal) {
+        let actions = refusal.actions(self.env, method, &self.head.token);
+        self.actions.extend(actions);
+    }
+
+    fn log(&mut self, level: Level, line: String) {
+        let line = format!("{line} session={}", self.head.token);
+        self.actions.push(Action::Log(level, line));
+    }
+
+    fn count(&mut self, counter: Counter, by: i32) {
+        self.actions.push(Action::Count(counter, by));
+    }
+}
+
+/// Somebody whose request the policy is asked about.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub uris: Vec<Uri>,
+    pub identities: Vec<Identity>,
+    pub anonymous: bool,
+    pub participant: bool,
+}
+
+impl Who {
+    pub fn new(uris: Vec<Uri>, anonymous: bool) -> Self {
+        Who {
+            identities: uris.iter().map(Identity::of).collect(),
+            uris,
+            anonymous,
+            participant: false,
+        }
+    }
+
+    /// The URI to show and to pass on.
+    pub fn uri(&self) -> &str {
+        self.uris.first().map_or("", Uri::as_str)
+    }
+}
+
+pub(super) fn verdict(group: &Group, env: &Env<'_>, who: &Who, role: Role) -> Verdict {
+    group.decide(&PolicyRequest {
+        identities: &who.identities,
+        uris: &who.uris,
+        anonymous: who.anonymous,
+        now_unix: env.unix,
+        role,
+    })
+}

@@ -1,0 +1,251 @@
+//! Step 9: the NOTIFYs a referrer is owed (RFC 3515 section 2.4.4, requirements section 2.4).
+//! Not here: what happened to the targets (`super::invite`, `super::refer`).
+
+use super::dialogs::Next;
+use super::Session;
+use crate::cpm::action::{Action, Counter, Level, Method};
+use crate::cpm::answer::Lines;
+use crate::cpm::dialog::Waiting;
+use crate::cpm::records::{Carrier, Closing, Id, Report};
+use crate::sip::sipfrag::status_line;
+use crate::sip::status::reason_phrase;
+
+impl Session<'_> {
+    /// One more thing to tell the referrer; finals are told one by one, in order (N6).
+    pub(super) fn tell(&mut self, refer: Id, status: u16, reason: &str, target: Option<u32>) {
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        let Some(subscription) = &mut record.subscription else {
+            return;
+        };
+        subscription.reports.push_back(Report {
+            status,
+            reason: reason.to_owned(),
+            target,
+        });
+        self.queue_notify(refer);
+    }
+
+    /// The final result of one target.
+    pub(super) fn settle(&mut self, refer: Id, index: u32, status: u16, reason: &str) {
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        let Some(aim) = record.targets.get_mut(index as usize) else {
+            return;
+        };
+        if aim.outcome.is_some() {
+            return;
+        }
+        aim.outcome = Some(status);
+        if let Some(subscription) = &mut record.subscription {
+            let stale = subscription
+                .progress
+                .as_ref()
+                .is_some_and(|p| p.target == Some(index));
+            if stale {
+                subscription.progress = None;
+            }
+        }
+        self.tell(refer, status, reason, Some(index));
+    }
+
+    /// A target rings. Held back until `refer_notify_interval` after the last NOTIFY, the latest one counts.
+    pub(super) fn progress(&mut self, refer: Id, leg: Id, status: u16, reason: &str) {
+        let now = self.env.now;
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        let Some(index) = record.targets.iter().position(|aim| aim.leg == Some(leg)) else {
+            return;
+        };
+        let Some(subscription) = &mut record.subscription else {
+            return;
+        };
+        subscription.progress = Some(Report {
+            status,
+            reason: reason.to_owned(),
+            target: Some(index as u32),
+        });
+        if subscription.progress_due <= now {
+            self.queue_notify(refer);
+        }
+    }
+
+    /// Lets the subscription's dialog know that there is something to send.
+    fn queue_notify(&mut self, refer: Id) {
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        let Some(subscription) = &mut record.subscription else {
+            return;
+        };
+        if subscription.queued {
+            return;
+        }
+        subscription.queued = true;
+        let holder = match &record.carrier {
+            Carrier::Leg(leg) => *leg,
+            Carrier::Own(_) => refer,
+            Carrier::None => return,
+        };
+        match self.dialog_mut(holder) {
+            Some(dialog) => dialog.waiting.push_back(Waiting::Notify(refer)),
+            // The dialog is gone with its leg: there is nobody to tell.
+            None => return self.end_subscription(refer),
+        }
+        self.pump(holder);
+    }
+
+    /// Sends what is due of `refer` in the dialog of `holder`.
+    pub(super) fn send_notify(&mut self, holder: Id, refer: Id) -> Next {
+        let now = self.env.now;
+        let interval = self.env.settings.refer_notify_interval;
+        let Some(record) = self.refer_mut(refer) else {
+            return Next::Nothing;
+        };
+        let settled = record.all_settled();
+        let several = record.targets.len() > 1;
+        let event_id = record.event_id;
+        let uris: Vec<String> = record.targets.iter().map(|aim| aim.uri.clone()).collect();
+        let Some(subscription) = &mut record.subscription else {
+            return Next::Nothing;
+        };
+        subscription.queued = false;
+        if subscription.closing == Some(Closing::Told) {
+            return Next::Nothing;
+        }
+        let report = subscription.reports.pop_front().or_else(|| {
+            let due = subscription.progress_due <= now;
+            subscription.progress.take_if(|_| due)
+        });
+        let expired = subscription.closing == Some(Closing::Expired);
+        // N14: an expired subscription ends with what was known last.
+        let report = match (report, expired) {
+            (_, true) => subscription.told.clone().unwrap_or_else(Report::trying),
+            (Some(report), false) => report,
+            (None, false) => return Next::Nothing,
+        };
+        let complete = settled && subscription.reports.is_empty() && report.is_final();
+        let state = if expired {
+            "terminated;reason=timeout".to_owned()
+        } else if complete {
+            "terminated;reason=noresource".to_owned()
+        } else {
+            let left = subscription.expires_at.saturating_sub(now).div_ceil(1000);
+            format!("active;expires={left}")
+        };
+        if expired || complete {
+            subscription.closing = Some(Closing::Told);
+            subscription.reports.clear();
+            subscription.progress = None;
+        }
+        subscription.progress_due = now + interval;
+        subscription.told = Some(report.clone());
+        let more = !subscription.reports.is_empty();
+        subscription.queued = more;
+
+        // N8: with several targets each result names its own.
+        let target = report
+            .target
+            .filter(|_| several)
+            .and_then(|index| uris.get(index as usize))
+            .map(|uri| format!("<{uri}>"));
+        let extra: Vec<(&str, &str)> = target.iter().map(|to| ("To", to.as_str())).collect();
+        let body = status_line(report.status, &report.reason, &extra);
+        let event = match event_id {
+            Some(id) => format!("refer;id={id}"),
+            None => "refer".to_owned(),
+        };
+        let focus = format!("<{}>", self.focus_uri());
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return Next::Nothing;
+        };
+        let headers = Lines::new()
+            .line("Contact", &format!("<{}>;isfocus", dialog.contact))
+            .line("Event", &event)
+            .line("Subscription-State", &state)
+            .line("P-Asserted-Identity", &focus)
+            .line("Content-Type", "message/sipfrag;version=2.0")
+            .text();
+        let request = dialog.request(holder, Method::Notify, headers, body);
+        if more {
+            dialog.waiting.push_back(Waiting::Notify(refer));
+        }
+        let cseq = request.cseq;
+        self.count(Counter::NotifiesSent, 1);
+        self.actions.push(Action::Send(Box::new(request)));
+        Next::Sent(cseq)
+    }
+
+    /// What the referrer made of a NOTIFY (N9): some answers end the subscription, none the INVITEs.
+    pub(super) fn notify_answered(&mut self, refer: Id, status: u16) {
+        let Some(record) = self.refer(refer) else {
+            return;
+        };
+        let Some(subscription) = &record.subscription else {
+            return;
+        };
+        let told_all = subscription.closing == Some(Closing::Told);
+        if ends_subscription(status) {
+            self.log(
+                Level::Info,
+                format!("NOTIFY answered {status}: subscription ended"),
+            );
+        }
+        if told_all || ends_subscription(status) {
+            self.end_subscription(refer);
+        }
+    }
+
+    pub(super) fn end_subscription(&mut self, refer: Id) {
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        record.subscription = None;
+        if let Carrier::Leg(leg) = record.carrier {
+            if let Some(leg) = self.leg_mut(leg) {
+                leg.subscriptions.retain(|id| *id != refer);
+            }
+        }
+    }
+
+    /// A deadline of a REFER came: progress is due, or the subscription is over.
+    pub(super) fn refer_deadline(&mut self, refer: Id) {
+        let now = self.env.now;
+        let Some(record) = self.refer_mut(refer) else {
+            return;
+        };
+        let Some(subscription) = &mut record.subscription else {
+            return;
+        };
+        let due = subscription.progress.is_some() && subscription.progress_due <= now;
+        if subscription.expires_at <= now && subscription.closing.is_none() {
+            subscription.closing = Some(Closing::Expired);
+            self.queue_notify(refer);
+        } else if due {
+            self.queue_notify(refer);
+        }
+    }
+}
+
+impl Report {
+    /// RFC 3515 section 2.4.4: what is known right after the 2xx.
+    fn trying() -> Report {
+        Report {
+            status: 100,
+            reason: reason_phrase(100).to_owned(),
+            target: None,
+        }
+    }
+}
+
+/// RFC 6665 section 4.2.2 with RFC 5057: answers to a NOTIFY after which nobody listens any more.
+/// 408 is also what tm reports for no answer at all.
+fn ends_subscription(status: u16) -> bool {
+    matches!(
+        status,
+        404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604
+    )
+}

@@ -1,0 +1,272 @@
+//! What Kamailio looks up in a module: version strings, the export struct and its tables.
+//! Not here: what is exported; `src/module` writes its tables as plain statics with these types.
+//!
+//! Promise: the loader compares `module_version` and `module_flags` with its own, letter by letter, and
+//! ends the server when they differ. It keeps pointers into the tables, so they are statics, each
+//! closed by a zeroed entry. `mod_init` runs once, before any fork; `child_init` once in every
+//! process (and several times in the main one); `mod_destroy` in the main process at the end.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_int, CStr};
+use std::mem::size_of;
+
+use super::guard::{guard, guard_or_else};
+use super::message::Message;
+use super::{log, process, sl, text};
+use crate::kamailio_sys as sys;
+
+pub use super::params::ParamTable;
+pub use super::rpc::RpcTable;
+
+/// A pointer to a constant C string as an exported symbol.
+#[repr(transparent)]
+pub struct Symbol(*const c_char);
+
+// SAFETY: points to a constant that is only read.
+unsafe impl Sync for Symbol {}
+
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static module_version: Symbol = Symbol(sys::CPM_FULL_VERSION.as_ptr().cast());
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static module_flags: Symbol = Symbol(sys::CPM_COMPILE_FLAGS.as_ptr().cast());
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static module_interface_ver: u32 = sys::CPM_INTERFACE_VER;
+
+/// The version of Kamailio this module was built for.
+pub fn built_for() -> &'static str {
+    CStr::from_bytes_with_nul(sys::CPM_FULL_VERSION)
+        .ok()
+        .and_then(|text| text.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// A table of Kamailio's: entries and the zeroed one that closes it.
+#[repr(C)]
+pub struct Table<T, const N: usize> {
+    entries: UnsafeCell<[T; N]>,
+    end: UnsafeCell<T>,
+}
+
+// SAFETY: written by nobody after it was built; Kamailio reads it in its single thread.
+unsafe impl<T, const N: usize> Sync for Table<T, N> {}
+
+impl<T, const N: usize> Table<T, N> {
+    pub(super) const fn closed_by(entries: [T; N], end: T) -> Table<T, N> {
+        Table {
+            entries: UnsafeCell::new(entries),
+            end: UnsafeCell::new(end),
+        }
+    }
+
+    pub(super) const fn as_ptr(&self) -> *mut T {
+        self.entries.get().cast()
+    }
+}
+
+/// The functions routing scripts may call.
+pub type CommandTable<const N: usize> = Table<Command, N>;
+
+/// One entry of a [`CommandTable`].
+pub type Command = sys::cmd_export_t;
+
+/// The table of a module's commands.
+pub const fn commands<const N: usize>(entries: [Command; N]) -> CommandTable<N> {
+    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+}
+
+/// A command without parameters, for `request_route`. `f` gives the return code: above 0 true, below
+/// 0 false, and 0 would end the script.
+pub const fn command<F>(name: &'static CStr, f: F) -> Command
+where
+    F: Fn(&Message<'_>) -> i32 + Copy + 'static,
+{
+    let _ = f;
+    sys::cmd_export_t {
+        name: name.as_ptr() as *mut c_char,
+        function: Some(command_entry::<F>),
+        param_no: 0,
+        fixup: None,
+        free_fixup: None,
+        flags: sys::REQUEST_ROUTE,
+    }
+}
+
+/// A command with one string parameter, which may contain variables.
+pub const fn command_with_string<F>(name: &'static CStr, f: F) -> Command
+where
+    F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
+{
+    let _ = f;
+    sys::cmd_export_t {
+        name: name.as_ptr() as *mut c_char,
+        function: Some(command_with_string_entry::<F>),
+        param_no: 1,
+        fixup: Some(sys::fixup_spve_null),
+        free_fixup: Some(sys::fixup_free_spve_null),
+        flags: sys::REQUEST_ROUTE,
+    }
+}
+
+/// The struct behind the symbol `exports`.
+#[repr(transparent)]
+pub struct Exports(UnsafeCell<sys::module_exports_t>);
+
+// SAFETY: as for `Table`.
+unsafe impl Sync for Exports {}
+
+impl Exports {
+    /// `init`, `child` and `destroy` as described above; an error of `init` or `child` is logged and
+    /// stops the start.
+    pub const fn new<const C: usize, const P: usize, const R: usize, I, K, D, E>(
+        name: &'static CStr,
+        commands: &'static CommandTable<C>,
+        params: &'static ParamTable<P>,
+        rpc: &'static RpcTable<R>,
+        init: I,
+        child: K,
+        destroy: D,
+    ) -> Exports
+    where
+        I: Fn() -> Result<(), E> + Copy + 'static,
+        K: Fn(process::Stage) -> Result<(), E> + Copy + 'static,
+        D: Fn() + Copy + 'static,
+        E: std::fmt::Display + 'static,
+    {
+        let _ = (init, child, destroy);
+        Exports(UnsafeCell::new(sys::module_exports_t {
+            name: name.as_ptr() as *mut c_char,
+            dlflags: 0,
+            cmds: commands.as_ptr(),
+            params: params.as_ptr(),
+            rpc_methods: rpc.as_ptr(),
+            pv_items: std::ptr::null_mut(),
+            response_f: None,
+            init_mod_f: Some(init_entry::<I, E>),
+            init_child_f: Some(child_entry::<K, E>),
+            destroy_mod_f: Some(destroy_entry::<D>),
+        }))
+    }
+}
+
+/// For the body of `mod_register`, the first of our functions Kamailio calls: 0, or -1 when `f` says
+/// `false` or panics.
+pub fn on_register(f: impl FnOnce() -> bool) -> c_int {
+    guard("mod_register", -1, || if f() { 0 } else { -1 })
+}
+
+/// The code a command gives to the script after a panic: "ours, but failed here".
+const AFTER_PANIC: c_int = -2;
+
+/// A function item by its type alone: C calls an entry that has no place for anything else.
+pub(super) fn conjured<F: Copy>() -> F {
+    const {
+        assert!(
+            size_of::<F>() == 0,
+            "only function items fit into a table of Kamailio"
+        )
+    };
+    // SAFETY: zero-sized and Copy, and a value of the type was handed to the table's constructor.
+    unsafe { std::mem::zeroed() }
+}
+
+/// A function of another module before it is cast to its documented type.
+pub(super) type Export = unsafe extern "C" fn();
+
+/// What another module exports under this name with so many parameters.
+pub(super) fn find_export(name: &CStr, parameters: i32) -> Option<Export> {
+    type Found = unsafe extern "C" fn(*mut sys::sip_msg, *mut c_char, *mut c_char) -> c_int;
+    // SAFETY: the name is NUL-terminated and only read. One function pointer becomes another; whoever
+    // calls it casts it to the type the exporting module documents.
+    unsafe {
+        let found = sys::find_export(name.as_ptr() as *mut c_char, parameters, 0)?;
+        Some(std::mem::transmute::<Found, Export>(found))
+    }
+}
+
+/// Runs a command; after a panic the peer gets a 500 and the script [`AFTER_PANIC`].
+pub(super) fn run_command(raw: *mut sys::sip_msg, f: impl FnOnce(&Message<'_>) -> i32) -> c_int {
+    // SAFETY: Kamailio's message for this call; the borrow ends with this function.
+    let Some(message) = (unsafe { Message::from_raw(raw) }) else {
+        return -1;
+    };
+    guard_or_else(
+        "a command",
+        || {
+            guard("answering 500 after a panic", (), || {
+                sl::answer_after_panic(&message)
+            });
+            AFTER_PANIC
+        },
+        || f(&message),
+    )
+}
+
+unsafe extern "C" fn command_entry<F>(
+    message: *mut sys::sip_msg,
+    _first: *mut c_char,
+    _second: *mut c_char,
+) -> c_int
+where
+    F: Fn(&Message<'_>) -> i32 + Copy + 'static,
+{
+    run_command(message, |message| conjured::<F>()(message))
+}
+
+unsafe extern "C" fn command_with_string_entry<F>(
+    message: *mut sys::sip_msg,
+    first: *mut c_char,
+    _second: *mut c_char,
+) -> c_int
+where
+    F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
+{
+    run_command(message, |message| {
+        let mut value = text::lent(b"");
+        // SAFETY: `first` is what fixup_spve_null made of the parameter; the value may lie in a
+        // static buffer of a variable, so it is copied before anything else runs.
+        let value = unsafe {
+            if sys::get_str_fparam(&mut value, message.as_ptr(), first.cast()) != 0 {
+                log::error!("the parameter of a command could not be evaluated");
+                return -1;
+            }
+            text::borrowed(&value).to_vec()
+        };
+        conjured::<F>()(message, &value)
+    })
+}
+
+unsafe extern "C" fn init_entry<I, E>() -> c_int
+where
+    I: Fn() -> Result<(), E> + Copy + 'static,
+    E: std::fmt::Display,
+{
+    guard("mod_init", -1, || logged(conjured::<I>()()))
+}
+
+unsafe extern "C" fn child_entry<K, E>(rank: c_int) -> c_int
+where
+    K: Fn(process::Stage) -> Result<(), E> + Copy + 'static,
+    E: std::fmt::Display,
+{
+    guard("child_init", -1, || {
+        logged(conjured::<K>()(process::Stage::from_rank(rank)))
+    })
+}
+
+unsafe extern "C" fn destroy_entry<D: Fn() + Copy + 'static>() {
+    guard("mod_destroy", (), || conjured::<D>()());
+}
+
+fn logged<E: std::fmt::Display>(result: Result<(), E>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(problem) => {
+            log::error!("{problem}");
+            -1
+        }
+    }
+}

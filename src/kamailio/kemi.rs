@@ -1,0 +1,91 @@
+//! Functions for KEMI scripts (`KSR.cpm.…` in Lua, Python, JavaScript …).
+//! Not here: the functions of native routing scripts (`exports`).
+//!
+//! Promise: registered in `mod_register`; the table is kept by pointer. The numbers of the type
+//! constants differ between versions of Kamailio and come from its headers.
+
+use std::ffi::{c_int, c_void, CStr};
+
+use super::exports::{conjured, run_command, Table};
+use super::message::Message;
+use super::text;
+use crate::kamailio_sys as sys;
+
+/// One entry of a [`KemiTable`].
+pub type Kemi = sys::sr_kemi_t;
+
+/// The module's functions for KEMI.
+pub type KemiTable<const N: usize> = Table<Kemi, N>;
+
+/// The table of a module's KEMI functions.
+pub const fn kemi<const N: usize>(entries: [Kemi; N]) -> KemiTable<N> {
+    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+}
+
+/// `KSR.<module>.<name>()`, giving an integer.
+pub const fn function<F>(module: &'static CStr, name: &'static CStr, f: F) -> Kemi
+where
+    F: Fn(&Message<'_>) -> i32 + Copy + 'static,
+{
+    let _ = f;
+    let entry: unsafe extern "C" fn(*mut sys::sip_msg) -> c_int = plain_entry::<F>;
+    kemi_entry(module, name, entry as *mut c_void, sys::SR_KEMIP_NONE)
+}
+
+/// `KSR.<module>.<name>(string)`, giving an integer.
+pub const fn function_with_string<F>(module: &'static CStr, name: &'static CStr, f: F) -> Kemi
+where
+    F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
+{
+    let _ = f;
+    let entry: unsafe extern "C" fn(*mut sys::sip_msg, *mut sys::str_) -> c_int = string_entry::<F>;
+    kemi_entry(module, name, entry as *mut c_void, sys::SR_KEMIP_STR)
+}
+
+/// Makes the functions known; in `mod_register`.
+pub fn register<const N: usize>(table: &'static KemiTable<N>) -> bool {
+    // SAFETY: a static table closed by a zeroed entry.
+    unsafe { sys::sr_kemi_modules_add(table.as_ptr()) == 0 }
+}
+
+const fn kemi_entry(
+    module: &'static CStr,
+    name: &'static CStr,
+    f: *mut c_void,
+    parameter: u32,
+) -> Kemi {
+    let none = sys::SR_KEMIP_NONE as c_int;
+    sys::sr_kemi_t {
+        mname: constant(module),
+        fname: constant(name),
+        rtype: sys::SR_KEMIP_INT as c_int,
+        func: f,
+        ptypes: [parameter as c_int, none, none, none, none, none],
+    }
+}
+
+const fn constant(text: &'static CStr) -> sys::str_ {
+    sys::str_ {
+        s: text.as_ptr() as *mut _,
+        len: text.count_bytes() as c_int,
+    }
+}
+
+unsafe extern "C" fn plain_entry<F>(message: *mut sys::sip_msg) -> c_int
+where
+    F: Fn(&Message<'_>) -> i32 + Copy + 'static,
+{
+    run_command(message, |message| conjured::<F>()(message))
+}
+
+unsafe extern "C" fn string_entry<F>(message: *mut sys::sip_msg, value: *mut sys::str_) -> c_int
+where
+    F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
+{
+    run_command(message, |message| {
+        // SAFETY: the KEMI engine passes NULL or a string that lives until we return.
+        let value = unsafe { value.as_ref().map(|value| text::borrowed(value)) };
+        conjured::<F>()(message, value.unwrap_or_default())
+    })
+}

@@ -1,0 +1,300 @@
+//! RPC commands (`kamcmd cpm.list`): reading their arguments, building their answers.
+//! Not here: the commands.
+//!
+//! Promise: runs in the process of the transport that got the command (ctl, jsonrpcs, xhttp), one at
+//! a time there. Strings are copied by the transport at once. The transport's functions are variadic
+//! and follow a format; each format stands beside its arguments here and nowhere else.
+
+use std::ffi::{c_char, c_int, c_void, CStr};
+use std::marker::PhantomData;
+use std::ptr::null_mut;
+
+use super::exports::{conjured, Table};
+use super::guard::guard_or_else;
+use super::text;
+use crate::kamailio_sys as sys;
+
+/// One entry of an [`RpcTable`].
+pub type RpcCommand = sys::rpc_export_t;
+
+/// The module's RPC commands.
+pub type RpcTable<const N: usize> = Table<RpcCommand, N>;
+
+/// Help text of a command: lines, closed by NULL.
+#[repr(transparent)]
+pub struct Doc([*const c_char; 2]);
+
+// SAFETY: points to constants that are only read.
+unsafe impl Sync for Doc {}
+
+impl Doc {
+    pub const fn new(text: &'static CStr) -> Doc {
+        Doc([text.as_ptr(), std::ptr::null()])
+    }
+}
+
+/// The table of a module's RPC commands.
+pub const fn rpc<const N: usize>(entries: [RpcCommand; N]) -> RpcTable<N> {
+    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+}
+
+/// One command. Its answer is whatever `f` adds, or its fault.
+pub const fn command<F>(name: &'static CStr, doc: &'static Doc, f: F) -> RpcCommand
+where
+    F: Fn(&mut Rpc<'_>) -> Result<(), Fault> + Copy + 'static,
+{
+    let _ = f;
+    sys::rpc_export_t {
+        name: name.as_ptr(),
+        function: Some(entry::<F>),
+        doc_str: doc.0.as_ptr() as *mut *const c_char,
+        flags: 0,
+    }
+}
+
+/// A refusal: an HTTP-like code and one line of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub code: u16,
+    pub text: String,
+}
+
+impl Fault {
+    pub fn new(code: u16, text: impl Into<String>) -> Fault {
+        Fault {
+            code,
+            text: text.into(),
+        }
+    }
+}
+
+/// A command in progress.
+pub struct Rpc<'a> {
+    api: &'a sys::rpc_t,
+    context: *mut c_void,
+}
+
+impl<'a> Rpc<'a> {
+    /// The next argument as text (numbers come as digits); `None` when there are no more.
+    pub fn next_string(&mut self) -> Option<String> {
+        let scan = self.api.scan?;
+        let mut value = text::lent(b"");
+        // SAFETY: "*" makes it optional, "." takes numbers as text, "S" stores a str that lies in the
+        // transport's buffer and is copied at once.
+        unsafe {
+            let read = scan(
+                self.context,
+                c"*.S".as_ptr() as *mut c_char,
+                &mut value as *mut sys::str_,
+            );
+            if read < 1 {
+                return None;
+            }
+            Some(String::from_utf8_lossy(text::borrowed(&value)).into_owned())
+        }
+    }
+
+    /// Adds a line of text to the answer.
+    pub fn add_string(&mut self, value: &str) {
+        let value = text::c_string(value.as_bytes());
+        if let Some(add) = self.api.add {
+            // SAFETY: "s" takes one C string and copies it.
+            unsafe { add(self.context, c"s".as_ptr() as *mut c_char, value.as_ptr()) };
+        }
+    }
+
+    /// Adds a number to the answer.
+    pub fn add_int(&mut self, value: i64) {
+        let value = clamped(value);
+        if let Some(add) = self.api.add {
+            // SAFETY: "d" takes one int.
+            unsafe { add(self.context, c"d".as_ptr() as *mut c_char, value) };
+        }
+    }
+
+    /// Opens a structure in the answer; several make a list.
+    pub fn add_struct(&mut self) -> RpcStruct<'a, '_> {
+        let mut handle: *mut c_void = null_mut();
+        if let Some(add) = self.api.add {
+            // SAFETY: "{" stores the handle of the new structure, valid until the command ends.
+            unsafe {
+                add(
+                    self.context,
+                    c"{".as_ptr() as *mut c_char,
+                    &mut handle as *mut *mut c_void,
+                )
+            };
+        }
+        RpcStruct {
+            api: self.api,
+            handle,
+            parent: PhantomData,
+        }
+    }
+
+    fn fault(&mut self, fault: &Fault) {
+        let text = text::c_string(fault.text.as_bytes());
+        if let Some(send) = self.api.fault {
+            // SAFETY: the format takes one C string.
+            unsafe {
+                send(
+                    self.context,
+                    c_int::from(fault.code),
+                    c"%s".as_ptr() as *mut c_char,
+                    text.as_ptr(),
+                )
+            };
+        }
+    }
+}
+
+/// A structure in an answer.
+pub struct RpcStruct<'a, 'p> {
+    api: &'a sys::rpc_t,
+    handle: *mut c_void,
+    parent: PhantomData<&'p mut ()>,
+}
+
+impl<'a> RpcStruct<'a, '_> {
+    pub fn string(&mut self, name: &CStr, value: &str) -> &mut Self {
+        let value = text::c_string(value.as_bytes());
+        if let Some(add) = self.adder() {
+            // SAFETY: "s" takes the member's name and one C string, and copies both.
+            unsafe {
+                add(
+                    self.handle,
+                    c"s".as_ptr() as *mut c_char,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                )
+            };
+        }
+        self
+    }
+
+    pub fn int(&mut self, name: &CStr, value: i64) -> &mut Self {
+        let value = clamped(value);
+        if let Some(add) = self.adder() {
+            // SAFETY: "d" takes the member's name and one int.
+            unsafe {
+                add(
+                    self.handle,
+                    c"d".as_ptr() as *mut c_char,
+                    name.as_ptr(),
+                    value,
+                )
+            };
+        }
+        self
+    }
+
+    /// A structure inside.
+    pub fn structure(&mut self, name: &CStr) -> RpcStruct<'a, '_> {
+        self.nested(c"{", name)
+    }
+
+    /// A list inside.
+    pub fn list(&mut self, name: &CStr) -> RpcList<'a, '_> {
+        let inner = self.nested(c"[", name);
+        RpcList {
+            api: inner.api,
+            handle: inner.handle,
+            parent: PhantomData,
+        }
+    }
+
+    fn nested(&mut self, format: &CStr, name: &CStr) -> RpcStruct<'a, '_> {
+        let mut handle: *mut c_void = null_mut();
+        if let Some(add) = self.adder() {
+            // SAFETY: "{" and "[" take the member's name and store the new handle.
+            unsafe {
+                add(
+                    self.handle,
+                    format.as_ptr() as *mut c_char,
+                    name.as_ptr(),
+                    &mut handle as *mut *mut c_void,
+                )
+            };
+        }
+        RpcStruct {
+            api: self.api,
+            handle,
+            parent: PhantomData,
+        }
+    }
+
+    /// `None` when the transport ran out of memory for this structure: then nothing is added.
+    fn adder(&self) -> sys::rpc_struct_add_f {
+        if self.handle.is_null() {
+            return None;
+        }
+        self.api.struct_add
+    }
+}
+
+/// A list in an answer.
+pub struct RpcList<'a, 'p> {
+    api: &'a sys::rpc_t,
+    handle: *mut c_void,
+    parent: PhantomData<&'p mut ()>,
+}
+
+impl<'a> RpcList<'a, '_> {
+    pub fn add_string(&mut self, value: &str) {
+        let value = text::c_string(value.as_bytes());
+        if let Some(add) = self.adder() {
+            // SAFETY: "s" takes one C string and copies it.
+            unsafe { add(self.handle, c"s".as_ptr() as *mut c_char, value.as_ptr()) };
+        }
+    }
+
+    pub fn add_struct(&mut self) -> RpcStruct<'a, '_> {
+        let mut handle: *mut c_void = null_mut();
+        if let Some(add) = self.adder() {
+            // SAFETY: "{" stores the new handle.
+            unsafe {
+                add(
+                    self.handle,
+                    c"{".as_ptr() as *mut c_char,
+                    &mut handle as *mut *mut c_void,
+                )
+            };
+        }
+        RpcStruct {
+            api: self.api,
+            handle,
+            parent: PhantomData,
+        }
+    }
+
+    fn adder(&self) -> sys::rpc_array_add_f {
+        if self.handle.is_null() {
+            return None;
+        }
+        self.api.array_add
+    }
+}
+
+/// Kamailio's portable RPC integer is a C int.
+fn clamped(value: i64) -> c_int {
+    value.clamp(i64::from(c_int::MIN), i64::from(c_int::MAX)) as c_int
+}
+
+unsafe extern "C" fn entry<F>(api: *mut sys::rpc_t, context: *mut c_void)
+where
+    F: Fn(&mut Rpc<'_>) -> Result<(), Fault> + Copy + 'static,
+{
+    // SAFETY: the transport's table and context, valid until we return.
+    let Some(api) = (unsafe { api.as_ref() }) else {
+        return;
+    };
+    let answered = guard_or_else(
+        "an RPC command",
+        || Err(Fault::new(500, "internal error, see the log")),
+        || conjured::<F>()(&mut Rpc { api, context }),
+    );
+    if let Err(fault) = answered {
+        guard_or_else("an RPC fault", || (), || Rpc { api, context }.fault(&fault));
+    }
+}

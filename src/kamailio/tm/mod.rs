@@ -1,0 +1,142 @@
+//! Kamailio's transaction module `tm`: binding it, and the one piece of state it keeps per process.
+//! Not here: answering requests (`uas`), sending them (`uac`), what comes back (`events`).
+//!
+//! Promise: `tm` keeps "the transaction of the current message" (T) in a global of the process: NULL,
+//! `T_UNDEFINED`, or a cell this process holds a reference to. Functions that look a transaction up
+//! overwrite it, so they run between a save and a restore ([`SavedT`]).
+
+mod events;
+mod uac;
+mod uas;
+
+use std::ffi::c_char;
+use std::sync::OnceLock;
+
+use super::exports::{find_export, Export};
+use crate::kamailio_sys as sys;
+
+pub use events::{Event, ResponseHandler};
+pub use uac::{CancelError, OutgoingRequest, SendError, TransactionId};
+pub use uas::{AckOrCancel, NewTransaction, Reply, TmError};
+
+/// The bound `tm`; cheap to copy, the same in every process.
+#[derive(Clone, Copy)]
+pub struct Tm {
+    api: &'static Api,
+}
+
+/// A function of routing scripts without parameters.
+type ScriptFunction = unsafe extern "C" fn(*mut sys::sip_msg, *mut c_char, *mut c_char) -> i32;
+
+/// What `tm` exports for other modules.
+struct Api {
+    main: sys::tm_api_t,
+    extra: sys::tm_xapi_t,
+    relay_cancel: ScriptFunction,
+}
+
+// SAFETY: function pointers and two reserved words that nobody touches; only read once it is built.
+unsafe impl Send for Api {}
+// SAFETY: as above.
+unsafe impl Sync for Api {}
+
+static API: OnceLock<Api> = OnceLock::new();
+
+/// `tm` cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    #[error("the tm module is not loaded; add loadmodule \"tm.so\" before cpm.so")]
+    NotLoaded,
+    #[error("the tm module does not offer {0}")]
+    Incomplete(&'static str),
+}
+
+impl Tm {
+    /// Binds `tm`; in `mod_init`, so that every process inherits it.
+    pub fn load() -> Result<Tm, ApiError> {
+        if let Some(api) = API.get() {
+            return Ok(Tm { api });
+        }
+        let load_tm = find_export(c"load_tm", sys::NO_SCRIPT).ok_or(ApiError::NotLoaded)?;
+        let load_xtm = find_export(c"load_xtm", sys::NO_SCRIPT).ok_or(ApiError::NotLoaded)?;
+        let relay_cancel = find_export(c"t_relay_cancel", 0).ok_or(ApiError::NotLoaded)?;
+        // SAFETY: exported under these names with these types (modules/tm/tm_load.h, tm.c).
+        let (load_tm, load_xtm, relay_cancel) = unsafe {
+            type Load<T> = unsafe extern "C" fn(*mut T) -> i32;
+            (
+                std::mem::transmute::<Export, Load<sys::tm_api_t>>(load_tm),
+                std::mem::transmute::<Export, Load<sys::tm_xapi_t>>(load_xtm),
+                std::mem::transmute::<Export, ScriptFunction>(relay_cancel),
+            )
+        };
+        // SAFETY: both structs are plain function pointers, for which all-zero is "none"; tm fills
+        // them in.
+        let (main, extra) = unsafe {
+            let mut main: sys::tm_api_t = std::mem::zeroed();
+            let mut extra: sys::tm_xapi_t = std::mem::zeroed();
+            if load_tm(&mut main) == -1 || load_xtm(&mut extra) < 0 {
+                return Err(ApiError::NotLoaded);
+            }
+            (main, extra)
+        };
+        let api = API.get_or_init(|| Api {
+            main,
+            extra,
+            relay_cancel,
+        });
+        Ok(Tm { api })
+    }
+
+    /// The bound `tm`, if [`load`](Self::load) was successful before the fork.
+    pub fn get() -> Option<Tm> {
+        API.get().map(|api| Tm { api })
+    }
+
+    /// Where answers to our requests and timeouts go. Once, in `mod_init`; `false` the second time.
+    pub fn set_response_handler(handler: ResponseHandler) -> bool {
+        events::set_handler(handler)
+    }
+
+    /// The cell of the current message, if there is one.
+    fn current(&self) -> Option<*mut sys::cell> {
+        let get = self.api.main.t_gett?;
+        // SAFETY: reads a global of this process.
+        let cell = unsafe { get() };
+        (!cell.is_null() && cell != sys::T_UNDEFINED).then_some(cell)
+    }
+
+    fn save_t(&self) -> SavedT {
+        // SAFETY: both read globals of this process.
+        let (cell, branch) = unsafe {
+            (
+                self.api.main.t_gett.map_or(sys::T_UNDEFINED, |get| get()),
+                self.api
+                    .main
+                    .t_gett_branch
+                    .map_or(sys::T_BR_UNDEFINED, |get| get()),
+            )
+        };
+        SavedT {
+            tm: *self,
+            cell,
+            branch,
+        }
+    }
+}
+
+/// T as it was; put back when dropped, also when a panic passes by.
+struct SavedT {
+    tm: Tm,
+    cell: *mut sys::cell,
+    branch: i32,
+}
+
+impl Drop for SavedT {
+    fn drop(&mut self) {
+        if let Some(set) = self.tm.api.main.t_sett {
+            // SAFETY: the very values that were there before; the reference T stood for, if any, was
+            // not given up in between.
+            unsafe { set(self.cell, self.branch) };
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The module's parameters and what they must be. A mistake names the parameter, its value, what was
+//! expected and an example. Not here: where Kamailio writes them (`crate::kamailio::params`).
+
+use ipnet::IpNet;
+
+use crate::cpm::settings::{Settings, Socket};
+use crate::cpm::text::WarningTexts;
+use crate::kamailio::params::{IntParam, StringParam};
+use crate::kamailio::sockets;
+use crate::sip::name_addr::NameAddr;
+use crate::sip::uri::{Scheme, Uri};
+
+pub static DOMAIN: StringParam = StringParam::unset();
+pub static FACTORY_URI: StringParam = StringParam::unset();
+pub static GROUPS_DIR: StringParam = StringParam::unset();
+pub static TRUSTED_PEERS: StringParam = StringParam::unset();
+pub static ORIG_ROUTE: StringParam = StringParam::unset();
+pub static CONTACT_HOST: StringParam = StringParam::unset();
+pub static MSRP_URI: StringParam = StringParam::unset();
+pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
+pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
+pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
+pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
+pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
+pub static SENDER_PROCESSES: IntParam = IntParam::with_default(2);
+pub static DEBUG_PANIC_HEADER: StringParam = StringParam::unset();
+
+/// Everything an operator can say, validated.
+pub struct Config {
+    pub settings: Settings,
+    pub groups_dir: String,
+    /// ISC peers whose P-headers are believed.
+    pub trusted: Vec<IpNet>,
+    /// Processes of our own that send what must not wait in a SIP worker.
+    pub senders: u32,
+    /// For tests only: a request with this header panics inside the module.
+    pub debug_panic_header: Option<String>,
+}
+
+/// One wrong parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cpm: parameter {name} is {value}, expected {expected}; example: modparam(\"cpm\", \"{name}\", {example})")]
+pub struct ConfigError {
+    name: &'static str,
+    value: String,
+    expected: String,
+    example: &'static str,
+}
+
+impl Config {
+    /// Reads what Kamailio has written; in `mod_init`.
+    pub fn read() -> Result<Config, ConfigError> {
+        let domain = text(&DOMAIN).unwrap_or_else(|| "conf.home1.test".to_owned());
+        check_host("domain", &domain, "\"conf.example.com\"")?;
+        let domain = domain.to_ascii_lowercase();
+        let factory = uri(
+            "factory_uri",
+            &text(&FACTORY_URI).unwrap_or_else(|| format!("sip:conference-factory@{domain}")),
+            "\"sip:conference-factory@conf.example.com\"",
+        )?;
+        let contact_host = text(&CONTACT_HOST).map(|host| host.to_ascii_lowercase());
+        if let Some(host) = &contact_host {
+            check_host("contact_host", host, "\"conf.example.com\"")?;
+        }
+        let msrp_uri = text(&MSRP_URI);
+        if let Some(uri) = &msrp_uri {
+            check_msrp(uri)?;
+        }
+        let refer_ok_code = match REFER_OK_CODE.get() {
+            code @ (200 | 202) => code as u16,
+            other => return Err(wrong("refer_ok_code", other, "200 or 202", "202")),
+        };
+        let groups_dir = text(&GROUPS_DIR).ok_or_else(|| {
+            wrong(
+                "groups_dir",
+                "not set",
+                "a directory of group documents",
+                "\"/etc/kamailio/groups\"",
+            )
+        })?;
+        Ok(Config {
+            settings: Settings {
+                domain,
+                factory,
+                contact_host,
+                msrp_uri,
+                orig_route: routes(&text(&ORIG_ROUTE).unwrap_or_default())?,
+                refer_ok_code,
+                max_participants: number("max_participants", &MAX_PARTICIPANTS, 2..=10_000, "100")?,
+                min_participants: number("min_participants", &MIN_PARTICIPANTS, 1..=1_000, "2")?,
+                invite_timeout: number(
+                    "invite_timeout",
+                    &INVITE_TIMEOUT,
+                    100..=3_600_000,
+                    "180000",
+                )?
+                .into(),
+                refer_notify_interval: number(
+                    "refer_notify_interval",
+                    &REFER_NOTIFY_INTERVAL,
+                    0..=60_000,
+                    "1000",
+                )?
+                .into(),
+                sockets: sockets::all().iter().map(Socket::from).collect(),
+                warnings: WarningTexts::default(),
+            },
+            groups_dir,
+            trusted: trusted(&TRUSTED_PEERS.get().unwrap_or_default())?,
+            senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
+            debug_panic_header: text(&DEBUG_PANIC_HEADER),
+        })
+    }
+}
+
+fn wrong(
+    name: &'static str,
+    value: impl std::fmt::Display,
+    expected: impl Into<String>,
+    example: &'static str,
+) -> ConfigError {
+    ConfigError {
+        name,
+        value: value.to_string(),
+        expected: expected.into(),
+        example,
+    }
+}
+
+fn quoted(value: &str) -> String {
+    format!("\"{value}\"")
+}
+
+/// A string that says something.
+fn text(param: &StringParam) -> Option<String> {
+    param
+        .get()
+        .map(|value| value.trim().to_owned())
+        .filter(|value| !value.is_empty())
+}
+
+fn number(
+    name: &'static str,
+    param: &IntParam,
+    range: std::ops::RangeInclusive<i32>,
+    example: &'static str,
+) -> Result<u32, ConfigError> {
+    let value = param.get();
+    let expected = || format!("a number from {} to {}", range.start(), range.end());
+    match u32::try_from(value) {
+        Ok(number) if range.contains(&value) => Ok(number),
+        _ => Err(wrong(name, value, expected(), example)),
+    }
+}
+
+fn uri(name: &'static str, value: &str, example: &'static str) -> Result<Uri, ConfigError> {
+    match Uri::parse(value.as_bytes()) {
+        Ok(uri) if uri.scheme() != Scheme::Tel && uri.user().is_some() => Ok(uri),
+        _ => Err(wrong(
+            name,
+            quoted(value),
+            "a SIP URI with a user part",
+            example,
+        )),
+    }
+}
+
+/// `host[:port]` as it goes into our URIs.
+fn check_host(name: &'static str, value: &str, example: &'static str) -> Result<(), ConfigError> {
+    let probe = format!("sip:probe@{value}");
+    let parsed = Uri::parse(probe.as_bytes()).ok();
+    let plain = value
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    let domain_with_port =
+        name == "domain" && parsed.as_ref().is_some_and(|uri| uri.port().is_some());
+    if plain && parsed.is_some() && !domain_with_port {
+        return Ok(());
+    }
+    Err(wrong(
+        name,
+        quoted(value),
+        "a host name or address",
+        example,
+    ))
+}
+
+/// RFC 4975 section 6: scheme, host, port; the session id is ours to add.
+fn check_msrp(value: &str) -> Result<(), ConfigError> {
+    let rest = value
+        .strip_prefix("msrp://")
+        .or_else(|| value.strip_prefix("msrps://"));
+    let ok = rest.is_some_and(|rest| {
+        let port = rest
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        port.is_some() && Uri::parse(format!("sip:{rest}").as_bytes()).is_ok()
+    });
+    if ok {
+        return Ok(());
+    }
+    let expected = "msrp://host:port or msrps://host:port without a path";
+    Err(wrong(
+        "msrp_uri",
+        quoted(value),
+        expected,
+        "\"msrp://192.0.2.10:2855\"",
+    ))
+}
+
+/// A Route header value: name-addrs in angle brackets, loose routing.
+fn routes(value: &str) -> Result<Vec<String>, ConfigError> {
+    let mut routes = Vec::new();
+    for part in value
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let loose = NameAddr::parse(part.as_bytes())
+            .is_ok_and(|route| route.bracketed && route.uri.param("lr").is_some());
+        if !loose {
+            let expected = "SIP URIs in angle brackets with the parameter lr, separated by commas";
+            return Err(wrong(
+                "orig_route",
+                quoted(value),
+                expected,
+                "\"<sip:192.0.2.1:5060;lr;orig>\"",
+            ));
+        }
+        routes.push(part.to_owned());
+    }
+    Ok(routes)
+}
+
+/// Addresses and networks, comma or blank separated.
+fn trusted(value: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let parse = |part: &str| {
+        part.parse::<IpNet>()
+            .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                let expected = "IP addresses or networks, separated by commas or blanks";
+                let value = format!("\"{value}\" (\"{part}\" is wrong)");
+                wrong(
+                    "trusted_peers",
+                    value,
+                    expected,
+                    "\"192.0.2.1, 2001:db8::/32\"",
+                )
+            })
+    };
+    value
+        .split([',', ' ', '\t'])
+        .filter(|part| !part.is_empty())
+        .map(parse)
+        .collect()
+}

@@ -1,0 +1,268 @@
+//! Requests from the routing script: parse once, find the session, let it decide, answer.
+//! Not here: any decision about a session (`crate::cpm`).
+
+use super::executor::{perform, Place};
+use super::runtime::{random_bits, runtime, Runtime};
+use crate::cpm::action::Action;
+use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
+use crate::cpm::input::{Arrival, Input};
+use crate::cpm::records::Name;
+use crate::cpm::route::{destination, no_such_session, Destination};
+use crate::cpm::settings::{Env, Socket};
+use crate::kamailio::message::Message;
+use crate::kamailio::tm::{AckOrCancel, NewTransaction};
+use crate::kamailio::{log, sl, sockets};
+use crate::sip::message::Request;
+use crate::store::unit::{OfGroup, UnitError};
+
+/// Answered, with a refusal too, or absorbed: the script should exit.
+pub const TAKEN: i32 = 1;
+/// Not ours; nothing was sent.
+pub const NOT_OURS: i32 = -1;
+/// Ours, but failed here: a 5xx was answered and one line logged.
+pub const FAILED: i32 = -2;
+
+/// Seconds in Retry-After of a 503.
+const RETRY_AFTER: &str = "10";
+
+/// `cpm_handle_request()`: anything for a focus, a group or the factory, and in their dialogs.
+pub fn handle_request(message: &Message<'_>) -> i32 {
+    let Some(runtime) = runtime() else {
+        log::error!("the module is not initialised");
+        return FAILED;
+    };
+    let env = runtime.env(&random_bits);
+    let where_to = request_uri(message, &env);
+    if matches!(where_to, Destination::NotOurs) {
+        return NOT_OURS;
+    }
+    match message.method() {
+        b"ACK" => ack(runtime, message),
+        b"CANCEL" => cancel(runtime, message),
+        _ => request(runtime, message, &env, &where_to),
+    }
+}
+
+/// `cpm_handle_refer()`: REFER only.
+pub fn handle_refer(message: &Message<'_>) -> i32 {
+    match message.method() {
+        b"REFER" => handle_request(message),
+        _ => NOT_OURS,
+    }
+}
+
+/// `cpm_is_focus()`: whether the Request-URI names a live focus, a group or the factory.
+pub fn is_focus(message: &Message<'_>) -> i32 {
+    is_focus_uri(message, message.request_uri())
+}
+
+/// `cpm_is_focus(uri)`.
+pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
+    let Some(runtime) = runtime() else {
+        return FAILED;
+    };
+    let env = runtime.env(&random_bits);
+    let live = match classify(uri, &env) {
+        Destination::Factory | Destination::Group(_) => true,
+        Destination::Focus(token) => runtime.store.find(&Name::Token(token)).is_some(),
+        Destination::Server | Destination::NotOurs | Destination::WrongScheme => false,
+    };
+    if live {
+        TAKEN
+    } else {
+        NOT_OURS
+    }
+}
+
+fn request_uri(message: &Message<'_>, env: &Env<'_>) -> Destination {
+    classify(message.request_uri(), env)
+}
+
+fn classify(uri: &[u8], env: &Env<'_>) -> Destination {
+    let is_socket = |host: &str, port: Option<u16>| sockets::is_local(host, port.unwrap_or(0));
+    match std::str::from_utf8(uri) {
+        Ok(uri) => destination(uri, env, &is_socket),
+        Err(_) => Destination::NotOurs,
+    }
+}
+
+/// tm stops repeating its 2xx; the leg learns that the exchange is complete. Never answered.
+fn ack(runtime: &Runtime, message: &Message<'_>) -> i32 {
+    if let Err(error) = runtime.tm.check_transaction(message) {
+        log::debug!("ACK: {error}");
+    }
+    let Ok(request) = Request::parse(message.bytes(), message.is_stream()) else {
+        return TAKEN;
+    };
+    let holder = in_dialog(runtime, &request);
+    if let Some(leg) = holder {
+        let input = Input::AckReceived {
+            leg,
+            request: &request,
+        };
+        let actions = super::executor::apply(runtime, leg, input);
+        perform(runtime, actions, Place::Inline);
+    }
+    TAKEN
+}
+
+/// Every INVITE here is answered finally at once, so a CANCEL only ever finds it answered
+/// (RFC 3261 section 9.2) or does not find it.
+fn cancel(runtime: &Runtime, message: &Message<'_>) -> i32 {
+    match runtime.tm.cancel_received(message) {
+        Ok(AckOrCancel::Matched) => TAKEN,
+        Ok(AckOrCancel::Unmatched) => stateless(message, 481, "Call/Transaction Does Not Exist"),
+        Err(error) => {
+            log::error!("CANCEL: {error}");
+            stateless(message, 500, "Server Internal Error");
+            FAILED
+        }
+    }
+}
+
+fn stateless(message: &Message<'_>, code: u16, reason: &str) -> i32 {
+    if let Err(error) = sl::reply_stateless(message, code, reason, "") {
+        log::error!("answer {code} not sent: {error}");
+    }
+    TAKEN
+}
+
+fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &Destination) -> i32 {
+    let parsed = Request::parse(message.bytes(), message.is_stream());
+    match runtime.tm.new_transaction(message) {
+        Ok(NewTransaction::Created) => {}
+        Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(error) => {
+            log::error!("no transaction for a request: {error}");
+            stateless(message, 500, "Server Internal Error");
+            return FAILED;
+        }
+    }
+    let request = match parsed {
+        Ok(request) => request,
+        Err(error) => {
+            let refusal = Refusal::bad_request(error.reason().to_string());
+            perform(
+                runtime,
+                refusal.actions(env, "request", ""),
+                Place::Request(message),
+            );
+            return TAKEN;
+        }
+    };
+    panic_on_purpose(runtime, &request);
+    let Some(socket) = message.socket() else {
+        log::error!("a request without a socket");
+        return FAILED;
+    };
+    let arrival = Arrival {
+        request,
+        socket: Socket::from(&socket),
+        trusted: runtime.trusts(message.source()),
+    };
+    let method = arrival.request.method.clone();
+    let (actions, code) = match decide(runtime, env, where_to, &arrival) {
+        Ok(actions) => (actions, TAKEN),
+        Err(refusal) => {
+            let code = if refusal.code >= 500 { FAILED } else { TAKEN };
+            (refusal.actions(env, &method, ""), code)
+        }
+    };
+    perform(runtime, actions, Place::Request(message));
+    code
+}
+
+/// Which session the request is for, and what it makes of it.
+fn decide(
+    runtime: &Runtime,
+    env: &Env<'_>,
+    where_to: &Destination,
+    arrival: &Arrival,
+) -> Result<Vec<Action>, Refusal> {
+    let request = &arrival.request;
+    let method = request.method.as_str();
+    if request.to_tag.is_some() {
+        let holder =
+            in_dialog(runtime, request).ok_or_else(|| Refusal::new(481, "no such dialog"))?;
+        return runtime
+            .store
+            .with_record(holder, env, |session| {
+                session.handle(Input::RequestReceived { holder, arrival })
+            })
+            .map_err(|error| store_failed(error, || Refusal::new(481, "no such dialog")));
+    }
+    // Nobody outside the trust domain forms a dialog with us or has us invite (P2).
+    if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
+        return Err(Refusal::new(403, "not from a trusted peer"));
+    }
+    let no_session = || no_such_session(env);
+    let (input, of_group) = match (method, where_to) {
+        (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
+        ("INVITE", Destination::Factory) => {
+            let texts = &env.settings.warnings;
+            return Err(Refusal::new(403, "ad-hoc sessions are not served yet")
+                .warning(&texts.no_destinations));
+        }
+        ("INVITE", _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
+        ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
+        ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
+        ("SUBSCRIBE", _) => return Err(subscribe_outside(request)),
+        ("BYE" | "UPDATE" | "PRACK" | "NOTIFY" | "INFO", _) => {
+            return Err(Refusal::new(481, "no such dialog"));
+        }
+        _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
+    };
+    let result = match where_to {
+        Destination::Group(group) => runtime
+            .store
+            .with_group(group, of_group, env, |session| session.handle(input)),
+        Destination::Focus(token) => runtime
+            .store
+            .with_focus(token, env, |session| session.handle(input)),
+        _ => Err(UnitError::NoSession),
+    };
+    result.map_err(|error| store_failed(error, no_session))
+}
+
+/// RFC 3515 section 2.4.4: a refer subscription is made by REFER only.
+fn subscribe_outside(request: &Request) -> Refusal {
+    match request.event() {
+        Some((package, _)) if package == "refer" => {
+            Refusal::new(403, "a refer subscription is made by REFER only")
+        }
+        _ => Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS),
+    }
+}
+
+fn store_failed(error: UnitError, absent: impl Fn() -> Refusal) -> Refusal {
+    match error {
+        UnitError::NoSession => absent(),
+        UnitError::Full => {
+            log::error!(
+                "shared memory is full: give Kamailio more (-m); a request was answered 503"
+            );
+            Refusal::new(503, "shared memory is full").header("Retry-After", RETRY_AFTER)
+        }
+        UnitError::Refused(_) | UnitError::Encoding => {
+            log::error!("a request was answered 500: {error}");
+            Refusal::new(500, error.to_string())
+        }
+    }
+}
+
+/// The leg or REFER whose dialog this request is in, by Call-ID and our tag.
+fn in_dialog(runtime: &Runtime, request: &Request) -> Option<crate::cpm::records::Id> {
+    runtime.store.find(&Name::Dialog {
+        call_id: request.call_id.clone(),
+        local_tag: request.to_tag.clone()?,
+    })
+}
+
+/// The proof that a panic costs one request and nothing else: parameter `debug_panic_header`.
+fn panic_on_purpose(runtime: &Runtime, request: &Request) {
+    if let Some(name) = &runtime.config.debug_panic_header {
+        if !request.values(name).is_empty() {
+            panic!("asked for by the header {name}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Commands for the operator: `cpm.list`, `cpm.show`, `cpm.check`. They change nothing.
+//! Not here: how an RPC answer is built (`crate::kamailio::rpc`).
+
+use super::runtime::{self, runtime, Runtime};
+use crate::cpm::policy::explain;
+use crate::cpm::records::{Carrier, Id, Leg, LegState, Name, Record, Refer};
+use crate::kamailio::clock;
+use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
+
+static LIST_DOC: Doc =
+    Doc::new(c"All sessions: focus, group, how many are connected and pending, age in seconds");
+static SHOW_DOC: Doc = Doc::new(
+    c"One session with its participants and REFERs; parameter: focus URI, token or group URI",
+);
+static CHECK_DOC: Doc =
+    Doc::new(c"Policy dry run, nothing is sent; parameters: group URI, referrer URI, target URI");
+
+pub const LIST: RpcCommand = command(c"cpm.list", &LIST_DOC, list);
+pub const SHOW: RpcCommand = command(c"cpm.show", &SHOW_DOC, show);
+pub const CHECK: RpcCommand = command(c"cpm.check", &CHECK_DOC, check);
+
+/// Sessions read per turn; each turn takes the locks once.
+const PAGE: usize = 100;
+
+fn started() -> Result<&'static Runtime, Fault> {
+    runtime().ok_or_else(|| Fault::new(503, "the module is not initialised"))
+}
+
+fn list(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    let runtime = started()?;
+    let mut after = None;
+    loop {
+        let page = runtime.store.sessions(after, PAGE);
+        for id in &page {
+            if let Some((head, _)) = runtime.store.view(*id) {
+                describe(runtime, &mut rpc.add_struct(), &head);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(*last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    let runtime = started()?;
+    let wanted = rpc
+        .next_string()
+        .ok_or_else(|| Fault::new(400, "expected: cpm.show <focus URI, token or group URI>"))?;
+    let id = find(runtime, &wanted).ok_or_else(|| Fault::new(404, "no such live session"))?;
+    let (head, records) = runtime
+        .store
+        .view(id)
+        .ok_or_else(|| Fault::new(404, "no such live session"))?;
+    let mut answer = rpc.add_struct();
+    describe(runtime, &mut answer, &head);
+    answer.string(c"conversation_id", &head.conversation_id);
+    answer.string(c"contribution_id", &head.contribution_id);
+    let mut list = answer.list(c"participants");
+    for record in &records {
+        if let Record::Leg(leg) = record {
+            describe_leg(&mut list.add_struct(), leg);
+        }
+    }
+    let mut list = answer.list(c"refers");
+    for record in &records {
+        if let Record::Refer(refer) = record {
+            describe_refer(&mut list.add_struct(), refer);
+        }
+    }
+    Ok(())
+}
+
+fn find(runtime: &Runtime, wanted: &str) -> Option<Id> {
+    let by_token = |token: &str| runtime.store.find(&Name::Token(token.to_owned()));
+    let Ok(uri) = Uri::parse(wanted.as_bytes()) else {
+        return by_token(wanted);
+    };
+    match runtime.groups.find(&uri) {
+        Some(group) => runtime.store.find(&Name::Group(Identity::of(&group.uri))),
+        None => by_token(uri.user()?),
+    }
+}
+
+fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &crate::cpm::records::Head) {
+    let focus = format!("sip:{}@{}", head.token, runtime.config.settings.domain);
+    let age = clock::monotonic_ms().saturating_sub(head.started) / 1000;
+    answer
+        .string(c"focus", &focus)
+        .string(c"group", head.group.as_deref().unwrap_or(""))
+        .string(c"state", if head.live { "live" } else { "ending" })
+        .int(c"connected", head.connected.into())
+        .int(c"pending", head.pending.into())
+        .int(c"max_participants", head.max_participants.into())
+        .int(c"age", i64::try_from(age).unwrap_or(i64::MAX));
+}
+
+fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
+    let state = match leg.state {
+        LegState::Inviting { ringing: false, .. } => "inviting",
+        LegState::Inviting { ringing: true, .. } => "ringing",
+        LegState::Connected => "connected",
+        LegState::Withdrawn { .. } => "withdrawn",
+        LegState::Left => "left",
+    };
+    answer
+        .string(c"uri", &leg.uri)
+        .string(c"state", state)
+        .string(
+            c"joined",
+            if leg.formed_by.is_some() {
+                "dialed-in"
+            } else {
+                "dialed-out"
+            },
+        )
+        .string(c"referrer", leg.referrer.as_deref().unwrap_or(""))
+        .string(c"call_id", &leg.dialog.call_id);
+}
+
+fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
+    let notify = match (&refer.subscription, &refer.carrier) {
+        (None, _) => "over",
+        (Some(_), Carrier::Own(_)) => "own dialog",
+        (Some(_), Carrier::Leg(_) | Carrier::None) => "in dialog",
+    };
+    answer
+        .string(c"referrer", &refer.referrer)
+        .int(c"cseq", refer.cseq.into())
+        .string(c"notify", notify);
+    let mut targets = answer.list(c"targets");
+    for aim in &refer.targets {
+        let mut target = targets.add_struct();
+        target.string(c"uri", &aim.uri);
+        target.int(c"result", aim.outcome.unwrap_or(0).into());
+    }
+}
+
+fn check(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    let runtime = started()?;
+    let (Some(group), Some(referrer), Some(target)) =
+        (rpc.next_string(), rpc.next_string(), rpc.next_string())
+    else {
+        return Err(Fault::new(
+            400,
+            "expected: cpm.check <group URI> <referrer URI> <target URI>",
+        ));
+    };
+    let parse = |what: &str, text: &str| {
+        Uri::parse(text.as_bytes())
+            .map_err(|error| Fault::new(400, format!("{what} {text}: {error}")))
+    };
+    let (group, referrer, target) = (
+        parse("group", &group)?,
+        parse("referrer", &referrer)?,
+        parse("target", &target)?,
+    );
+    let Some(group) = runtime.groups.find(&group) else {
+        return Err(Fault::new(
+            404,
+            "no such group (or its document was refused, see the log)",
+        ));
+    };
+    let mut answer = rpc.add_struct();
+    for (name, value) in explain(group, &referrer, &target, runtime::unix_now()) {
+        if let Ok(name) = std::ffi::CString::new(name) {
+            answer.string(&name, &value);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What every process of the server has: the validated configuration and the doors to Kamailio and the store.
+//! Not here: decisions (`crate::cpm`) and what is done with them (`super::executor`).
+
+use std::fs;
+use std::path::Path;
+
+use once_cell::sync::OnceCell;
+
+use super::config::Config;
+use crate::cpm::policy::Directory;
+use crate::cpm::settings::{Env, Socket, Transport};
+use crate::kamailio::shm::KamailioShm;
+use crate::kamailio::sockets::{LocalSocket, Proto};
+use crate::kamailio::tm::Tm;
+use crate::kamailio::{clock, log};
+use crate::store::memory::Memory;
+use crate::store::queue::Queue;
+use crate::store::unit::Store;
+
+/// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
+/// and what changes lives in shared memory behind `store` and `queue`.
+pub struct Runtime {
+    pub config: Config,
+    pub groups: Directory,
+    pub tm: Tm,
+    pub store: Store<KamailioShm>,
+    pub queue: Queue<KamailioShm>,
+}
+
+static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+
+/// Nothing before `mod_init` has succeeded.
+pub fn runtime() -> Option<&'static Runtime> {
+    RUNTIME.get()
+}
+
+pub fn install(runtime: Runtime) -> bool {
+    RUNTIME.set(runtime).is_ok()
+}
+
+impl Runtime {
+    /// What a decision made now may look at.
+    pub fn env<'a>(&'a self, random: &'a dyn Fn() -> u128) -> Env<'a> {
+        Env {
+            now: clock::monotonic_ms(),
+            unix: unix_now(),
+            settings: &self.config.settings,
+            groups: &self.groups,
+            random,
+        }
+    }
+
+    /// Whether P-headers from this address are believed.
+    pub fn trusts(&self, source: std::net::SocketAddr) -> bool {
+        let address = source.ip().to_canonical();
+        self.config
+            .trusted
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+}
+
+/// Seconds since 1970.
+pub fn unix_now() -> i64 {
+    i64::try_from(clock::wall_ms() / 1000).unwrap_or(i64::MAX)
+}
+
+/// 128 bits from the operating system. Should it refuse (it does not on Linux once booted), the clock
+/// and the process keep tokens distinct, and the log says so.
+pub fn random_bits() -> u128 {
+    let mut bytes = [0u8; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u128::from_ne_bytes(bytes),
+        Err(error) => {
+            log::error!("the operating system gives no random bytes: {error}");
+            (u128::from(clock::wall_ms()) << 64) | u128::from(std::process::id())
+        }
+    }
+}
+
+/// Reads all `*.xml` of a directory in the order of their names. What cannot be used is logged and left out.
+pub fn load_groups(dir: &str) -> Result<Directory, String> {
+    let problem = |why: &dyn std::fmt::Display| {
+        format!(
+            "cpm: parameter groups_dir is \"{dir}\", expected a readable directory of group documents ({why}); \
+             example: modparam(\"cpm\", \"groups_dir\", \"/etc/kamailio/groups\")"
+        )
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| problem(&error))? {
+        let path = entry.map_err(|error| problem(&error))?.path();
+        if path.extension().is_some_and(|extension| extension == "xml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut documents = Vec::new();
+    for path in paths {
+        match fs::read(&path) {
+            Ok(bytes) => documents.push((show(&path), bytes)),
+            Err(error) => log::error!(
+                "group document {}: {error}; its group is not served",
+                show(&path)
+            ),
+        }
+    }
+    let (directory, problems) = Directory::load(documents);
+    for problem in problems {
+        log::error!("group document {problem}; its group is not served");
+    }
+    for (file, note) in directory.notes() {
+        log::warning!("group document {file}:{}: {}", note.line, note.text);
+    }
+    log::notice!("{} groups loaded from {dir}", directory.len());
+    Ok(directory)
+}
+
+fn show(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+impl From<&LocalSocket> for Socket {
+    fn from(socket: &LocalSocket) -> Socket {
+        let host = match socket.address {
+            std::net::IpAddr::V4(v4) => v4.to_string(),
+            std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+        };
+        Socket {
+            transport: match socket.proto {
+                Proto::Udp => Transport::Udp,
+                Proto::Tcp => Transport::Tcp,
+                Proto::Tls => Transport::Tls,
+                Proto::Sctp => Transport::Sctp,
+                Proto::Ws => Transport::Ws,
+                Proto::Wss => Transport::Wss,
+            },
+            host,
+            port: socket.port,
+        }
+    }
+}
+
+// SAFETY: one mapping made before the fork, at one address in every process; Kamailio's allocator takes
+// its own leaf lock, calls nothing of ours and aligns to 8 bytes at least.
+unsafe impl Memory for KamailioShm {
+    fn allocate(&self, size: usize) -> Option<std::ptr::NonNull<u8>> {
+        KamailioShm::allocate(self, size)
+    }
+
+    unsafe fn release(&self, block: std::ptr::NonNull<u8>) {
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { KamailioShm::release(self, block) }
+    }
+}

@@ -1,0 +1,126 @@
+//! Who a URI stands for, so that one person met under several spellings counts once.
+//! Not here: URI equality of RFC 3261 (`Uri::equivalent`), which is stricter.
+
+use serde::{Deserialize, Serialize};
+
+use super::uri::{compare, grammar, Scheme, Uri};
+
+/// A person or number: equal when user and host are the same (host in any case, without port and
+/// parameters, sip and sips alike, escapes undone), or when both are the same E.164 number:
+/// `tel:+…` or `sip:+…@anywhere`, with or without `user=phone`, visual separators ignored.
+///
+/// The text inside is canonical and visible ASCII: `tel:+358…`, `tel:7042;phone-context=…`,
+/// `sip:user@host` or `sip:host`. It is for comparing and showing, not for sending to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity(String);
+
+impl Identity {
+    /// The identity behind a URI.
+    pub fn of(uri: &Uri) -> Identity {
+        let user = uri.user().unwrap_or("");
+        if let Some(number) = e164(user) {
+            return Identity(format!("tel:+{number}"));
+        }
+        if uri.scheme() == Scheme::Tel {
+            let number = user.replace(SEPARATORS, "").to_ascii_lowercase();
+            return Identity(match uri.param("phone-context") {
+                Some(context) => {
+                    let context = context.to_ascii_lowercase();
+                    format!("tel:{number};phone-context={context}")
+                }
+                None => format!("tel:{number}"),
+            });
+        }
+        let host = compare::host_key(uri.host());
+        if user.is_empty() {
+            return Identity(format!("sip:{host}"));
+        }
+        let user = compare::unescape(user, grammar::is_user_byte);
+        Identity(format!("sip:{user}@{host}"))
+    }
+
+    /// The canonical text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
+
+/// The digits of a global number, if the user part is one. A telephone-subscriber in a sip URI may
+/// have parameters of its own behind `;` (RFC 3261 section 19.1.6).
+fn e164(user: &str) -> Option<String> {
+    let number = user.split(';').next().unwrap_or("");
+    let number = compare::unescape(number, |_| true);
+    let digits = number.strip_prefix('+')?.replace(SEPARATORS, "");
+    // ITU-T E.164: at most 15 digits.
+    let fits = (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    fits.then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Identity {
+        Identity::of(&Uri::parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn one_number_in_many_spellings() {
+        for text in [
+            "tel:+358-555-1234567",
+            "tel:+3585551234567;npdi",
+            "sip:+3585551234567@home1.test;user=phone",
+            "sips:+358.555(123)4567@other.test:5070",
+            "sip:%2B3585551234567@home1.test",
+            "sip:+3585551234567;ext=1@home1.test;user=phone",
+        ] {
+            assert_eq!(id(text).as_str(), "tel:+3585551234567", "{text}");
+        }
+        assert_ne!(id("tel:+358555123456"), id("tel:+3585551234567"));
+    }
+
+    #[test]
+    fn user_and_host_decide() {
+        let bob = id("sip:bob@home1.test");
+        for text in [
+            "sip:bob@HOME1.test:5060;transport=tcp",
+            "sips:bob@home1.test.",
+            "sip:%62ob@home1.test;gr=x?Subject=y",
+            "sip:bob:secret@home1.test",
+        ] {
+            assert_eq!(id(text), bob, "{text}");
+        }
+        for text in [
+            "sip:Bob@home1.test",
+            "sip:bob@home2.test",
+            "sip:home1.test",
+            "tel:262",
+        ] {
+            assert_ne!(id(text), bob, "{text}");
+        }
+        assert_eq!(id("sip:a@[2001:db8::0:1]"), id("sip:a@[2001:DB8::1]:5070"));
+    }
+
+    #[test]
+    fn escapes_that_must_stay_keep_people_apart() {
+        assert_eq!(id("sip:a%40b@x").as_str(), "sip:a%40b@x");
+        assert_eq!(id("sip:null-%00@x").as_str(), "sip:null-%00@x");
+        assert_eq!(id("sip:a%3ab@x"), id("sip:a%3Ab@x"));
+        assert_ne!(id("sip:a%2525@x"), id("sip:a%25@x"));
+    }
+
+    #[test]
+    fn local_numbers_are_told_apart_by_context() {
+        assert_eq!(
+            id("tel:70-42;phone-context=Example.com"),
+            id("tel:7042;phone-context=example.com")
+        );
+        assert_ne!(
+            id("tel:7042;phone-context=a.com"),
+            id("tel:7042;phone-context=b.com")
+        );
+        assert_ne!(id("tel:7042"), id("tel:+7042"));
+    }
+}

@@ -1,0 +1,401 @@
+//! A request as received: framed, checked for what every request must have, owned.
+//! Not here: whether the request is wanted, and responses (`response.rs`).
+
+use std::fmt;
+use std::ops::Deref;
+
+use thiserror::Error;
+
+use super::headers::Headers;
+use super::name_addr::NameAddr;
+use super::params;
+use super::text;
+
+#[cfg(test)]
+mod tests;
+
+/// The header fields a message can fail by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Call-ID
+    CallId,
+    /// From
+    From,
+    /// The tag of From
+    FromTag,
+    /// To
+    To,
+    /// CSeq
+    CSeq,
+    /// Via
+    Via,
+    /// Max-Forwards
+    MaxForwards,
+    /// Content-Length
+    ContentLength,
+    /// Content-Type
+    ContentType,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::CallId => "Call-ID",
+            Field::From => "From",
+            Field::FromTag => "From tag",
+            Field::To => "To",
+            Field::CSeq => "CSeq",
+            Field::Via => "Via",
+            Field::MaxForwards => "Max-Forwards",
+            Field::ContentLength => "Content-Length",
+            Field::ContentType => "Content-Type",
+        })
+    }
+}
+
+/// Why bytes are no message to be served (RFC 3261 sections 7, 16.3 and 18.3).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MessageError {
+    /// No `METHOD URI SIP/2.0`, or no `SIP/2.0 nnn phrase`.
+    #[error("malformed start line")]
+    StartLine,
+    /// Well-formed, but of another SIP version.
+    #[error("sip version is not 2.0")]
+    Version,
+    /// The empty line behind the header lines is missing.
+    #[error("no end of headers")]
+    NoHeaderEnd,
+    /// A line that is no header.
+    #[error("malformed header line")]
+    HeaderLine,
+    /// More than [`MAX_HEADERS`](super::headers::MAX_HEADERS).
+    #[error("too many headers")]
+    TooManyHeaders,
+    /// A mandatory header is not there.
+    #[error("missing {0}")]
+    Missing(Field),
+    /// A header that must be alone is not.
+    #[error("more than one {0}")]
+    Several(Field),
+    /// A header is there and cannot be understood.
+    #[error("malformed {0}")]
+    Malformed(Field),
+    /// The method in CSeq is not that of the request.
+    #[error("cseq method differs from request method")]
+    CSeqMethod,
+    /// Content-Length promises more than has come.
+    #[error("content-length larger than body")]
+    BodyShort,
+    /// A stream message without Content-Length.
+    #[error("missing content-length on a stream")]
+    NoContentLength,
+}
+
+impl MessageError {
+    /// A short phrase for the status line of the refusal.
+    pub fn reason(&self) -> String {
+        match self {
+            MessageError::StartLine => "Malformed start line".to_owned(),
+            MessageError::Version => "Version Not Supported".to_owned(),
+            MessageError::NoHeaderEnd => "Headers do not end".to_owned(),
+            MessageError::HeaderLine => "Malformed header line".to_owned(),
+            MessageError::TooManyHeaders => "Too many headers".to_owned(),
+            MessageError::Missing(field) => format!("Missing {field}"),
+            MessageError::Several(field) => format!("More than one {field}"),
+            MessageError::Malformed(field) => format!("Malformed {field}"),
+            MessageError::CSeqMethod => "CSeq method differs from request method".to_owned(),
+            MessageError::BodyShort => "Content-Length larger than body".to_owned(),
+            MessageError::NoContentLength => "Missing Content-Length".to_owned(),
+        }
+    }
+
+    /// The status of the refusal: 505 for another version, else 400.
+    pub fn status(&self) -> u16 {
+        match self {
+            MessageError::Version => 505,
+            _ => 400,
+        }
+    }
+
+    /// True when a stream cannot be followed any further: where the next message begins is not
+    /// known (RFC 3261 section 18.3).
+    pub fn breaks_stream(&self) -> bool {
+        matches!(
+            self,
+            MessageError::NoContentLength
+                | MessageError::BodyShort
+                | MessageError::NoHeaderEnd
+                | MessageError::Several(Field::ContentLength)
+                | MessageError::Malformed(Field::ContentLength)
+        )
+    }
+}
+
+/// A request that has passed the checks every request must pass. Further headers are read through
+/// [`Headers`], to which it dereferences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// As received; methods are case-sensitive.
+    pub method: String,
+    /// The Request-URI as received: visible ASCII, not otherwise checked.
+    pub uri: String,
+    /// From
+    pub from: NameAddr,
+    /// The tag of From; never empty.
+    pub from_tag: String,
+    /// To
+    pub to: NameAddr,
+    /// The tag of To: in a dialog.
+    pub to_tag: Option<String>,
+    /// Call-ID, visible ASCII.
+    pub call_id: String,
+    /// The number of CSeq.
+    pub cseq: u32,
+    /// Max-Forwards; its absence is tolerated (RFC 3261 section 16.3 step 3).
+    pub max_forwards: Option<u8>,
+    /// The branch of the topmost Via.
+    pub branch: Option<String>,
+    /// Exactly as long as Content-Length says, or the rest of the datagram without one.
+    pub body: Vec<u8>,
+    headers: Headers,
+}
+
+impl Deref for Request {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.headers
+    }
+}
+
+impl Request {
+    /// Reads one whole request. `stream` says that it came over a stream transport, where
+    /// Content-Length is mandatory (RFC 3261 section 18.3).
+    ///
+    /// # Errors
+    /// [`MessageError`], with the phrase for the 400 in [`MessageError::reason`].
+    pub fn parse(raw: &[u8], stream: bool) -> Result<Request, MessageError> {
+        let frame = Frame::parse(raw)?;
+        let (method, uri) = request_line(frame.start)?;
+        let headers = frame.headers;
+        let common = Common::parse(&headers)?;
+        if common.cseq_method != method {
+            return Err(MessageError::CSeqMethod);
+        }
+        let Some(via) = headers.list_slices("via").next() else {
+            return Err(MessageError::Missing(Field::Via));
+        };
+        alone(&headers, "content-type", Field::ContentType)?;
+        Ok(Request {
+            branch: branch(via),
+            max_forwards: max_forwards(&headers)?,
+            body: body(&headers, frame.rest, stream)?,
+            method,
+            uri,
+            from: common.from,
+            from_tag: common.from_tag,
+            to: common.to,
+            to_tag: common.to_tag,
+            call_id: common.call_id,
+            cseq: common.cseq,
+            headers,
+        })
+    }
+
+    /// The header lines.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+}
+
+/// A message cut into start line, headers and what follows.
+pub(crate) struct Frame<'a> {
+    pub start: &'a [u8],
+    pub headers: Headers,
+    pub rest: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    pub fn parse(raw: &'a [u8]) -> Result<Frame<'a>, MessageError> {
+        // RFC 3261 section 7.5: empty lines before the start line are ignored.
+        let mut rest = raw.trim_ascii_start();
+        let (start, after) = take_line(rest).ok_or(MessageError::StartLine)?;
+        rest = after;
+        let mut lines = Vec::new();
+        loop {
+            let (line, after) = take_line(rest).ok_or(MessageError::NoHeaderEnd)?;
+            rest = after;
+            if line.is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        Ok(Frame {
+            start,
+            headers: Headers::parse(lines.into_iter())?,
+            rest,
+        })
+    }
+}
+
+/// What requests and responses have in common.
+pub(crate) struct Common {
+    pub from: NameAddr,
+    pub from_tag: String,
+    pub to: NameAddr,
+    pub to_tag: Option<String>,
+    pub call_id: String,
+    pub cseq: u32,
+    pub cseq_method: String,
+}
+
+impl Common {
+    pub fn parse(headers: &Headers) -> Result<Common, MessageError> {
+        let call_id = one(headers, "call-id", Field::CallId)?;
+        let call_id = text::ascii(call_id)
+            .filter(|id| !id.is_empty() && text::is_visible(id.as_bytes()))
+            .ok_or(MessageError::Malformed(Field::CallId))?;
+        let from = address(headers, "from", Field::From)?;
+        let to = address(headers, "to", Field::To)?;
+        let from_tag = from.tag().map(str::to_owned);
+        let from_tag = from_tag.ok_or(match from.param("tag") {
+            Some(_) => MessageError::Malformed(Field::FromTag),
+            None => MessageError::Missing(Field::FromTag),
+        })?;
+        let to_tag = to.tag().map(str::to_owned);
+        // A tag that cannot be written again must not pass for a request outside a dialog.
+        if to_tag.is_none() && to.param("tag").is_some() {
+            return Err(MessageError::Malformed(Field::To));
+        }
+        let (cseq, cseq_method) =
+            cseq(one(headers, "cseq", Field::CSeq)?).ok_or(MessageError::Malformed(Field::CSeq))?;
+        Ok(Common {
+            from,
+            from_tag,
+            to,
+            to_tag,
+            call_id: call_id.to_owned(),
+            cseq,
+            cseq_method,
+        })
+    }
+}
+
+/// The body that Content-Length tells (RFC 3261 section 18.3): a datagram's rest is cut to it, too
+/// little is an error; without one a datagram's rest is the body.
+pub(crate) fn body(headers: &Headers, rest: &[u8], stream: bool) -> Result<Vec<u8>, MessageError> {
+    let mut length: Option<u64> = None;
+    for value in headers.slices("content-length") {
+        let this = text::number(value).ok_or(MessageError::Malformed(Field::ContentLength))?;
+        // RFC 4475 section 3.3.9: two that differ leave the end of the message open.
+        if length.is_some_and(|have| have != this) {
+            return Err(MessageError::Several(Field::ContentLength));
+        }
+        length = Some(this);
+    }
+    match length {
+        None if stream => Err(MessageError::NoContentLength),
+        None => Ok(rest.to_vec()),
+        Some(length) => usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.get(..length))
+            .map(<[u8]>::to_vec)
+            .ok_or(MessageError::BodyShort),
+    }
+}
+
+fn take_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = text::cut(bytes, b'\n');
+    let rest = rest?;
+    Some((line.strip_suffix(b"\r").unwrap_or(line), rest))
+}
+
+/// `METHOD SP Request-URI SP SIP/2.0`, single blanks (RFC 3261 section 7.1).
+fn request_line(line: &[u8]) -> Result<(String, String), MessageError> {
+    let mut parts = line.split(|b| *b == b' ');
+    let (Some(method), Some(uri), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(MessageError::StartLine);
+    };
+    // RFC 4475 section 3.1.2.7: no brackets around the Request-URI.
+    let usable =
+        !uri.is_empty() && text::is_visible(uri) && !uri.iter().any(|b| b"<>\"".contains(b));
+    let (Some(method), Some(uri), true, true) = (
+        text::ascii(method),
+        text::ascii(uri),
+        text::is_token(method),
+        usable,
+    ) else {
+        return Err(MessageError::StartLine);
+    };
+    check_version(version)?;
+    Ok((method.to_owned(), uri.to_owned()))
+}
+
+/// `SIP/2.0` in any case (RFC 3261 section 7.1).
+pub(crate) fn check_version(version: &[u8]) -> Result<(), MessageError> {
+    if version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return Ok(());
+    }
+    let other = version
+        .get(..4)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"))
+        && version
+            .iter()
+            .skip(4)
+            .all(|b| b.is_ascii_digit() || *b == b'.');
+    Err(if other {
+        MessageError::Version
+    } else {
+        MessageError::StartLine
+    })
+}
+
+fn alone(headers: &Headers, name: &str, field: Field) -> Result<(), MessageError> {
+    match headers.slices(name).nth(1) {
+        Some(_) => Err(MessageError::Several(field)),
+        None => Ok(()),
+    }
+}
+
+fn one<'a>(headers: &'a Headers, name: &str, field: Field) -> Result<&'a [u8], MessageError> {
+    alone(headers, name, field)?;
+    let first = headers.slices(name).next();
+    first.ok_or(MessageError::Missing(field))
+}
+
+fn address(headers: &Headers, name: &str, field: Field) -> Result<NameAddr, MessageError> {
+    NameAddr::parse(one(headers, name, field)?).map_err(|_| MessageError::Malformed(field))
+}
+
+/// `number LWS method`. RFC 3261 section 8.1.1.5 asks for less than 2^31; up to 32 bits are taken.
+fn cseq(value: &[u8]) -> Option<(u32, String)> {
+    let end = value.iter().position(|b| text::is_blank(*b))?;
+    let (number, method) = value.split_at_checked(end)?;
+    let method = text::trim(method);
+    if !text::is_token(method) {
+        return None;
+    }
+    let number = u32::try_from(text::number(number)?).ok()?;
+    Some((number, text::ascii(method)?.to_owned()))
+}
+
+fn max_forwards(headers: &Headers) -> Result<Option<u8>, MessageError> {
+    alone(headers, "max-forwards", Field::MaxForwards)?;
+    let Some(value) = headers.slices("max-forwards").next() else {
+        return Ok(None);
+    };
+    text::number(value)
+        .and_then(|hops| u8::try_from(hops).ok())
+        .map(Some)
+        .ok_or(MessageError::Malformed(Field::MaxForwards))
+}
+
+fn branch(via: &[u8]) -> Option<String> {
+    let at = text::find(via, b';')?;
+    let params = params::parse(via.get(at..)?).ok()?;
+    params::find(&params, "branch")
+        .filter(|branch| !branch.is_empty())
+        .map(str::to_owned)
+}

@@ -1,0 +1,152 @@
+//! A response as received to a request of ours.
+//! Not here: which request it answers.
+
+use std::ops::Deref;
+
+use super::headers::Headers;
+use super::message::{body, check_version, Common, Frame, MessageError};
+use super::name_addr::NameAddr;
+use super::text;
+
+/// A response that has passed the checks every response must pass. Further headers are read through
+/// [`Headers`], to which it dereferences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// 100 to 699.
+    pub status: u16,
+    /// The reason phrase as far as it is printable; may be empty.
+    pub reason: String,
+    /// Call-ID, visible ASCII.
+    pub call_id: String,
+    /// The number of CSeq.
+    pub cseq: u32,
+    /// The method of CSeq, as received.
+    pub cseq_method: String,
+    /// From
+    pub from: NameAddr,
+    /// The tag of From; never empty.
+    pub from_tag: String,
+    /// To
+    pub to: NameAddr,
+    /// The tag of To, if the peer has set one.
+    pub to_tag: Option<String>,
+    /// Exactly as long as Content-Length says, or the rest of the datagram without one.
+    pub body: Vec<u8>,
+    headers: Headers,
+}
+
+impl Deref for Response {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.headers
+    }
+}
+
+impl Response {
+    /// Reads one whole response. `stream` as for
+    /// [`Request::parse`](super::Request::parse).
+    ///
+    /// # Errors
+    /// [`MessageError`]; nobody is answered then, the response is dropped.
+    pub fn parse(raw: &[u8], stream: bool) -> Result<Response, MessageError> {
+        let frame = Frame::parse(raw)?;
+        let (status, reason) = status_line(frame.start)?;
+        let headers = frame.headers;
+        let common = Common::parse(&headers)?;
+        Ok(Response {
+            status,
+            reason,
+            body: body(&headers, frame.rest, stream)?,
+            call_id: common.call_id,
+            cseq: common.cseq,
+            cseq_method: common.cseq_method,
+            from: common.from,
+            from_tag: common.from_tag,
+            to: common.to,
+            to_tag: common.to_tag,
+            headers,
+        })
+    }
+
+    /// The header lines.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+}
+
+/// `SIP/2.0 SP nnn SP phrase` (RFC 3261 section 7.2); the blank before an empty phrase may be
+/// missing.
+fn status_line(line: &[u8]) -> Result<(u16, String), MessageError> {
+    let (version, rest) = text::cut(line, b' ');
+    let rest = rest.ok_or(MessageError::StartLine)?;
+    check_version(version)?;
+    let (code, phrase) = text::cut(rest, b' ');
+    let status = text::number(code)
+        .filter(|_| code.len() == 3)
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|status| (100..700).contains(status))
+        .ok_or(MessageError::StartLine)?;
+    Ok((status, text::shown(text::trim(phrase.unwrap_or_default()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::message::Field;
+
+    const REST: &str =
+        "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:f@x>;tag=1\r\nTo: <sip:c@x>;tag=2\r\n\
+        i: abc@x\r\nCSeq: 7 INVITE\r\nContact: <sip:c@h>\r\n";
+
+    fn parse(start: &str, more: &str) -> Result<Response, MessageError> {
+        Response::parse(format!("{start}\r\n{REST}{more}").as_bytes(), false)
+    }
+
+    #[test]
+    fn a_2xx() {
+        let r = parse("SIP/2.0 200 OK", "l: 3\r\n\r\nabcdef").unwrap();
+        assert_eq!((r.status, r.reason.as_str()), (200, "OK"));
+        assert_eq!((r.cseq, r.cseq_method.as_str()), (7, "INVITE"));
+        assert_eq!((r.from_tag.as_str(), r.to_tag.as_deref()), ("1", Some("2")));
+        assert_eq!(r.body, b"abc");
+        assert_eq!(r.contact().unwrap().as_str(), "sip:c@h");
+    }
+
+    #[test]
+    fn odd_phrases() {
+        assert_eq!(parse("SIP/2.0 486", "\r\n").unwrap().reason, "");
+        assert_eq!(parse("SIP/2.0 486 ", "\r\n").unwrap().reason, "");
+        // RFC 4475 section 3.1.1.13
+        let r = parse("SIP/2.0 200 = 2**3 * 5**2 \u{43d}\u{43e}", "\r\n").unwrap();
+        assert_eq!(r.reason, "= 2**3 * 5**2 \u{43d}\u{43e}");
+        assert_eq!(
+            parse("SIP/2.0 200 a\rb", "\r\n").unwrap().reason,
+            "a\u{FFFD}b"
+        );
+    }
+
+    #[test]
+    fn refuses() {
+        for start in [
+            "SIP/2.0 4294967301 better not break the receiver",
+            "SIP/2.0 99 x",
+            "SIP/2.0 700 x",
+            "SIP/2.0 20 x",
+            "SIP/2.0  200 OK",
+            "SIP/2.0",
+            "INVITE sip:a@b SIP/2.0",
+        ] {
+            assert_eq!(
+                parse(start, "\r\n"),
+                Err(MessageError::StartLine),
+                "{start}"
+            );
+        }
+        assert_eq!(parse("SIP/7.0 200 OK", "\r\n"), Err(MessageError::Version));
+        assert_eq!(
+            parse("SIP/2.0 200 OK", "CSeq: 8 INVITE\r\n\r\n"),
+            Err(MessageError::Several(Field::CSeq))
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966): checked once, kept as written.
+//! Not here: who somebody is (`identity.rs`), and URIs we do not send requests to (cid, http, …).
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::text;
+
+pub(crate) mod compare;
+pub(crate) mod grammar;
+#[cfg(test)]
+mod tests;
+
+/// The schemes requests can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`
+    Tel,
+}
+
+/// Why bytes are no URI of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UriError {
+    /// A URI, but not sip, sips or tel; the scheme in lower case.
+    #[error("uri scheme {0} is not supported")]
+    UnsupportedScheme(String),
+    /// Not a URI at all, or one that breaks the grammar of its scheme.
+    #[error("malformed uri: {0}")]
+    Malformed(String),
+}
+
+/// A sip, sips or tel URI, as written. Visible ASCII only, no `<`, `>`, `"`, `\`, at most
+/// [`MAX_URI`] octets. Equality and hash are those of the text; see [`Uri::equivalent`] and
+/// [`Identity`](super::Identity) for the looser ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Uri {
+    text: String,
+    scheme: Scheme,
+    user: Option<Range<usize>>,
+    host: String,
+    port: Option<u16>,
+    /// Where `;` and the parameters begin, or would.
+    before_params: usize,
+    /// Without the first `;`.
+    params: Range<usize>,
+    /// Without the `?`.
+    headers: Range<usize>,
+}
+
+/// The longest URI taken, in octets. RFC 4475 section 3.1.1.7 shows ones of some hundred.
+pub const MAX_URI: usize = 2048;
+
+impl Uri {
+    /// Reads a URI without brackets or blanks around it.
+    ///
+    /// # Errors
+    /// [`UriError::UnsupportedScheme`] for a well-formed scheme that is not ours, whatever follows
+    /// it; [`UriError::Malformed`] for all else.
+    pub fn parse(text: &[u8]) -> Result<Uri, UriError> {
+        grammar::parse(text)
+    }
+
+    /// The whole URI as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The user part as written, escapes kept, without a password; for tel the number. It may hold
+    /// `;`-parameters of its own (RFC 3261 section 19.1.6).
+    pub fn user(&self) -> Option<&str> {
+        self.user.clone().and_then(|range| self.text.get(range))
+    }
+
+    /// The host in lower case, an IPv6 address in brackets; `""` for tel.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port if one is written.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The value of a URI parameter (name in any case) as written; `""` when it has none.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params()
+            .find(|(have, _)| have.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.unwrap_or(""))
+    }
+
+    /// All URI parameters as written.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let all = self.text.get(self.params.clone()).unwrap_or("");
+        all.split(';')
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| match piece.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (piece, None),
+            })
+    }
+
+    /// The embedded `?name=value&…` headers, raw. They are whatever a peer wrote: RFC 3261 section
+    /// 19.1.5 tells which ones are dangerous, and [`Uri::to_target`] drops them all.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let all = self.text.get(self.headers.clone()).unwrap_or("");
+        all.split('&')
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// The same URI with a parameter set (added last, or its value replaced). Characters a parameter
+    /// cannot have are escaped. Unchanged if the result would be longer than [`MAX_URI`].
+    pub fn with_param(&self, name: &str, value: Option<&str>) -> Uri {
+        let mut params: Vec<String> = self
+            .params()
+            .filter(|(have, _)| !have.eq_ignore_ascii_case(name))
+            .map(|(name, value)| param_text(name, value))
+            .collect();
+        let value = value.map(escape_param);
+        params.push(param_text(&escape_param(name), value.as_deref()));
+        self.rebuilt(&params, true)
+    }
+
+    /// The URI a request may be sent to: without the `method` parameter and without every embedded
+    /// header (RFC 3261 section 19.1.5).
+    pub fn to_target(&self) -> Uri {
+        let params: Vec<String> = self
+            .params()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("method"))
+            .map(|(name, value)| param_text(name, value))
+            .collect();
+        self.rebuilt(&params, false)
+    }
+
+    /// True when the host is an IPv4 or IPv6 address, so that no name must be resolved to reach it.
+    pub fn is_address_literal(&self) -> bool {
+        self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
+    }
+
+    /// URI equality of RFC 3261 section 19.1.4; for tel of RFC 3966 section 4.
+    pub fn equivalent(&self, other: &Uri) -> bool {
+        compare::equivalent(self, other)
+    }
+
+    /// The same URI with other parameters, with or without its embedded headers.
+    fn rebuilt(&self, params: &[String], keep_headers: bool) -> Uri {
+        let mut text = self.text.get(..self.before_params).unwrap_or("").to_owned();
+        for param in params {
+            text.push(';');
+            text.push_str(param);
+        }
+        let headers = self.text.get(self.headers.clone()).unwrap_or("");
+        if keep_headers && !headers.is_empty() {
+            text.push('?');
+            text.push_str(headers);
+        }
+        Uri::parse(text.as_bytes()).unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Uri {}
+
+impl Hash for Uri {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Uri> for String {
+    fn from(uri: Uri) -> String {
+        uri.text
+    }
+}
+
+impl TryFrom<String> for Uri {
+    type Error = UriError;
+
+    fn try_from(text: String) -> Result<Uri, UriError> {
+        Uri::parse(text.as_bytes())
+    }
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Uri, UriError> {
+        Uri::parse(text.as_bytes())
+    }
+}
+
+fn param_text(name: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("{name}={value}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Escapes what `paramchar` of RFC 3261 section 25.1 does not have; escapes already there stay.
+fn escape_param(value: &str) -> String {
+    let bytes = value.as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escaped = text::escape_at(bytes.get(at..).unwrap_or_default()).is_some();
+        if grammar::is_param_byte(byte) || escaped {
+            out.push(char::from(byte));
+        } else {
+            text::push_escape(&mut out, byte);
+        }
+    }
+    out
+}

@@ -1,0 +1,270 @@
+//! Commits: several records made, changed and deleted at once, or nothing at all.
+//! Three steps: check and allocate; claim the keys, which others may contest; link everything in, which cannot fail.
+
+use super::id::{Key, RecordId};
+use super::layout::{KeyNode, Record};
+use super::locked::Locked;
+use super::step::{NewKeys, Step};
+use crate::store::memory::{Block, Memory};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+/// What one record is to be after a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// From `new_id`, or of a record that is there.
+    pub id: RecordId,
+    /// The record above; fixed when the record is made. It may be made in the same commit.
+    pub parent: Option<RecordId>,
+    /// The whole body; `None` deletes the record (nothing happens if it is gone already). Its children
+    /// must be gone, or be deleted in the same commit.
+    pub body: Option<Vec<u8>>,
+    /// All keys it has afterwards. A key belongs to one record of the engine at most; it may pass from one
+    /// to another in one commit. Ignored when deleting.
+    pub keys: Vec<Key>,
+    /// When it is due, in the clock of `due`. The deadline it has already changes nothing: it stays due
+    /// if it is. Ignored when deleting; `Some(u64::MAX)` is never.
+    pub deadline: Option<u64>,
+}
+
+/// Why a commit was refused. Nothing was changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    #[error("shared memory is full")]
+    Full,
+    /// Or somebody is about to give it to another one, in a commit that may yet be refused.
+    #[error("another record has the key {0:?}")]
+    KeyTaken(Key),
+    #[error("record {0} belongs to another anchor than the one that is held")]
+    WrongAnchor(RecordId),
+    #[error("there is no record {0} to be a parent")]
+    UnknownParent(RecordId),
+    #[error("record {0} cannot be deleted before its children")]
+    HasChildren(RecordId),
+    #[error("record {0} cannot get another parent")]
+    Moved(RecordId),
+    #[error("record {0} is changed twice in one commit")]
+    Repeated(RecordId),
+    #[error("the identity {0} was never handed out")]
+    NeverIssued(RecordId),
+}
+
+/// A commit on its way. Dropped before `apply`, it leaves everything as it was: claimed keys go back,
+/// blocks too. Process: the one that holds the anchor. Memory: Rust's heap, bounded by the changes.
+pub(super) struct Plan<'p, M: Memory> {
+    locked: &'p Locked<'p, M>,
+    steps: Vec<Step<'p, M>>,
+    /// Which step a record is changed by, in order of identities.
+    index: Vec<(RecordId, usize)>,
+    /// Key nodes in the table that are in use no longer afterwards, in order of addresses.
+    leaving: Vec<*mut KeyNode>,
+    claims: Vec<Claim>,
+    /// What the applied commit put out of use; room for all of it is reserved before.
+    garbage: Vec<Block<M>>,
+    applied: bool,
+}
+
+/// A new node in the table, and the leaving one whose place it took, or null.
+struct Claim {
+    node: *mut KeyNode,
+    replaced: *mut KeyNode,
+}
+
+impl<'p, M: Memory> Plan<'p, M> {
+    /// Checks everything that nobody else can change while the anchor is held, and allocates.
+    pub fn prepare(locked: &'p Locked<'p, M>, changes: &'p [Change]) -> Result<Self, CommitError> {
+        let mut plan = Plan {
+            locked,
+            steps: Vec::with_capacity(changes.len()),
+            index: changes.iter().map(|change| change.id).zip(0..).collect(),
+            leaving: Vec::new(),
+            claims: Vec::new(),
+            garbage: Vec::with_capacity(3 * changes.len()),
+            applied: false,
+        };
+        plan.index.sort_unstable();
+        for (a, b) in plan.index.iter().zip(plan.index.iter().skip(1)) {
+            if a.0 == b.0 {
+                return Err(CommitError::Repeated(a.0));
+            }
+        }
+        for change in changes {
+            let step = plan.look_up(change)?;
+            plan.steps.push(step);
+        }
+        for step in &plan.steps {
+            plan.check_parent(step)?;
+        }
+        plan.check_orphans()?;
+        for step in &mut plan.steps {
+            step.allocate(locked.engine.memory, &mut plan.leaving)?;
+        }
+        let parents: Vec<_> = plan.steps.iter().map(|step| plan.parent_of(step)).collect();
+        for (step, parent) in plan.steps.iter_mut().zip(parents) {
+            step.parent = parent;
+        }
+        plan.leaving.sort_unstable();
+        let new_keys = plan.steps.iter().filter_map(|step| step.keys.as_ref());
+        plan.claims.reserve(new_keys.map(|keys| keys.count).sum());
+        Ok(plan)
+    }
+
+    /// Puts the new keys into the table, in the places of leaving ones where they are equal.
+    pub fn claim_keys(&mut self) -> Result<(), CommitError> {
+        let table = &self.locked.engine.root().keys;
+        let new_keys = self.steps.iter().filter_map(|step| step.keys.as_ref());
+        for node in new_keys.flat_map(NewKeys::nodes) {
+            // SAFETY: the node is in a block of ours.
+            let key = unsafe { KeyNode::key(node) };
+            let mut chain = table.lock(key.bucket_hash());
+            let halves = key.halves();
+            // SAFETY: nodes in a locked chain are alive, and their keys never change.
+            let holder = chain.find(|other: *mut KeyNode| unsafe { (*other).key == halves });
+            // SAFETY: our node is in no chain yet, and this is the chain of its key.
+            unsafe {
+                if holder.is_null() {
+                    chain.insert(node);
+                } else if self.leaving.binary_search(&holder).is_ok() {
+                    chain.replace(holder, node);
+                } else {
+                    return Err(CommitError::KeyTaken(key));
+                }
+            }
+            // Does not allocate: `prepare` reserved.
+            self.claims.push(Claim {
+                node,
+                replaced: holder,
+            });
+        }
+        Ok(())
+    }
+
+    /// Links everything in. Nothing here can fail, allocate or panic.
+    pub fn apply(mut self) {
+        self.applied = true;
+        let engine = self.locked.engine;
+        let root = engine.root();
+        for &node in &self.leaving {
+            // SAFETY: the block is alive until the garbage goes. Gone from its chain already if replaced.
+            let hash = unsafe { KeyNode::key(node) }.bucket_hash();
+            root.keys.lock(hash).remove(node);
+        }
+        for step in &mut self.steps {
+            // SAFETY: checked by `prepare` under the anchor's lock, which is still held; what leaves
+            // becomes garbage, which lives until all steps are done.
+            unsafe {
+                match (&step.change.body, step.current.is_null()) {
+                    (Some(_), true) => step.make(engine),
+                    (Some(_), false) => step.rewrite(engine, &mut self.garbage),
+                    (None, false) => step.delete(engine, &mut self.garbage),
+                    (None, true) => {}
+                }
+            }
+        }
+        let freed = self.garbage.iter().map(Block::size).sum();
+        root.bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    fn look_up(&self, change: &'p Change) -> Result<Step<'p, M>, CommitError> {
+        let id = change.id;
+        if id.anchor() != self.locked.anchor {
+            return Err(CommitError::WrongAnchor(id));
+        }
+        if id.serial() >= self.locked.engine.root().serial.load(Ordering::Relaxed) {
+            return Err(CommitError::NeverIssued(id));
+        }
+        let current = self.locked.record(id).unwrap_or(ptr::null_mut());
+        Ok(Step::new(change, current))
+    }
+
+    fn step_of(&self, id: RecordId) -> Option<(usize, &Step<'p, M>)> {
+        let place = self.index.binary_search_by_key(&id, |entry| entry.0).ok()?;
+        let (_, step) = *self.index.get(place)?;
+        Some((step, self.steps.get(step)?))
+    }
+
+    /// The address of the parent, made in this commit or there before; null for none.
+    fn parent_of(&self, step: &Step<'p, M>) -> *mut Record {
+        let Some(id) = step.change.parent else {
+            return ptr::null_mut();
+        };
+        match self.step_of(id) {
+            Some((_, above)) => above.address(),
+            None => self.locked.record(id).unwrap_or(ptr::null_mut()),
+        }
+    }
+
+    fn check_parent(&self, step: &Step<'p, M>) -> Result<(), CommitError> {
+        let change = step.change;
+        if change.body.is_none() {
+            return Ok(());
+        }
+        if !step.current.is_null() {
+            return match self.locked.parent(change.id) == change.parent {
+                true => Ok(()),
+                false => Err(CommitError::Moved(change.id)),
+            };
+        }
+        // Up through the parents that are made in this commit; longer than the commit is a circle.
+        let mut parent = change.parent;
+        for _ in 0..=self.steps.len() {
+            let Some(id) = parent else {
+                return Ok(());
+            };
+            if id.anchor() != self.locked.anchor {
+                return Err(CommitError::WrongAnchor(id));
+            }
+            match self.step_of(id) {
+                Some((_, above)) if above.change.body.is_none() => break,
+                Some((_, above)) if above.current.is_null() => parent = above.change.parent,
+                Some(_) => return Ok(()),
+                None if self.locked.record(id).is_some() => return Ok(()),
+                None => break,
+            }
+        }
+        // The first one above is what the caller wrote.
+        change
+            .parent
+            .map_or(Ok(()), |id| Err(CommitError::UnknownParent(id)))
+    }
+
+    /// Whoever is deleted must take all children along. (That none comes new, `check_parent` saw.)
+    fn check_orphans(&self) -> Result<(), CommitError> {
+        let mut going = vec![0usize; self.steps.len()];
+        for step in self.steps.iter().filter(|step| step.is_deletion()) {
+            let parent = self.locked.parent(step.change.id);
+            if let Some((above, _)) = parent.and_then(|id| self.step_of(id)) {
+                if let Some(count) = going.get_mut(above) {
+                    *count += 1;
+                }
+            }
+        }
+        for (step, going) in self.steps.iter().zip(going) {
+            if step.is_deletion() && self.locked.child_count(step.change.id) != going {
+                return Err(CommitError::HasChildren(step.change.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M: Memory> Drop for Plan<'_, M> {
+    fn drop(&mut self) {
+        if self.applied {
+            return;
+        }
+        let table = &self.locked.engine.root().keys;
+        for claim in self.claims.drain(..).rev() {
+            // SAFETY: both nodes are in living blocks; `claim_keys` put one into this chain in the other's
+            // place, and nobody else touches nodes of this anchor.
+            unsafe {
+                let mut chain = table.lock(KeyNode::key(claim.node).bucket_hash());
+                if claim.replaced.is_null() {
+                    chain.remove(claim.node);
+                } else {
+                    chain.replace(claim.node, claim.replaced);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What records are called by: their identity, the lock they live under, and the keys they are found by.
+//! No addresses here: an identity that outlives its record is recognised and finds nothing.
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128, SipHasher24};
+use std::fmt;
+use std::hash::Hasher;
+use std::num::NonZeroU64;
+
+const SERIAL_BITS: u32 = 48;
+const SERIAL_MASK: u64 = (1 << SERIAL_BITS) - 1;
+
+/// Most anchors an engine can have: what fits above the serial.
+pub const MAX_ANCHORS: u32 = 1 << (u64::BITS - SERIAL_BITS);
+
+/// The identity of a record: its anchor in the upper 16 bits, below it a serial that is never used twice
+/// while the server runs (2^48: nine years at a million a second). Never 0, fits a tm callback parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, PartialOrd, Ord)]
+pub struct RecordId(NonZeroU64);
+
+/// The number of the lock that guards a record and its family (its root and everything below that).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor(u32);
+
+/// A byte string's keyed 128-bit hash: equal means the same string, for everybody who lacks the hash key.
+/// Comparable in all processes of one server, not across restarts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Key(u128);
+
+impl RecordId {
+    pub fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The reverse of [`RecordId::to_bits`]; `None` for what cannot be an identity.
+    pub fn from_bits(bits: u64) -> Option<RecordId> {
+        match bits & SERIAL_MASK {
+            0 => None,
+            _ => NonZeroU64::new(bits).map(RecordId),
+        }
+    }
+
+    /// The lock to take before reading the record.
+    pub fn anchor(self) -> Anchor {
+        // 16 bits are left, so nothing is cut.
+        Anchor((self.to_bits() >> SERIAL_BITS) as u32)
+    }
+
+    /// Grows with every identity handed out, whatever its anchor.
+    pub(super) fn serial(self) -> u64 {
+        self.to_bits() & SERIAL_MASK
+    }
+
+    /// `None` once the serials are used up.
+    pub(super) fn compose(anchor: Anchor, serial: u64) -> Option<RecordId> {
+        if serial > SERIAL_MASK {
+            return None;
+        }
+        Self::from_bits(u64::from(anchor.0) << SERIAL_BITS | serial)
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.to_bits())
+    }
+}
+
+impl Anchor {
+    /// Any number, brought into range; `mask` is the number of anchors (a power of two) less one.
+    pub(super) fn from_hash(hash: u64, mask: u32) -> Anchor {
+        // Cut on purpose, then masked.
+        Anchor(hash as u32 & mask)
+    }
+
+    pub(super) fn masked(self, mask: u32) -> Anchor {
+        Anchor(self.0 & mask)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Key {
+    /// Length before content, so that ("ab", "c") and ("a", "bc") differ.
+    pub(super) fn of(hash_key: [u64; 2], parts: &[&[u8]]) -> Key {
+        let mut hasher = SipHasher24::new_with_keys(hash_key[0], hash_key[1]);
+        for part in parts {
+            hasher.write(&(part.len() as u64).to_le_bytes());
+            hasher.write(part);
+        }
+        Key(hasher.finish128().as_u128())
+    }
+
+    /// In two halves, since a 128-bit integer may want more alignment than the allocator gives.
+    pub(super) fn halves(self) -> [u64; 2] {
+        [self.0 as u64, (self.0 >> 64) as u64]
+    }
+
+    pub(super) fn from_halves([low, high]: [u64; 2]) -> Key {
+        Key(u128::from(high) << 64 | u128::from(low))
+    }
+
+    pub(super) fn bucket_hash(self) -> u64 {
+        self.halves()[0]
+    }
+
+    /// Other bits than [`Key::bucket_hash`], so that one anchor's keys spread over all buckets.
+    pub(super) fn anchor_hash(self) -> u64 {
+        self.halves()[1]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_there_and_back() {
+        let id = RecordId::compose(Anchor(0xfffe), 77).unwrap();
+        assert_eq!(RecordId::from_bits(id.to_bits()), Some(id));
+        assert_eq!(id.anchor(), Anchor(0xfffe));
+        assert_eq!(id.serial(), 77);
+        assert_eq!(id.to_string(), "fffe00000000004d");
+        assert_eq!(RecordId::from_bits(0), None);
+        assert_eq!(RecordId::from_bits(3 << SERIAL_BITS), None);
+        assert_eq!(RecordId::compose(Anchor(0), SERIAL_MASK + 1), None);
+    }
+
+    #[test]
+    fn parts_are_joined_without_ambiguity() {
+        let key = |parts: &[&[u8]]| Key::of([1, 2], parts);
+        let all = [
+            key(&[]),
+            key(&[b""]),
+            key(&[b"", b""]),
+            key(&[b"abc"]),
+            key(&[b"ab", b"c"]),
+            key(&[b"a", b"bc"]),
+            key(&[b"abc", b""]),
+            Key::of([1, 3], &[b"abc"]),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            for (j, b) in all.iter().enumerate() {
+                assert_eq!(a == b, i == j, "{i} {j}");
+            }
+        }
+        let halves = all[3].halves();
+        assert_eq!(Key::from_halves(halves), all[3]);
+    }
+}

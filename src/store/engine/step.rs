@@ -1,0 +1,275 @@
+//! One record's part of a commit: its blocks, and how they are linked in and the old ones out.
+//! What is checked before, and in which order things happen: `commit`.
+
+use super::commit::{Change, CommitError};
+use super::id::{Key, RecordId};
+use super::layout::{siblings, KeyNode, Link, List, Record};
+use super::wheel::{Wheel, NEVER};
+use super::{body_block, keys_block, record_block, Engine};
+use crate::store::memory::{Block, Memory};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+/// Process: the one that holds the anchor. Memory: the blocks are shared memory that nobody else knows
+/// yet, and go back if the step is dropped before it is done.
+pub(super) struct Step<'p, M: Memory> {
+    pub change: &'p Change,
+    /// Null when there is no such record yet.
+    pub current: *mut Record,
+    /// Null for a record without parent.
+    pub parent: *mut Record,
+    /// `None`: the keys stay as they are.
+    pub keys: Option<NewKeys<M>>,
+    record: Option<Block<M>>,
+    body: Option<Block<M>>,
+}
+
+/// A block of key nodes, in order of their keys.
+pub(super) struct NewKeys<M: Memory> {
+    /// `None`: no keys.
+    block: Option<Block<M>>,
+    pub count: usize,
+}
+
+impl<'p, M: Memory> Step<'p, M> {
+    pub fn new(change: &'p Change, current: *mut Record) -> Self {
+        Step {
+            change,
+            current,
+            parent: ptr::null_mut(),
+            keys: None,
+            record: None,
+            body: None,
+        }
+    }
+
+    pub fn is_deletion(&self) -> bool {
+        self.change.body.is_none() && !self.current.is_null()
+    }
+
+    /// Where the record is, or will be.
+    pub fn address(&self) -> *mut Record {
+        match &self.record {
+            Some(block) => block.start().as_ptr().cast(),
+            None => self.current,
+        }
+    }
+
+    /// Gets and fills the blocks, and notes which key nodes are in use no longer.
+    pub fn allocate(
+        &mut self,
+        memory: M,
+        leaving: &mut Vec<*mut KeyNode>,
+    ) -> Result<(), CommitError> {
+        let full = CommitError::Full;
+        let mut keys = Vec::new();
+        if let Some(body) = &self.change.body {
+            keys.clone_from(&self.change.keys);
+            keys.sort_unstable();
+            keys.dedup();
+            if self.current.is_null() {
+                self.record = Some(empty_record(memory, self.change.id).ok_or(full)?);
+            }
+            if !body.is_empty() {
+                let block = Block::new(memory, body.len()).ok_or(full)?;
+                // SAFETY: the block is that long, and new.
+                unsafe {
+                    block
+                        .start()
+                        .as_ptr()
+                        .copy_from_nonoverlapping(body.as_ptr(), body.len());
+                }
+                self.body = Some(block);
+            }
+        }
+        if !self.current.is_null() {
+            // SAFETY: the record is alive under the anchor's lock, its keys too.
+            unsafe {
+                let old = Record::key_nodes(self.current).map(|node| KeyNode::key(node));
+                if old.eq(keys.iter().copied()) {
+                    return Ok(());
+                }
+                leaving.extend(Record::key_nodes(self.current));
+            }
+        }
+        self.keys = Some(NewKeys::allocate(memory, self.change.id, &keys).ok_or(full)?);
+        Ok(())
+    }
+
+    /// Links a new record in.
+    ///
+    /// # Safety
+    /// For this and the two that follow: the plan's checks and claims went well, its anchor has been held
+    /// since, each step is done once, and `garbage` has room for three more blocks and outlives all steps.
+    pub unsafe fn make(&mut self, engine: &Engine<M>) {
+        let root = engine.root();
+        let Some(block) = self.record.take() else {
+            return;
+        };
+        root.bytes.fetch_add(block.size(), Ordering::Relaxed);
+        root.record_count.fetch_add(1, Ordering::Relaxed);
+        let record = block.keep().as_ptr().cast::<Record>();
+        // SAFETY: initialised by `allocate`; the parent is alive or in a block of this plan.
+        unsafe {
+            (*record).parent = self.parent;
+            self.swap_content(engine, record);
+            if self.parent.is_null() {
+                let roots = &mut *engine.anchor_cell(self.change.id.anchor()).roots.get();
+                insert_by_serial(roots, record);
+            } else {
+                (*self.parent).children.push_back(record, siblings);
+                (*self.parent).child_count += 1;
+            }
+            root.records.lock(self.change.id.serial()).insert(record);
+            root.wheel
+                .set(record, self.change.deadline.unwrap_or(NEVER));
+        }
+    }
+
+    /// Gives a record that is there new content.
+    ///
+    /// # Safety
+    /// See [`Step::make`].
+    pub unsafe fn rewrite(&mut self, engine: &Engine<M>, garbage: &mut Vec<Block<M>>) {
+        let record = self.current;
+        // SAFETY: alive under the anchor's lock; the old blocks are replaced right after.
+        unsafe {
+            garbage.extend(body_block(engine.memory, record));
+            if self.keys.is_some() {
+                garbage.extend(keys_block(engine.memory, record));
+            }
+            self.swap_content(engine, record);
+            let deadline = self.change.deadline.unwrap_or(NEVER);
+            engine.root().wheel.set(record, deadline);
+        }
+    }
+
+    /// Takes a record out of everything. Its parent may be going too, but is still there.
+    ///
+    /// # Safety
+    /// See [`Step::make`].
+    pub unsafe fn delete(&mut self, engine: &Engine<M>, garbage: &mut Vec<Block<M>>) {
+        let root = engine.root();
+        let record = self.current;
+        // SAFETY: alive under the anchor's lock, and nobody finds it any more once it is out of the table
+        // and the wheel.
+        unsafe {
+            root.wheel.set(record, NEVER);
+            root.records.lock(self.change.id.serial()).remove(record);
+            let parent = (*record).parent;
+            if parent.is_null() {
+                let roots = &mut *engine.anchor_cell(self.change.id.anchor()).roots.get();
+                roots.remove(record, siblings);
+            } else {
+                (*parent).children.remove(record, siblings);
+                (*parent).child_count -= 1;
+            }
+            root.key_count
+                .fetch_sub((*record).key_count, Ordering::Relaxed);
+            garbage.extend(body_block(engine.memory, record));
+            garbage.extend(keys_block(engine.memory, record));
+            garbage.extend(record_block(engine.memory, record));
+        }
+        root.record_count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// # Safety
+    /// The record is alive under the anchor's lock, or new; what it held is garbage already.
+    unsafe fn swap_content(&mut self, engine: &Engine<M>, record: *mut Record) {
+        let root = engine.root();
+        let (body, body_size) = keep(self.body.take(), root);
+        // SAFETY: as promised; the nodes are a block of `count`.
+        unsafe {
+            (*record).body = body;
+            (*record).body_size = body_size;
+            if let Some(NewKeys { block, count }) = self.keys.take() {
+                root.key_count.fetch_add(count, Ordering::Relaxed);
+                root.key_count
+                    .fetch_sub((*record).key_count, Ordering::Relaxed);
+                (*record).keys = keep(block, root).0.cast();
+                (*record).key_count = count;
+            }
+        }
+    }
+}
+
+impl<M: Memory> NewKeys<M> {
+    fn allocate(memory: M, owner: RecordId, keys: &[Key]) -> Option<Self> {
+        let count = keys.len();
+        if count == 0 {
+            return Some(NewKeys { block: None, count });
+        }
+        let block = Block::array::<KeyNode>(memory, count)?;
+        let new = NewKeys {
+            block: Some(block),
+            count,
+        };
+        for (node, key) in new.nodes().zip(keys) {
+            let content = KeyNode {
+                next: ptr::null_mut(),
+                key: key.halves(),
+                owner,
+            };
+            // SAFETY: inside the block, which nobody else knows.
+            unsafe { node.write(content) };
+        }
+        Some(new)
+    }
+
+    pub fn nodes(&self) -> impl Iterator<Item = *mut KeyNode> + '_ {
+        let first = self
+            .block
+            .as_ref()
+            .map(|block| block.start().as_ptr().cast::<KeyNode>());
+        first.into_iter().flat_map(move |first| {
+            // SAFETY: below the count, so inside the block.
+            (0..self.count).map(move |index| unsafe { first.add(index) })
+        })
+    }
+}
+
+/// A new record without content, in no list.
+fn empty_record<M: Memory>(memory: M, id: RecordId) -> Option<Block<M>> {
+    let block = Block::array::<Record>(memory, 1)?;
+    let record = block.start().as_ptr().cast::<Record>();
+    let content = Record {
+        next: ptr::null_mut(),
+        id,
+        parent: ptr::null_mut(),
+        siblings: Link::NONE,
+        children: List::EMPTY,
+        child_count: 0,
+        body: ptr::null_mut(),
+        body_size: 0,
+        keys: ptr::null_mut(),
+        key_count: 0,
+        timer: Wheel::unset(),
+    };
+    // SAFETY: the block is made for it and nobody else knows it.
+    unsafe { record.write(content) };
+    Some(block)
+}
+
+/// Gives a block away to a record; null and 0 for none.
+fn keep<M: Memory>(block: Option<Block<M>>, root: &super::Root) -> (*mut u8, usize) {
+    block.map_or((ptr::null_mut(), 0), |block| {
+        let size = block.size();
+        root.bytes.fetch_add(size, Ordering::Relaxed);
+        (block.keep().as_ptr(), size)
+    })
+}
+
+/// Serials are handed out under the anchor, so the place is nearly always the end.
+///
+/// # Safety
+/// The anchor's lock is held, and `record` is in no list of siblings.
+unsafe fn insert_by_serial(roots: &mut List, record: *mut Record) {
+    // SAFETY: records in the list are alive under the anchor's lock.
+    unsafe {
+        let mut before = roots.last;
+        while !before.is_null() && (*before).id.serial() > (*record).id.serial() {
+            before = (*siblings(before)).previous;
+        }
+        roots.insert_after(before, record, siblings);
+    }
+}

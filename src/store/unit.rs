@@ -1,0 +1,267 @@
+//! The unit of work: lock a session, load, let the domain decide, commit, unlock, hand back what to do.
+//! Not here: how bytes are kept (`super::engine`) and what is decided (`crate::cpm`).
+
+use super::engine::{Anchor, Change as EngineChange, CommitError, Engine, Key, Locked, RecordId};
+use super::memory::Memory;
+use crate::cpm::action::Action;
+use crate::cpm::policy::Group;
+use crate::cpm::records::{Family, Head, Id, Name, Record};
+use crate::cpm::session::{Change, Session};
+use crate::cpm::settings::{Env, Millis};
+use crate::sip::identity::Identity;
+
+/// Why nothing happened; the state is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    #[error("no such session")]
+    NoSession,
+    #[error("shared memory is full")]
+    Full,
+    #[error("the session could not be stored: {0}")]
+    Refused(CommitError),
+    #[error("a record could not be encoded")]
+    Encoding,
+}
+
+/// All sessions of this server; the same in every process.
+#[derive(Clone, Copy)]
+pub struct Store<M: Memory> {
+    engine: Engine<M>,
+}
+
+/// Which session of a pre-defined group is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfGroup {
+    /// The living one.
+    Living,
+    /// The living one, or a new one if there is none.
+    LivingOrNew,
+}
+
+impl<M: Memory> Store<M> {
+    pub fn new(engine: Engine<M>) -> Self {
+        Store { engine }
+    }
+
+    pub fn engine(&self) -> &Engine<M> {
+        &self.engine
+    }
+
+    /// The record with this name. A hint: it is looked at again under the lock.
+    pub fn find(&self, name: &Name) -> Option<Id> {
+        self.engine.find(key(&self.engine, name)).map(to_id)
+    }
+
+    /// Lets something happen to the session that `record` belongs to, whether it is live or ending.
+    pub fn with_record(
+        &self,
+        record: Id,
+        env: &Env<'_>,
+        f: impl FnOnce(&mut Session<'_>),
+    ) -> Result<Vec<Action>, UnitError> {
+        let id = from_id(record).ok_or(UnitError::NoSession)?;
+        let locked = self.engine.lock(id.anchor());
+        if locked.read(id).is_none() {
+            return Err(UnitError::NoSession);
+        }
+        let root = locked.parent(id).unwrap_or(id);
+        let mut desk = Desk {
+            engine: &self.engine,
+            locked,
+        };
+        let (changes, actions) = {
+            let mut session = Session::open(to_id(root), &desk, env).ok_or(UnitError::NoSession)?;
+            f(&mut session);
+            session.finish()
+        };
+        desk.commit(root, &changes)?;
+        Ok(actions)
+    }
+
+    /// The same for the living session whose focus has this token.
+    pub fn with_focus(
+        &self,
+        token: &str,
+        env: &Env<'_>,
+        f: impl FnOnce(&mut Session<'_>),
+    ) -> Result<Vec<Action>, UnitError> {
+        let name = Name::Token(token.to_owned());
+        let mut live = false;
+        let id = self.find(&name).ok_or(UnitError::NoSession)?;
+        let actions = self.with_record(id, env, |session| {
+            live = session.head().live;
+            if live {
+                f(session);
+            }
+        })?;
+        live.then_some(actions).ok_or(UnitError::NoSession)
+    }
+
+    /// The same for the session of a pre-defined group. All processes that ask for one group meet at
+    /// one lock, so that two people who start it at once start one session.
+    pub fn with_group(
+        &self,
+        group: &Group,
+        which: OfGroup,
+        env: &Env<'_>,
+        f: impl FnOnce(&mut Session<'_>),
+    ) -> Result<Vec<Action>, UnitError> {
+        let name = Name::Group(Identity::of(&group.uri));
+        let group_key = key(&self.engine, &name);
+        let locked = self.engine.lock(self.engine.anchor_of(group_key));
+        let living = locked.find(group_key);
+        let mut desk = Desk {
+            engine: &self.engine,
+            locked,
+        };
+        let (root, changes, actions) = {
+            let mut session = match living {
+                Some(id) => Session::open(to_id(id), &desk, env).ok_or(UnitError::NoSession)?,
+                None if which == OfGroup::LivingOrNew => Session::for_group(group, &desk, env),
+                None => return Err(UnitError::NoSession),
+            };
+            f(&mut session);
+            let root = session.id();
+            let (changes, actions) = session.finish();
+            (root, changes, actions)
+        };
+        let root = from_id(root).ok_or(UnitError::Encoding)?;
+        desk.commit(root, &changes)?;
+        Ok(actions)
+    }
+
+    /// Records whose deadline has come.
+    pub fn due(&self, now: Millis, limit: usize) -> Vec<Id> {
+        self.engine.due(now, limit).into_iter().map(to_id).collect()
+    }
+
+    /// Sessions in the order of their making, those after `after` only.
+    pub fn sessions(&self, after: Option<Id>, limit: usize) -> Vec<Id> {
+        let after = after.and_then(from_id);
+        self.engine
+            .roots(after, limit)
+            .into_iter()
+            .map(to_id)
+            .collect()
+    }
+
+    /// A session as it is now: its head and all records below it.
+    pub fn view(&self, session: Id) -> Option<(Head, Vec<Record>)> {
+        let id = from_id(session)?;
+        let desk = Desk {
+            engine: &self.engine,
+            locked: self.engine.lock(id.anchor()),
+        };
+        let Some(Record::Head(head)) = desk.load(session) else {
+            return None;
+        };
+        let below = desk
+            .children(session)
+            .into_iter()
+            .filter_map(|id| desk.load(id))
+            .collect();
+        Some((head, below))
+    }
+
+    /// The anchor a test or listing may want to know.
+    pub fn anchor(&self, id: Id) -> Option<Anchor> {
+        from_id(id).map(RecordId::anchor)
+    }
+}
+
+/// A family under its lock.
+struct Desk<'a, M: Memory> {
+    engine: &'a Engine<M>,
+    locked: Locked<'a, M>,
+}
+
+impl<M: Memory> Family for Desk<'_, M> {
+    fn load(&self, id: Id) -> Option<Record> {
+        let bytes = self.locked.read(from_id(id)?)?;
+        postcard::from_bytes(bytes).ok()
+    }
+
+    fn children(&self, session: Id) -> Vec<Id> {
+        match from_id(session) {
+            Some(id) => self.locked.children(id).into_iter().map(to_id).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn child_count(&self, session: Id) -> usize {
+        from_id(session).map_or(0, |id| self.locked.child_count(id))
+    }
+
+    fn find(&self, name: &Name) -> Option<Id> {
+        self.locked.find(key(self.engine, name)).map(to_id)
+    }
+
+    fn new_id(&self) -> Id {
+        to_id(self.locked.new_id())
+    }
+}
+
+impl<M: Memory> Desk<'_, M> {
+    fn commit(&mut self, root: RecordId, changes: &[Change]) -> Result<(), UnitError> {
+        let mut encoded = Vec::with_capacity(changes.len());
+        for change in changes {
+            let id = from_id(change.id).ok_or(UnitError::Encoding)?;
+            let parent = (id != root).then_some(root);
+            encoded.push(match &change.body {
+                Some(record) => EngineChange {
+                    id,
+                    parent,
+                    body: Some(postcard::to_stdvec(record).map_err(|_| UnitError::Encoding)?),
+                    keys: record
+                        .names(to_id(root))
+                        .iter()
+                        .map(|name| key(self.engine, name))
+                        .collect(),
+                    deadline: record.deadline(),
+                },
+                None => EngineChange {
+                    id,
+                    parent,
+                    body: None,
+                    keys: Vec::new(),
+                    deadline: None,
+                },
+            });
+        }
+        self.locked.commit(&encoded).map_err(|error| match error {
+            CommitError::Full => UnitError::Full,
+            other => UnitError::Refused(other),
+        })
+    }
+}
+
+fn key<M: Memory>(engine: &Engine<M>, name: &Name) -> Key {
+    match name {
+        Name::Token(token) => engine.key(&[b"token", token.as_bytes()]),
+        Name::Group(group) => engine.key(&[b"group", group.as_str().as_bytes()]),
+        Name::Dialog { call_id, local_tag } => {
+            engine.key(&[b"dialog", call_id.as_bytes(), local_tag.as_bytes()])
+        }
+        Name::Member { session, who } => {
+            engine.key(&[b"member", &session.0.to_le_bytes(), who.as_str().as_bytes()])
+        }
+        Name::Merge {
+            call_id,
+            from_tag,
+            cseq,
+        } => engine.key(&[
+            b"merge",
+            call_id.as_bytes(),
+            from_tag.as_bytes(),
+            &cseq.to_le_bytes(),
+        ]),
+    }
+}
+
+fn to_id(id: RecordId) -> Id {
+    Id(id.to_bits())
+}
+
+fn from_id(id: Id) -> Option<RecordId> {
+    RecordId::from_bits(id.0)
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# All checks and tests, from a fresh machine to the runner's summary; `bench` runs the benchmarks.
+# Not here: what is tested. CI calls this through .ci/run.
+#
+# usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner; without one everything runs
+#        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
+set -euo pipefail
+# shellcheck source=../kamailio-cfg/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/../kamailio-cfg/setup.sh"
+cd "$CPM_ROOT"
+
+# Server tests start a Kamailio each and mostly wait: a few at a time, whatever the machine has.
+readonly THREADS=${CPM_TEST_THREADS:-4}
+
+step() { printf '\n== %s\n' "$*"; }
+
+# The module is built once, before anything uses it; tests load this very file. Test binaries are
+# built without Kamailio's symbols (--no-default-features), which they could not resolve.
+module() {
+    step "module"
+    build_module
+    printf 'CPM_MODULE=%s\n' "$CPM_MODULE"
+}
+
+check_style() {
+    step "format"
+    cargo fmt --check
+    step "clippy, pure part"
+    cargo clippy --locked --no-default-features --features server-tests --all-targets -- -D warnings
+    step "clippy, module"
+    cargo clippy --locked --all-targets -- -D warnings
+}
+
+run_tests() {
+    step "tests"
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --no-default-features --features server-tests --no-fail-fast --retries 0 \
+            --test-threads "$THREADS" "$@"
+        # nextest does not run examples in documentation.
+        (($#)) || cargo test --locked --no-default-features --doc --quiet
+    else
+        say "cargo-nextest is not installed: the tests run under plain cargo test"
+        cargo test --locked --no-default-features --features server-tests --no-fail-fast "$@" -- --test-threads "$THREADS"
+    fi
+}
+
+setup_kamailio
+setup_build
+if [[ ${1-} == bench ]]; then
+    shift
+    module
+    step "benchmarks"
+    exec cargo bench --locked --no-default-features "$@"
+fi
+(($#)) || check_style
+module
+run_tests "$@"
