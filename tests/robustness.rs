@@ -55,6 +55,7 @@ fn a_panic_in_a_handler_is_answered_500_and_the_server_goes_on() {
         "one line with file and line"
     );
     // The session she is in is as it was.
+    scene.target(Script::on("INVITE").to(CAROL).reply(180));
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     scene.invite_for(CAROL);
     check::accepted(&alice.dialog.bye());
@@ -336,11 +337,15 @@ fn hostile_bytes_do_not_stop_the_server_over_tcp() {
     drop(open);
 }
 
+/// A group whose session everybody may start and join.
+fn for_everybody(name: &str) -> Group {
+    let rule = kit::groups::all_actions(kit::Rule::everybody());
+    Group::new(&format!("sip:{name}@groups.home1.test"), &[], &[rule])
+}
+
 #[test]
 fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
-    let groups: Vec<Group> = (0..40)
-        .map(|n| Group::open(&format!("g{n}"), &[ALICE]))
-        .collect();
+    let groups: Vec<Group> = (0..40).map(|n| for_everybody(&format!("g{n}"))).collect();
     let setup = Setup::new(groups.iter().chain([&group()])).env("CPM_SHM_MB", "16");
     let mut scene = Scene::with(setup, Transport::Udp);
     let mut alice = scene.participant(ALICE, &group());
