@@ -32,6 +32,11 @@ const MAY_PANIC: &[Allowed] = &[
         line: "all record serials are used up",
         because: "after 2^48 records, documented: nothing a peer does in the life of a server",
     },
+    Allowed {
+        path: "src/cpm/session/roster.rs",
+        line: "a roster record is a roster",
+        because: "made in the statement before",
+    },
 ];
 
 fn nothing(complaints: Vec<String>) {
@@ -215,7 +220,10 @@ fn a_panic_is_found() {
 #[test]
 fn files_for_tests_only_are_known() {
     let files = [
-        Source::new("src/sip/mod.rs", "#[cfg(test)]\nmod properties;\nmod uri;"),
+        Source::new(
+            "src/sip/mod.rs",
+            "#[cfg(test)]\npub(crate) mod properties;\nmod uri;",
+        ),
         Source::new("src/sip/uri.rs", "#[cfg(test)]\nmod tests;"),
         Source::new("src/lib.rs", "#[cfg(test)]\nmod tests { mod x; }"),
     ];

@@ -67,4 +67,6 @@ pub const RFCS: &[(u32, &str)] = &[
     (7647, "Clarifications for the Use of REFER with RFC 6665"),
     (7701, "Multi-party Chat Using the Message Session Relay Protocol (MSRP)"),
     (8217, "Clarifications for When to Use the name-addr Production in SIP Messages"),
+    (8262, "Content-ID Header Field in the Session Initiation Protocol (SIP)"),
+    (9110, "HTTP Semantics"),
 ];

@@ -151,7 +151,7 @@ pub fn without_opening(files: &[Source]) -> Vec<String> {
         .filter(|file| {
             let said = |line: &str| {
                 line.strip_prefix("//!")
-                    .is_some_and(|text| text.trim().len() > 10)
+                    .is_some_and(|text| !text.trim().is_empty())
             };
             file.text.lines().take(2).filter(|line| said(line)).count() < 2
         })

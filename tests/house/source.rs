@@ -65,7 +65,8 @@ pub fn places<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = usize>
         .filter(move |at| {
             let before = at.checked_sub(1).and_then(|i| code.as_bytes().get(i));
             let after = code.as_bytes().get(at + needle.len());
-            !(starts_wordy && wordy(before)) && !(ends_wordy && wordy(after))
+            let joined = (starts_wordy && wordy(before)) || (ends_wordy && wordy(after));
+            !joined
         })
 }
 
@@ -115,12 +116,11 @@ pub fn test_modules(files: &[Source]) -> Vec<String> {
         let code = file.code();
         for at in places(&code, "#[cfg(test)]") {
             let item = code[at + "#[cfg(test)]".len()..].trim_start();
-            let item = item.strip_prefix("pub ").unwrap_or(item);
-            let declared = item
-                .strip_prefix("mod ")
-                .and_then(|rest| rest.split_once(';'))
-                .map(|(name, _)| name.trim())
-                .filter(|name| words(name).count() == 1 && !name.contains('{'));
+            let first_line = item.lines().next().unwrap_or_default();
+            let declared = first_line
+                .strip_suffix(';')
+                .and_then(|item| item.split_once("mod "))
+                .map(|(_, name)| name.trim());
             if let Some(name) = declared {
                 found.push(format!("{}/{name}", module_dir(&file.path)));
             }
