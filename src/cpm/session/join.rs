@@ -87,7 +87,6 @@ impl Session<'_> {
 
     fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
         let request = &arrival.request;
-        let earlier = self.member(&who.identities);
         let contact_uri = self
             .env
             .settings
@@ -124,16 +123,11 @@ impl Session<'_> {
             self.count(Counter::Sessions, 1);
             self.log(Level::Info, "session started".into());
         }
-        if let Some(earlier) = earlier {
-            self.replace(earlier);
-        }
-        let id = self.add(Record::Leg(Box::new(leg)));
-        self.connected();
-        self.count(Counter::JoinsAccepted, 1);
         self.log(
             Level::Info,
             format!("INVITE accepted, joined from={}", Redacted(who.uri())),
         );
+        let id = self.family.new_id();
         self.actions.push(Action::Answer(Answer {
             code: 200,
             reason: "OK".into(),
@@ -142,6 +136,15 @@ impl Session<'_> {
             body: body.sdp,
             connects: Some(id),
         }));
+        // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
+        for known in &who.identities {
+            if let Some(earlier) = self.member(std::slice::from_ref(known)) {
+                self.replace(earlier);
+            }
+        }
+        self.insert(id, Record::Leg(Box::new(leg)));
+        self.connected();
+        self.count(Counter::JoinsAccepted, 1);
     }
 
     /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.

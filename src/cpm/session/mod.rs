@@ -221,12 +221,6 @@ impl<'a> Session<'a> {
         ids
     }
 
-    fn add(&mut self, record: Record) -> Id {
-        let id = self.family.new_id();
-        self.insert(id, record);
-        id
-    }
-
     fn insert(&mut self, id: Id, record: Record) {
         let slot = Slot {
             record: Some(record),
