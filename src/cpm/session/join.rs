@@ -103,7 +103,6 @@ impl Session<'_> {
         if self.before.is_none() {
             self.take_over(request);
         }
-        let earlier = self.member(&who.identities);
         let contact_uri = self
             .env
             .settings
@@ -138,16 +137,11 @@ impl Session<'_> {
         if self.before.is_none() && !self.head.live {
             self.start();
         }
-        if let Some(earlier) = earlier {
-            self.replace(earlier);
-        }
-        let id = self.add(Record::Leg(Box::new(leg)));
-        self.connected();
-        self.count(Counter::JoinsAccepted, 1);
         self.log(
             Level::Info,
             format!("INVITE accepted, joined from={}", Redacted(who.uri())),
         );
+        let id = self.family.new_id();
         self.actions.push(Action::Answer(Answer {
             code: 200,
             reason: "OK".into(),
@@ -156,6 +150,15 @@ impl Session<'_> {
             body: body.sdp,
             connects: Some(id),
         }));
+        // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
+        for known in &who.identities {
+            if let Some(earlier) = self.member(std::slice::from_ref(known)) {
+                self.replace(earlier);
+            }
+        }
+        self.insert(id, Record::Leg(Box::new(leg)));
+        self.connected();
+        self.count(Counter::JoinsAccepted, 1);
     }
 
     /// The first one in names the conversation, if it brings names (CPM identifiers).

@@ -375,8 +375,15 @@ pub(super) struct Who {
 
 impl Who {
     pub fn new(uris: Vec<Uri>, anonymous: bool) -> Self {
+        let mut identities: Vec<Identity> = Vec::with_capacity(uris.len());
+        for identity in uris.iter().map(Identity::of) {
+            // A sip and a tel URI of one number are one identity (R1.3b), and a name goes to one record once.
+            if !identities.contains(&identity) {
+                identities.push(identity);
+            }
+        }
         Who {
-            identities: uris.iter().map(Identity::of).collect(),
+            identities,
             uris,
             anonymous,
             participant: false,

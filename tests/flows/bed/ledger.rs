@@ -1,0 +1,266 @@
+//! What the focus has promised and what it has sent since: the REFERs it accepted, its requests in order.
+//! Not here: the state it keeps itself (`super::checks`).
+
+use std::collections::BTreeMap;
+
+use cpm::cpm::action::{Answer, Method, Outgoing};
+use cpm::cpm::input::Input;
+use cpm::cpm::records::Id;
+use cpm::cpm::settings::{Millis, LOST_REQUEST};
+use cpm::sip::identity::Identity;
+use cpm::sip::uri::Uri;
+use cpm::sip::{ReferTarget, Request};
+
+/// A request the focus sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub at: Millis,
+    pub to: usize,
+    pub request: Request,
+    pub text: String,
+}
+
+/// A REFER that was answered with a 2xx.
+#[derive(Debug)]
+pub struct Promise {
+    pub peer: usize,
+    pub call_id: String,
+    /// The referrer's tag and ours.
+    pub theirs: String,
+    pub ours: String,
+    pub cseq: u32,
+    /// The first one of its dialog.
+    pub first: bool,
+    pub suppressed: bool,
+    pub anonymous: bool,
+    pub targets: Vec<Identity>,
+    pub told: Vec<Told>,
+    /// A NOTIFY got an answer that ends the subscription, or none, or could not be sent.
+    pub excused: bool,
+}
+
+/// One NOTIFY.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub at: Millis,
+    pub cseq: u32,
+    pub status: u16,
+    pub state: String,
+    pub event: String,
+    pub body: String,
+}
+
+impl Told {
+    pub fn is_terminal(&self) -> bool {
+        self.state.starts_with("terminated")
+    }
+}
+
+struct Flight {
+    owner: Option<Id>,
+    cseq: u32,
+    at: Millis,
+    over: bool,
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    pub promises: Vec<Promise>,
+    pub sent: Vec<Sent>,
+    /// CANCELs: to whom, the Request-URI.
+    pub cancels: Vec<(usize, String)>,
+    flights: BTreeMap<(String, String), Flight>,
+}
+
+impl Ledger {
+    /// The REFER `request` was accepted.
+    pub fn promised(&mut self, peer: usize, request: &Request, answer: &Answer, inherits: bool) {
+        let ours = request.to_tag.clone().unwrap_or(answer.to_tag.clone());
+        let theirs = request.from_tag.clone();
+        let first = !self
+            .promises
+            .iter()
+            .any(|p| p.call_id == request.call_id && p.ours == ours);
+        let nosub = request.tokens("Require").contains(&"nosub".to_owned());
+        let targets = match request.refer_to().map(|refer_to| refer_to.target) {
+            Ok(ReferTarget::Uri(uri)) => vec![Identity::of(&uri)],
+            _ => Vec::new(),
+        };
+        self.promises.push(Promise {
+            peer,
+            call_id: request.call_id.clone(),
+            theirs,
+            ours,
+            cseq: request.cseq,
+            first,
+            suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
+            anonymous: inherits || request.privacy().id,
+            targets,
+            told: Vec::new(),
+            excused: false,
+        });
+    }
+
+    /// One request at a time per dialog, numbered without a gap.
+    pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
+        if outgoing.method == Method::Ack || outgoing.owner.is_none() {
+            return Ok(());
+        }
+        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
+        let what = outgoing.method.as_str();
+        if let Some(last) = self.flights.get(&key) {
+            if outgoing.cseq != last.cseq + 1 {
+                return Err(format!(
+                    "{what} has CSeq {} after {}",
+                    outgoing.cseq, last.cseq
+                ));
+            }
+            if !last.over && now < last.at + LOST_REQUEST {
+                return Err(format!("{what} overtakes the request in flight"));
+            }
+        }
+        let flight = Flight {
+            owner: outgoing.owner,
+            cseq: outgoing.cseq,
+            at: now,
+            over: false,
+        };
+        self.flights.insert(key, flight);
+        Ok(())
+    }
+
+    /// A NOTIFY leaves: whose it is, and that it may.
+    pub fn tell(&mut self, request: &Request, now: Millis) -> Result<(), String> {
+        let event = request.text("Event").unwrap_or_default();
+        let id = request
+            .event()
+            .and_then(|(_, id)| id)
+            .and_then(|id| id.parse().ok());
+        let tag = request.to_tag.clone().unwrap_or_default();
+        let promise = self.promises.iter_mut().find(|p| {
+            let dialog = p.call_id == request.call_id && p.theirs == tag;
+            dialog && id.map_or(p.first, |id: u32| id == p.cseq)
+        });
+        let Some(promise) = promise else {
+            return Err(format!("a NOTIFY nobody was promised: Event: {event}"));
+        };
+        if promise.suppressed {
+            return Err("a NOTIFY of a suppressed subscription".into());
+        }
+        if promise.told.last().is_some_and(Told::is_terminal) {
+            return Err("a NOTIFY after the terminal one".into());
+        }
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let status = body
+            .strip_prefix("SIP/2.0 ")
+            .and_then(|rest| rest.get(..3))
+            .and_then(|code| code.parse().ok());
+        let Some(status) = status.filter(|_| body.ends_with("\r\n")) else {
+            return Err(format!("not a sipfrag: {body:?}"));
+        };
+        if promise.told.is_empty() && status != 100 {
+            return Err(format!("the first NOTIFY says {status}"));
+        }
+        promise.told.push(Told {
+            at: now,
+            cseq: request.cseq,
+            status,
+            state: request.text("Subscription-State").unwrap_or_default(),
+            event,
+            body,
+        });
+        Ok(())
+    }
+
+    /// An INVITE leaves: somebody must have asked for it, and an anonymous referrer leaves no trace.
+    /// `traces`: what would give a peer away.
+    pub fn invites(
+        &self,
+        request: &Request,
+        text: &str,
+        traces: impl Fn(usize) -> Vec<String>,
+    ) -> Result<(), String> {
+        let Ok(uri) = Uri::parse(request.uri.as_bytes()) else {
+            return Err(format!("INVITE to {}", request.uri));
+        };
+        let target = Identity::of(&uri);
+        let asked = || self.promises.iter().filter(|p| p.targets.contains(&target));
+        if asked().next().is_none() {
+            return Err(format!("nobody asked for the INVITE to {}", request.uri));
+        }
+        let referrer = request.text("Referred-By").unwrap_or_default();
+        let anonymous = referrer.contains("anonymous.invalid");
+        if !anonymous && asked().all(|p| p.anonymous) {
+            return Err(format!("an anonymous referrer is named: {referrer}"));
+        }
+        for promise in asked().filter(|p| anonymous && p.anonymous) {
+            let found = traces(promise.peer)
+                .into_iter()
+                .find(|trace| text.to_ascii_lowercase().contains(trace));
+            if let Some(trace) = found {
+                return Err(format!("{trace} gives the referrer away: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What an input means for what is in flight.
+    pub fn heard(&mut self, input: &Input<'_>) {
+        match input {
+            Input::AnswerReceived { response, .. } if response.status >= 200 => {
+                if response.cseq_method == "CANCEL" {
+                    return;
+                }
+                let key = (response.call_id.clone(), response.from_tag.clone());
+                if let Some(flight) = self.flights.get_mut(&key) {
+                    flight.over |= flight.cseq == response.cseq;
+                }
+                if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
+                    self.excuse(&response.call_id, response.cseq);
+                }
+            }
+            Input::TimedOut { record, .. } | Input::SendFailed { record, .. } => {
+                let flights = self.flights.iter_mut();
+                let lost: Vec<_> = flights
+                    .filter(|(_, flight)| flight.owner == Some(*record) && !flight.over)
+                    .map(|(key, flight)| {
+                        flight.over = true;
+                        (key.0.clone(), flight.cseq)
+                    })
+                    .collect();
+                for (call_id, cseq) in lost {
+                    self.excuse(&call_id, cseq);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn excuse(&mut self, call_id: &str, cseq: u32) {
+        for promise in &mut self.promises {
+            if promise.call_id == call_id && promise.told.iter().any(|told| told.cseq == cseq) {
+                promise.excused = true;
+            }
+        }
+    }
+
+    /// At the end of a history nothing is owed any more.
+    pub fn settled(&self) -> Result<(), String> {
+        for promise in &self.promises {
+            let terminal = promise.told.iter().filter(|t| t.is_terminal()).count();
+            let due = usize::from(!promise.suppressed);
+            if terminal != due && !promise.excused {
+                return Err(format!("{terminal} terminal NOTIFYs of {promise:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6665 section 4.2.2 and RFC 5057: nobody listens any more.
+fn is_fatal(status: u16) -> bool {
+    [
+        404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
+    ]
+    .contains(&status)
+}
