@@ -35,7 +35,7 @@ mod kamailio {
     ];
 
     const FUNCTIONS: &[&str] = &[
-        "add_lump_rpl2|cfg_child_init|cfg_register_child",
+        "add_lump_rpl2|cfg_child_no_cb_init|cfg_lookup_var",
         "check_self|counter_register|counter_reset|counter_get_val",
         "find_export|fixup_spve_null|fixup_free_spve_null|get_str_fparam",
         "fork_process|free_rr|get_debug_facility|get_debug_level|grep_sock_info",
@@ -47,7 +47,7 @@ mod kamailio {
     const VARIABLES: &[&str] = &[
         "_cnts_row_len|_cnts_vals|_km_log_func|_ksr_slog_func|_pkg_root|_shm_root",
         "CPM_.*|dprint_crit|log_level_info|log_prefix_val|log_stderr",
-        "process_no|pt|cfg_global|cfg_local|cfg_ginst_count",
+        "process_no|pt|cfg_(global|local|group|global_lock)",
         "PARAM_(STRING|INT|STR)|PROC_.*|PRE_SCRIPT_CB|SIP_REQUEST|LUMP_RPL_HDR|E_(DROP|NO_SOCKET|OUT_OF_MEM|SCRIPT)",
         "SR_KEMIP_.*|TMCB_.*|CANCEL_REAS_.*|T_CANCELED|T_IS_LOCAL_FLAG|T_BR_UNDEFINED",
         "REQUEST_ROUTE|EVENT_ROUTE|ANY_ROUTE",
@@ -91,10 +91,12 @@ mod kamailio {
             builder = builder.allowlist_var(*pattern);
         }
         let bindings = builder.generate().map_err(|error| {
+            let error = error.to_string();
             format!(
-                "the Kamailio headers in {} could not be read: {error}\n\
+                "the Kamailio headers in {} could not be read: {}\n\
                  Does KAMAILIO_SRC name the configured source tree of the installed version?",
-                src.display()
+                src.display(),
+                error.trim_end()
             )
         })?;
 

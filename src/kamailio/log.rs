@@ -9,6 +9,7 @@ use std::ffi::{c_char, c_int, CStr};
 use std::fmt::{self, Write as _};
 use std::panic::Location;
 
+use super::text;
 use crate::kamailio_sys as sys;
 
 /// Severity, with Kamailio's numbers (core/dprint.h).
@@ -48,15 +49,35 @@ pub fn log(level: Level, args: fmt::Arguments<'_>) {
 }
 
 #[allow(unused_macros)]
-macro_rules! error { ($($arg:tt)*) => { $crate::kamailio::log::log($crate::kamailio::log::Level::Error, format_args!($($arg)*)) } }
+macro_rules! error {
+    ($($arg:tt)*) => {
+        $crate::kamailio::log::log($crate::kamailio::log::Level::Error, format_args!($($arg)*))
+    };
+}
 #[allow(unused_macros)]
-macro_rules! warning { ($($arg:tt)*) => { $crate::kamailio::log::log($crate::kamailio::log::Level::Warn, format_args!($($arg)*)) } }
+macro_rules! warning {
+    ($($arg:tt)*) => {
+        $crate::kamailio::log::log($crate::kamailio::log::Level::Warn, format_args!($($arg)*))
+    };
+}
 #[allow(unused_macros)]
-macro_rules! notice { ($($arg:tt)*) => { $crate::kamailio::log::log($crate::kamailio::log::Level::Notice, format_args!($($arg)*)) } }
+macro_rules! notice {
+    ($($arg:tt)*) => {
+        $crate::kamailio::log::log($crate::kamailio::log::Level::Notice, format_args!($($arg)*))
+    };
+}
 #[allow(unused_macros)]
-macro_rules! info { ($($arg:tt)*) => { $crate::kamailio::log::log($crate::kamailio::log::Level::Info, format_args!($($arg)*)) } }
+macro_rules! info {
+    ($($arg:tt)*) => {
+        $crate::kamailio::log::log($crate::kamailio::log::Level::Info, format_args!($($arg)*))
+    };
+}
 #[allow(unused_macros)]
-macro_rules! debug { ($($arg:tt)*) => { $crate::kamailio::log::log($crate::kamailio::log::Level::Debug, format_args!($($arg)*)) } }
+macro_rules! debug {
+    ($($arg:tt)*) => {
+        $crate::kamailio::log::log($crate::kamailio::log::Level::Debug, format_args!($($arg)*))
+    };
+}
 #[allow(unused_imports)]
 pub(crate) use {debug, error, info, notice, warning};
 
@@ -82,90 +103,73 @@ fn write_line(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
         text: String::with_capacity(256),
     };
     // Only a full line can fail here, and then what fits is what is wanted.
-    let _ = write!(
-        line,
-        "{} [{}:{}]: ",
-        MODULE.to_str().unwrap_or_default(),
-        place.file(),
-        place.line()
-    );
     let _ = line.write_fmt(args);
-    line.text.push('\n');
 
     // SAFETY: `dprint_crit` is Kamailio's per-process mark "a log line is being written", set and
     // cleared around the output as LOG() does; signal handlers of this very process read it.
     unsafe { sys::dprint_crit += 1 };
-    emit(level, &line.text);
+    emit(level, place, &line.text);
     // SAFETY: as above.
     unsafe { sys::dprint_crit -= 1 };
 }
 
 /// The three ways of LOG() in core/dprint.h, in its order.
-fn emit(level: Level, text: &str) {
-    let len = text.len() as c_int;
-    let start = text.as_ptr() as *const c_char;
-    let info = level_info(level);
+fn emit(level: Level, place: &Location<'_>, message: &str) {
     // SAFETY: the log settings are plain globals of this process, written before the fork or by
-    // this process itself; the name is a constant of Kamailio.
-    let (structured, to_stderr, facility, name) = unsafe {
-        let facility = sys::get_debug_facility(
-            MODULE.as_ptr() as *mut c_char,
-            MODULE.count_bytes() as c_int,
-        );
-        (
-            sys::_ksr_slog_func,
-            sys::log_stderr != 0,
-            facility,
-            info.name,
-        )
+    // this process itself; the name is a constant.
+    let (structured, to_stderr, facility) = unsafe {
+        let name = MODULE.as_ptr() as *mut c_char;
+        let facility = sys::get_debug_facility(name, MODULE.count_bytes() as c_int);
+        (sys::_ksr_slog_func, sys::log_stderr != 0, facility)
     };
-    let (prefix, prefix_len) = log_prefix();
+    let info = level_info(level);
+    let facility = info.syslog_level | facility;
+    let module = MODULE.to_str().unwrap_or_default();
     if let Some(structured) = structured {
+        let file = text::c_string(place.file().as_bytes());
         // SAFETY: ksr_logdata_t is plain data for which all-zero is what LOG() starts from.
         let mut data: sys::ksr_logdata_t = unsafe { std::mem::zeroed() };
-        data.v_facility = info.syslog_level | facility;
+        data.v_facility = facility;
         data.v_level = level as c_int;
-        data.v_lname = name;
-        data.v_fname = c"cpm".as_ptr();
+        data.v_lname = info.name;
+        data.v_fname = file.as_ptr();
+        data.v_fline = place.line() as c_int;
         data.v_mname = MODULE.as_ptr();
         data.v_func = c"".as_ptr();
         data.v_locinfo = c"".as_ptr();
+        let (len, start) = (message.len() as c_int, message.as_ptr() as *const c_char);
         // SAFETY: the format takes exactly a length and a pointer to that many bytes.
-        unsafe { structured(&mut data, c"%.*s".as_ptr(), len, start) };
-    } else if to_stderr {
-        // SAFETY: reads the process number; the name and prefix are NUL-terminated or bounded.
-        let (number, pid, name, prefix) = unsafe {
-            let name = if name.is_null() {
-                c""
-            } else {
-                CStr::from_ptr(name)
-            };
-            let prefix = std::slice::from_raw_parts(prefix as *const u8, prefix_len as usize);
-            (sys::process_no, sys::my_pid(), name, prefix)
+        unsafe { structured(&mut data, c"%.*s\n".as_ptr(), len, start) };
+        return;
+    }
+
+    let line = format!("{module} [{}:{}]: {message}\n", place.file(), place.line());
+    let prefix = log_prefix();
+    if to_stderr {
+        // SAFETY: the name is NULL or one of Kamailio's constants.
+        let name = match unsafe { info.name.as_ref() } {
+            None => "".into(),
+            // SAFETY: as above.
+            Some(name) => unsafe { CStr::from_ptr(name) }.to_string_lossy(),
         };
-        let line = format!(
-            "{number:2}({pid}) {}: {}{text}",
-            name.to_string_lossy(),
-            String::from_utf8_lossy(prefix)
-        );
+        // SAFETY: both only read who this process is.
+        let (number, pid) = unsafe { (sys::process_no, sys::my_pid()) };
+        let prefix = String::from_utf8_lossy(prefix);
         // One write per line, so that the lines of several processes do not mix.
+        let line = format!("{number:2}({pid}) {name}: {prefix}{line}");
         // SAFETY: the buffer is readable for its whole length; a short write loses log text only.
         let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
-    } else {
-        // SAFETY: `_km_log_func` is set from start-up on (syslog or an engine); the format takes a
-        // C string, a length with a pointer, and again a length with a pointer.
-        unsafe {
-            if let Some(write) = sys::_km_log_func {
-                write(
-                    info.syslog_level | facility,
-                    c"%s: %.*s%.*s".as_ptr(),
-                    name,
-                    prefix_len,
-                    prefix,
-                    len,
-                    start,
-                );
-            }
+        return;
+    }
+
+    let (prefix_len, prefix) = (prefix.len() as c_int, prefix.as_ptr() as *const c_char);
+    let (len, start) = (line.len() as c_int, line.as_ptr() as *const c_char);
+    let format = c"%s: %.*s%.*s".as_ptr();
+    // SAFETY: `_km_log_func` is set from start-up on (syslog or an engine); the format takes a C
+    // string, a length with a pointer, and again a length with a pointer.
+    unsafe {
+        if let Some(write) = sys::_km_log_func {
+            write(facility, format, info.name, prefix_len, prefix, len, start);
         }
     }
 }
@@ -183,11 +187,12 @@ fn level_info(level: Level) -> sys::log_level_info {
 }
 
 /// The evaluated `log_prefix` of the message in hand, if the configuration has one.
-fn log_prefix() -> (*const c_char, c_int) {
-    // SAFETY: `log_prefix_val` is NULL or points to a `str` of this process.
-    let value = unsafe { sys::log_prefix_val.as_ref() };
-    match value {
-        Some(value) if value.len > 0 && !value.s.is_null() => (value.s, value.len),
-        _ => (c"".as_ptr(), 0),
+fn log_prefix() -> &'static [u8] {
+    // SAFETY: `log_prefix_val` is NULL or points to a `str` of this process, which changes with the
+    // message only; it is used up before the log call that asked for it returns.
+    unsafe {
+        sys::log_prefix_val
+            .as_ref()
+            .map_or(&[], |value| text::borrowed(value))
     }
 }

@@ -9,6 +9,7 @@
 //!   every process has the same ones.
 
 pub mod clock;
+mod config;
 pub mod core;
 pub mod counters;
 pub mod exports;

@@ -10,7 +10,7 @@ use std::ffi::{c_int, CStr};
 use std::time::Duration;
 
 use super::guard::guard;
-use super::log;
+use super::{config, log};
 use crate::kamailio_sys as sys;
 
 /// Where `child_init` was called.
@@ -61,12 +61,9 @@ pub enum ProcessError {
 /// Announces `count` processes of our own; in `mod_init`.
 pub fn reserve(count: u32) -> Result<(), ProcessError> {
     let number = c_int::try_from(count).map_err(|_| ProcessError::NotReserved(count))?;
-    // SAFETY: both only add to counters of the start-up.
-    unsafe {
-        if sys::register_procs(number) < 0 {
-            return Err(ProcessError::NotReserved(count));
-        }
-        sys::cfg_register_child(number);
+    // SAFETY: only adds to a counter of the start-up.
+    if unsafe { sys::register_procs(number) } < 0 {
+        return Err(ProcessError::NotReserved(count));
     }
     Ok(())
 }
@@ -83,11 +80,11 @@ pub fn start(description: &'static CStr, mut step: impl FnMut()) -> Result<(), P
     if pid > 0 {
         return Ok(());
     }
-    // SAFETY: announced by cfg_register_child; once, in the new process.
-    if unsafe { sys::cfg_child_init() } != 0 {
-        log::error!("{description:?} does not follow changes of the configuration");
+    if !config::join() {
+        log::error!("{description:?} cannot read the configuration of the core");
     }
     loop {
+        config::follow();
         let finished = guard("a process of our own", false, || {
             step();
             true

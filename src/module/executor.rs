@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::counters;
-use super::runtime::{random_bits, Runtime};
+use super::runtime::Runtime;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
@@ -59,11 +59,12 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 /// Lets an input happen to the session of `record` and gives the actions. A failure to store is
 /// logged; what was lost by it is found by the record's deadline.
 pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
-    let env = runtime.env(&random_bits);
-    match runtime
-        .store
-        .with_record(record, &env, |session| session.handle(input))
-    {
+    let handled = runtime.decide(|env| {
+        runtime
+            .store
+            .with_record(record, env, |session| session.handle(input))
+    });
+    match handled {
         Ok(actions) => actions,
         // The record was finished before its last echo came.
         Err(UnitError::NoSession) => Vec::new(),

@@ -3,8 +3,11 @@
 
 use super::executor::{apply, perform, Job, Place};
 use super::runtime::{runtime, Runtime};
+use crate::cpm::action::Action;
 use crate::cpm::input::Input;
 use crate::cpm::records::{Id, Name};
+use crate::cpm::settings::Socket;
+use crate::cpm::stray::end_stray_dialog;
 use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::Event;
@@ -82,12 +85,35 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
         call_id: response.call_id.clone(),
         local_tag: response.from_tag.clone(),
     };
-    let Some(record) = runtime.store.find(&name) else {
+    let record = runtime.store.find(&name);
+    let (true, Some(socket)) = (
+        record.is_some() || is_ours(runtime, &response),
+        message.socket(),
+    ) else {
         return Disposition::Keep;
     };
     if runtime.tm.knows_reply(message) {
         return Disposition::Keep;
     }
-    answered(runtime, record, &response, runtime.trusts(message.source()));
+    let trusted = runtime.trusts(message.source());
+    match record {
+        Some(record) => answered(runtime, record, &response, trusted),
+        None => end_stray(runtime, &response, &Socket::from(&socket)),
+    }
     Disposition::Drop
+}
+
+fn is_ours(runtime: &Runtime, response: &Response) -> bool {
+    runtime.decide(|env| response.from_tag == env.tag_for(&response.call_id))
+}
+
+/// Nothing is left of the leg; the peer still believes in a dialog.
+fn end_stray(runtime: &Runtime, response: &Response, socket: &Socket) {
+    let requests = runtime.decide(|env| end_stray_dialog(response, socket, env));
+    let actions = requests
+        .into_iter()
+        .flatten()
+        .map(|request| Action::Send(Box::new(request)));
+    log::info!("a 2xx that came too late: ACK, BYE");
+    perform(runtime, actions.collect(), Place::Inline);
 }

@@ -31,16 +31,15 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         log::error!("the module is not initialised");
         return FAILED;
     };
-    let env = runtime.env(&random_bits);
-    let where_to = request_uri(message, &env);
-    if matches!(where_to, Destination::NotOurs) {
-        return NOT_OURS;
-    }
-    match message.method() {
-        b"ACK" => ack(runtime, message),
-        b"CANCEL" => cancel(runtime, message),
-        _ => request(runtime, message, &env, &where_to),
-    }
+    runtime.decide(|env| {
+        let where_to = classify(message.request_uri(), env);
+        match (message.method(), &where_to) {
+            (_, Destination::NotOurs) => NOT_OURS,
+            (b"ACK", _) => ack(runtime, message),
+            (b"CANCEL", _) => cancel(runtime, message),
+            _ => request(runtime, message, env, &where_to),
+        }
+    })
 }
 
 /// `cpm_handle_refer()`: REFER only.
@@ -61,8 +60,7 @@ pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
     let Some(runtime) = runtime() else {
         return FAILED;
     };
-    let env = runtime.env(&random_bits);
-    let live = match classify(uri, &env) {
+    let live = match runtime.decide(|env| classify(uri, env)) {
         Destination::Factory | Destination::Group(_) => true,
         Destination::Focus(token) => runtime.store.find(&Name::Token(token)).is_some(),
         Destination::Server | Destination::NotOurs | Destination::WrongScheme => false,
@@ -72,10 +70,6 @@ pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
     } else {
         NOT_OURS
     }
-}
-
-fn request_uri(message: &Message<'_>, env: &Env<'_>) -> Destination {
-    classify(message.request_uri(), env)
 }
 
 fn classify(uri: &[u8], env: &Env<'_>) -> Destination {
@@ -141,7 +135,10 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     let request = match parsed {
         Ok(request) => request,
         Err(error) => {
-            let refusal = Refusal::bad_request(error.reason().to_string());
+            let refusal = Refusal {
+                code: error.status(),
+                ..Refusal::bad_request(error.reason())
+            };
             perform(
                 runtime,
                 refusal.actions(env, "request", ""),
@@ -199,17 +196,13 @@ fn decide(
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
         ("INVITE", Destination::Factory) => {
-            let texts = &env.settings.warnings;
-            return Err(Refusal::new(403, "ad-hoc sessions are not served yet")
-                .warning(&texts.no_destinations));
+            (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }
         ("INVITE", _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
         ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
         ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
         ("SUBSCRIBE", _) => return Err(subscribe_outside(request)),
-        ("BYE" | "UPDATE" | "PRACK" | "NOTIFY" | "INFO", _) => {
-            return Err(Refusal::new(481, "no such dialog"));
-        }
+        ("BYE", _) => return Err(Refusal::new(481, "no such dialog")),
         _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
     };
     let result = match where_to {
@@ -219,6 +212,12 @@ fn decide(
         Destination::Focus(token) => runtime
             .store
             .with_focus(token, env, |session| session.handle(input)),
+        Destination::Factory if method == "INVITE" => {
+            let seed = random_bits() as u64;
+            runtime
+                .store
+                .with_new_session(seed, env, |session| session.handle(input))
+        }
         _ => Err(UnitError::NoSession),
     };
     result.map_err(|error| store_failed(error, no_session))

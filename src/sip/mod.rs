@@ -6,16 +6,19 @@
 //! peer wrote can end a header line of ours.
 #![forbid(unsafe_code)]
 
+pub mod content_encoding;
 pub mod content_type;
 pub mod headers;
 pub mod identity;
 pub mod message;
+pub mod multipart;
 pub mod name_addr;
 pub mod params;
 pub mod privacy;
 pub mod refer_sub;
 pub mod refer_to;
 pub mod referred_by;
+pub mod resource_list;
 pub mod response;
 pub mod sdp;
 pub mod sipfrag;

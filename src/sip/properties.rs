@@ -262,6 +262,71 @@ proptest! {
     }
 
     #[test]
+    fn resource_lists(entries in proptest::collection::vec(bytes(), 0..5), raw in bytes()) {
+        let _ = resource_list::parse(&raw);
+        let mut document = "<l:resource-lists xmlns:l='urn:ietf:params:xml:ns:resource-lists' \
+            xmlns:c='urn:ietf:params:xml:ns:copycontrol'><l:list>".to_owned();
+        for entry in &entries {
+            let uri = quick_xml::escape::escape(String::from_utf8_lossy(entry));
+            document.push_str(&format!("<l:entry uri=\"{uri}\" c:copyControl='to'/>"));
+        }
+        document.push_str("</l:list></l:resource-lists>");
+        if let Ok(list) = resource_list::parse(document.as_bytes()) {
+            prop_assert_eq!(list.len(), entries.len());
+            prop_assert!(list.iter().all(|entry| clean(&entry.text)));
+            let merged = resource_list::merge(list);
+            prop_assert_eq!(resource_list::merge(merged.clone()), merged.clone());
+            let told: Vec<_> = merged.iter().filter_map(resource_list::Entry::history).collect();
+            if let Some(history) = resource_list::build_history(&told) {
+                let again = resource_list::parse(&history).unwrap();
+                prop_assert!(again.iter().all(|entry| entry.target.is_ok() && entry.method.is_none()));
+                let again: Vec<_> = again.iter().filter_map(resource_list::Entry::history).collect();
+                prop_assert_eq!(resource_list::build_history(&again), Some(history));
+            }
+        }
+    }
+
+    #[test]
+    fn bodies(kind in bytes(), body in bytes(), whole in any::<bool>()) {
+        let mut raw = b"REFER sip:f@x SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:a@b>;tag=1\r\nt: <sip:f@x>\r\n\
+            i: 1\r\nCSeq: 1 REFER\r\nc: multipart/mixed;boundary=".to_vec();
+        if whole {
+            raw.extend_from_slice(b"b");
+        }
+        raw.extend(kind.into_iter().filter(|b| !b"\r\n".contains(b)));
+        raw.extend_from_slice(b"\r\n\r\n--b\r\n");
+        raw.extend(&body);
+        raw.extend_from_slice(b"\r\n--b\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n");
+        raw.extend(&body);
+        if let Ok(request) = Request::parse(&raw, false) {
+            match multipart::parts(&request, &request.body) {
+                Ok(parts) => for part in parts {
+                    prop_assert!(clean(&part.kind.kind) && clean_params(&part.kind.params));
+                    prop_assert!(part.id.as_deref().is_none_or(clean));
+                    prop_assert!(part.encodings.iter().all(|name| clean(name)));
+                    let _ = part.decoded();
+                },
+                Err(error) => prop_assert!(clean(&error.to_string())),
+            }
+        }
+        let decoded = content_encoding::decode(&["deflate".to_owned()], &body, 100);
+        prop_assert!(decoded.map_or(0, |decoded| decoded.len()) <= 100);
+    }
+
+    #[test]
+    fn parts_survive(bodies in proptest::collection::vec(bytes(), 1..4)) {
+        let parts: Vec<_> = bodies
+            .iter()
+            .map(|body| multipart::NewPart { kind: "a/b", disposition: Some("x"), body })
+            .collect();
+        let (kind, body) = multipart::build(&parts);
+        let headers = Headers::parse([format!("c: {kind}").as_bytes()].into_iter()).unwrap();
+        let found = multipart::parts(&headers, &body).unwrap();
+        let found: Vec<Vec<u8>> = found.into_iter().map(|part| part.body).collect();
+        prop_assert_eq!(found, bodies);
+    }
+
+    #[test]
     fn what_we_write_stays_in_its_line(a in any::<String>(), b in any::<String>()) {
         let body = sipfrag::status_line(200, &a, &[("To", &b)]);
         prop_assert_eq!(body.iter().filter(|b| **b == b'\n').count(), 2);

@@ -6,6 +6,7 @@
 //! overwrite it, so they run between a save and a restore ([`SavedT`]).
 
 mod events;
+mod timers;
 mod uac;
 mod uas;
 
@@ -16,6 +17,7 @@ use super::exports::{find_export, Export};
 use crate::kamailio_sys as sys;
 
 pub use events::{Event, ResponseHandler};
+pub use timers::Timers;
 pub use uac::{CancelError, OutgoingRequest, SendError, TransactionId};
 pub use uas::{AckOrCancel, NewTransaction, Reply, TmError};
 

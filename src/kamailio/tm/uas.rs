@@ -2,13 +2,18 @@
 //! Not here: what the answer is.
 //!
 //! Promise: a new transaction is referenced by the process that made it until the routing script of
-//! this message ends; `tm` then absorbs retransmissions and repeats the final answer, a 2xx to INVITE
-//! until its ACK arrives or `fr_timer` has passed, over TCP too. No lock is held here.
+//! this message ends. From the final answer on it lives for `wt_timer` (5 s), or longer while somebody
+//! else refers to it, at most 90 s; as long as it lives `tm` absorbs retransmissions and repeats the
+//! answer. A 2xx to INVITE is repeated until its ACK or `fr_timer`, over TCP too, which takes a
+//! reference kept for it here: 5 s are too short (RFC 3261 section 13.3.1.4). No lock is held here.
 //! A request left without a final answer when the script ends is put away by `tm`: answer at once.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::Tm;
+use crate::kamailio::guard::guard;
 use crate::kamailio::message::Message;
 use crate::kamailio::text;
 use crate::kamailio_sys as sys;
@@ -50,8 +55,10 @@ pub struct Reply<'a> {
 pub enum TmError {
     #[error("there is no transaction to answer on")]
     NoTransaction,
-    #[error("the headers of a reply must be lines that end in CRLF, its reason one line")]
+    #[error("the headers of a reply must be lines that end in CRLF, its reason and tag one line")]
     BadReply,
+    #[error("out of shared memory")]
+    OutOfMemory,
     #[error("the request was answered or cancelled before")]
     AlreadyAnswered,
     #[error("tm failed (code {0}); its reason stands in the lines above")]
@@ -70,6 +77,7 @@ impl Tm {
             code if code == sys::E_SCRIPT && self.current().is_some() => {
                 Ok(NewTransaction::Created)
             }
+            code if code == sys::E_OUT_OF_MEM => Err(TmError::OutOfMemory),
             code => Err(TmError::Failed(code)),
         }
     }
@@ -91,7 +99,8 @@ impl Tm {
         } = *reply;
         let headers_well_formed =
             headers.is_empty() || (headers.ends_with("\r\n") && !headers.contains("\r\n\r\n"));
-        if !headers_well_formed || reason.contains(['\r', '\n']) {
+        let one_line = |text: &str| !text.chars().any(char::is_control);
+        if !headers_well_formed || !one_line(reason) || !to_tag.is_none_or(one_line) {
             return Err(TmError::BadReply);
         }
         let tag = match to_tag {
@@ -109,24 +118,20 @@ impl Tm {
 
         let (mut reason, mut tag) = (text::lent(reason.as_bytes()), text::lent(&tag));
         let (mut headers, mut body) = (text::lent(headers.as_bytes()), text::lent(body));
+        if message.method() == b"INVITE" && (200..300).contains(&code) {
+            self.keep_until_ack(message, cell);
+        }
         // SAFETY: T's reference belongs to the script and is given up at its end, while
         // t_reply_with_body gives one up itself: it gets one of its own here. Without it the cell is
-        // freed while still in tm's table, and the answer is never repeated. The counter is an
-        // atomic_t (one int) that all processes change with atomic instructions only.
+        // freed while still in tm's table, and the answer is never repeated.
         let result = unsafe {
-            let references = std::ptr::addr_of_mut!((*cell).ref_count.val).cast::<i32>();
-            AtomicI32::from_ptr(references).fetch_add(1, Ordering::SeqCst);
-            send(
-                cell,
-                u32::from(code),
-                &mut reason,
-                &mut body,
-                &mut headers,
-                &mut tag,
-            )
+            references(cell).fetch_add(1, Ordering::SeqCst);
+            let code = u32::from(code);
+            send(cell, code, &mut reason, &mut body, &mut headers, &mut tag)
         };
         // On -1 the reference may or may not have been given up, which tm does not tell (it is kept
-        // only when private memory ran out). Keeping one too many costs a cell, one too few a crash.
+        // only when private memory ran out). One too many costs the cell's memory for the 90 s after
+        // which tm frees it anyway, one too few a crash.
         if result < 0 {
             return Err(TmError::Failed(result));
         }
@@ -169,8 +174,9 @@ impl Tm {
         }
     }
 
-    /// For a reply, in the stray-reply callback: whether `tm` still has the transaction it answers.
-    /// Takes a hash lock of tm; ask only for replies that look like ours.
+    /// For a reply, in the reply callback of `script`: whether `tm` still has the transaction it
+    /// answers. If it has, the response handler is called from within, and not again later. Takes a
+    /// hash lock of tm; ask only for replies that look like ours.
     pub fn knows_reply(&self, message: &Message<'_>) -> bool {
         let Some(check) = self.api.main.t_check else {
             return true;
@@ -193,4 +199,50 @@ impl Tm {
             }
         }
     }
+
+    /// Holds a reference until the ACK, so that the transaction outlives `wt_timer`. tm frees the
+    /// cell after 90 s even if none comes. When the callback cannot be registered the answer is
+    /// repeated for `wt_timer` only.
+    fn keep_until_ack(&self, message: &Message<'_>, cell: *mut sys::cell) {
+        let Some(register) = self.api.main.register_tmcb else {
+            return;
+        };
+        // SAFETY: T is referenced by this process. The reference comes before the callback that
+        // gives it back; the parameter only says "not given back yet" by not being NULL.
+        unsafe {
+            references(cell).fetch_add(1, Ordering::SeqCst);
+            let held = std::ptr::dangling_mut::<c_void>();
+            let when = sys::TMCB_ACK_NEG_IN as i32;
+            if register(message.as_ptr(), cell, when, Some(on_ack), held, None) != 1 {
+                references(cell).fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+/// The counter of a cell: an `atomic_t` (one int) that all processes change atomically only.
+///
+/// # Safety
+/// `cell` must be a transaction this process holds a reference to, for as long as the result is used.
+unsafe fn references<'a>(cell: *mut sys::cell) -> &'a AtomicI32 {
+    // SAFETY: promised by the caller; the counter lies in shared memory, aligned.
+    unsafe { AtomicI32::from_ptr(std::ptr::addr_of_mut!((*cell).ref_count.val).cast::<i32>()) }
+}
+
+/// An ACK matched a transaction of ours: gives the reference of `keep_until_ack` back, once however
+/// often the ACK comes.
+unsafe extern "C" fn on_ack(cell: *mut sys::cell, _kind: i32, params: *mut sys::tmcb_params) {
+    guard("an ACK callback", (), || {
+        // SAFETY: tm passes its struct, whose `param` is the address of our parameter in the shared
+        // callback record; the cell is referenced by this process, as it handles the ACK, so the
+        // counter cannot reach 0 here.
+        unsafe {
+            if let Some(params) = params.as_ref() {
+                let held = AtomicPtr::from_ptr(params.param).swap(null_mut(), Ordering::SeqCst);
+                if !held.is_null() {
+                    references(cell).fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        }
+    });
 }

@@ -12,7 +12,7 @@ use super::params;
 use super::text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The header fields a message can fail by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
