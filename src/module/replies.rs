@@ -85,35 +85,31 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
         call_id: response.call_id.clone(),
         local_tag: response.from_tag.clone(),
     };
-    let record = runtime.store.find(&name);
-    let (true, Some(socket)) = (
-        record.is_some() || is_ours(runtime, &response),
-        message.socket(),
-    ) else {
-        return Disposition::Keep;
+    let Some(record) = runtime.store.find(&name) else {
+        // tm may still know the transaction, but nobody waits for its result any more.
+        return end_stray(runtime, &response, message);
     };
     if runtime.tm.knows_reply(message) {
         return Disposition::Keep;
     }
-    let trusted = runtime.trusts(message.source());
-    match record {
-        Some(record) => answered(runtime, record, &response, trusted),
-        None => end_stray(runtime, &response, &Socket::from(&socket)),
-    }
+    answered(runtime, record, &response, runtime.trusts(message.source()));
     Disposition::Drop
 }
 
-fn is_ours(runtime: &Runtime, response: &Response) -> bool {
-    runtime.decide(|env| response.from_tag == env.tag_for(&response.call_id))
-}
-
-/// Nothing is left of the leg; the peer still believes in a dialog.
-fn end_stray(runtime: &Runtime, response: &Response, socket: &Socket) {
-    let requests = runtime.decide(|env| end_stray_dialog(response, socket, env));
+/// Nothing is left of the leg, but the peer believes in a dialog.
+fn end_stray(runtime: &Runtime, response: &Response, message: &Message<'_>) -> Disposition {
+    let Some(socket) = message.socket() else {
+        return Disposition::Keep;
+    };
+    let Some(requests) =
+        runtime.decide(|env| end_stray_dialog(response, &Socket::from(&socket), env))
+    else {
+        return Disposition::Keep;
+    };
+    log::info!("a 2xx that came too late: ACK, BYE");
     let actions = requests
         .into_iter()
-        .flatten()
         .map(|request| Action::Send(Box::new(request)));
-    log::info!("a 2xx that came too late: ACK, BYE");
     perform(runtime, actions.collect(), Place::Inline);
+    Disposition::Drop
 }

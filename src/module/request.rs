@@ -10,7 +10,8 @@ use crate::cpm::records::Name;
 use crate::cpm::route::{destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
 use crate::kamailio::message::Message;
-use crate::kamailio::tm::{AckOrCancel, NewTransaction};
+use crate::kamailio::shm::KamailioShm;
+use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
 use crate::sip::message::Request;
 use crate::store::unit::{OfGroup, UnitError};
@@ -22,6 +23,8 @@ pub const NOT_OURS: i32 = -1;
 /// Ours, but failed here: a 5xx was answered and one line logged.
 pub const FAILED: i32 = -2;
 
+/// Shared memory kept free for what has begun already: with less, new INVITEs and REFERs get 503, bytes.
+const RESERVE: u64 = 1 << 20;
 /// Seconds in Retry-After of a 503.
 const RETRY_AFTER: &str = "10";
 
@@ -105,30 +108,45 @@ fn ack(runtime: &Runtime, message: &Message<'_>) -> i32 {
 fn cancel(runtime: &Runtime, message: &Message<'_>) -> i32 {
     match runtime.tm.cancel_received(message) {
         Ok(AckOrCancel::Matched) => TAKEN,
-        Ok(AckOrCancel::Unmatched) => stateless(message, 481, "Call/Transaction Does Not Exist"),
+        Ok(AckOrCancel::Unmatched) => {
+            stateless(message, 481, "Call/Transaction Does Not Exist", "")
+        }
         Err(error) => {
             log::error!("CANCEL: {error}");
-            stateless(message, 500, "Server Internal Error");
+            stateless(message, 500, "Server Internal Error", "");
             FAILED
         }
     }
 }
 
-fn stateless(message: &Message<'_>, code: u16, reason: &str) -> i32 {
-    if let Err(error) = sl::reply_stateless(message, code, reason, "") {
+/// Shared memory is (nearly) full: nothing new is begun, what is there goes on.
+fn out_of_memory(message: &Message<'_>) -> i32 {
+    log::error!("shared memory is full: give Kamailio more (-m); a request was answered 503");
+    let retry = format!("Retry-After: {RETRY_AFTER}\r\n");
+    stateless(message, 503, "Service Unavailable", &retry);
+    FAILED
+}
+
+fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i32 {
+    if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
         log::error!("answer {code} not sent: {error}");
     }
     TAKEN
 }
 
 fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &Destination) -> i32 {
+    let makes_state = matches!(message.method(), b"INVITE" | b"REFER" | b"SUBSCRIBE");
+    if makes_state && KamailioShm.available() < RESERVE {
+        return out_of_memory(message);
+    }
     let parsed = Request::parse(message.bytes(), message.is_stream());
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");
-            stateless(message, 500, "Server Internal Error");
+            stateless(message, 500, "Server Internal Error", "");
             return FAILED;
         }
     }
