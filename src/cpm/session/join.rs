@@ -128,6 +128,7 @@ impl Session<'_> {
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             referrer: None,
+            outgoing: None,
             referred_before: false,
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
