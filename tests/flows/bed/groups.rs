@@ -51,7 +51,7 @@ pub fn settings() -> Settings {
         refer_ok_code: 200,
         max_participants: 100,
         min_participants: 2,
-        invite_timeout: 30_000,
+        invite_timeout: 60_000,
         refer_notify_interval: 1_000,
         sockets: vec![Socket {
             transport: Transport::Udp,

@@ -71,14 +71,22 @@ impl World {
         self.lets(peer, |peer| peer.invite(GROUP, headers))
     }
 
-    /// Joins and is in a little later, whatever the network does.
+    /// Joins and is in, however often the network makes it ask.
     pub fn join(&mut self, peer: usize) {
         let branch = self.joins(peer);
-        self.run(20_000);
-        let status = self.status(peer, &branch);
+        let status = self.outcome(peer, &branch);
         if status != 200 {
             self.fail(&format!("peer {peer} got {status}"));
         }
+    }
+
+    /// Waits for the final answer to a request; 0 if none comes as long as it may.
+    pub fn outcome(&mut self, peer: usize, branch: &str) -> u16 {
+        let patience = self.now + 40_000;
+        while self.status(peer, branch) == 0 && self.now < patience {
+            self.run(200);
+        }
+        self.status(peer, branch)
     }
 
     /// REFER in the dialog of its leg; `more` are further header lines.

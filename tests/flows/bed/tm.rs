@@ -13,15 +13,25 @@ use super::world::{Event, World};
 
 const T1: Millis = 500;
 const T2: Millis = 4_000;
-/// How long tm knows a transaction after its end (`wt_timer`).
-const WAIT: Millis = 5_000;
 const MAGIC: &str = "z9hG4bK.focus.";
 
-#[derive(Default)]
 pub struct Tm {
+    /// How long a transaction is known after its end (`wt_timer`).
+    pub wait: Millis,
     clients: BTreeMap<u32, Client>,
     servers: BTreeMap<(String, String), Server>,
     labels: u32,
+}
+
+impl Default for Tm {
+    fn default() -> Self {
+        Tm {
+            wait: SIXTY_FOUR_T1,
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            labels: 0,
+        }
+    }
 }
 
 /// A request of the focus.
@@ -225,7 +235,7 @@ impl World {
         }
         client.done = true;
         let owner = client.owner;
-        self.after(WAIT, Event::Tm(TmTimer::Forget { label }));
+        self.after(self.tm.wait, Event::Tm(TmTimer::Forget { label }));
         if let Some(record) = owner {
             let late = self.work();
             self.after(
@@ -278,7 +288,7 @@ impl World {
                     self.to_peer(to, ack);
                 }
                 if first {
-                    self.after(WAIT, Event::Tm(TmTimer::Forget { label }));
+                    self.after(self.tm.wait, Event::Tm(TmTimer::Forget { label }));
                 }
             }
         }
@@ -336,7 +346,7 @@ impl World {
             let (waited, left) = (T1, SIXTY_FOUR_T1);
             self.after(T1, Event::Tm(TmTimer::RepeatAnswer { key, waited, left }));
         } else {
-            self.after(WAIT, Event::Tm(TmTimer::ForgetServer { key }));
+            self.after(self.tm.wait, Event::Tm(TmTimer::ForgetServer { key }));
         }
     }
 
@@ -346,7 +356,7 @@ impl World {
         };
         let left = left.saturating_sub(waited);
         if server.acknowledged || left == 0 {
-            self.after(WAIT, Event::Tm(TmTimer::ForgetServer { key }));
+            self.after(self.tm.wait, Event::Tm(TmTimer::ForgetServer { key }));
             return;
         }
         let (peer, bytes) = (server.peer, server.answer.clone().unwrap_or_default());

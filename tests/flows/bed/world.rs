@@ -61,7 +61,7 @@ pub struct World {
     pub ledger: Ledger,
     pub chance: Chance,
     pub(super) tokens: Chance,
-    pub(super) tm: Tm,
+    pub tm: Tm,
     pub(super) counters: BTreeMap<u8, i64>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,

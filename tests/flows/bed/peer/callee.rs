@@ -213,6 +213,13 @@ impl Peer {
         dialog.bye_reason = Some(request.text("Reason").unwrap_or_default());
         let over = dialog.stage == Stage::Over;
         dialog.stage = Stage::Over;
+        // A dialog that is over has no 2xx to repeat any more.
+        let tag = dialog.local_tag.clone();
+        for served in self.served.values_mut() {
+            if served.request.call_id == request.call_id {
+                served.acknowledged.push(tag.clone());
+            }
+        }
         let code = if over { 481 } else { code };
         self.reply(branch, request, code, "", &[])
     }
