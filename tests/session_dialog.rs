@@ -5,9 +5,8 @@
 mod kit;
 
 use kit::groups::all_actions;
-use kit::refer::{expect_final, expect_trying};
 use kit::sip::uri_of;
-use kit::{check, Group, Leg, Rule, Scene, Script, Transport, QUIET, SOON};
+use kit::{check, Group, Leg, Rule, Scene, Transport, QUIET, SOON};
 use std::time::Duration;
 
 const CAROL: &str = "sip:carol@home1.test";
@@ -139,14 +138,13 @@ fn a_re_invite_is_answered_with_the_same_session() {
     let mut alice = scene.participant(ALICE, &group());
     let offer = String::from_utf8_lossy(&alice.invite.body).replace("4711 1 IN", "4711 2 IN");
     let contact = format!("<sip:moved@{}>", alice.ua().local());
-    let again = alice
-        .dialog
-        .request("INVITE")
-        .with("Contact", &contact)
-        .body("application/sdp", offer);
-    let answer = alice.send(&again).answer();
+    let (sent, answer) = alice.re_invite(|invite| {
+        invite
+            .with("Contact", &contact)
+            .body("application/sdp", &offer)
+    });
     check::accepted(&answer);
-    alice.dialog.ack(again.cseq());
+    alice.dialog.ack(sent.msg.cseq());
     assert_eq!(answer.tag_to(), alice.dialog.remote_tag());
     check::focus_contact(&answer);
     let (before, after) = (alice.answer.body_text(), answer.body_text());
@@ -169,15 +167,14 @@ fn a_re_invite_is_answered_with_the_same_session() {
         "the same origin session (RFC 3264 section 8)"
     );
     // A re-INVITE is a target refresh: what is sent to her goes to the new Contact.
-    scene.target(Script::on("INVITE").reply(486));
-    check::accepted(&alice.referred(&format!("<{CAROL}>")));
-    let notify = expect_trying(alice.ua(), alice.call_id());
+    let mut bob = scene.participant(BOB, &group());
+    check::accepted(&bob.dialog.bye());
+    let bye = alice.dialog.expect("BYE");
     assert!(
-        notify.incoming.msg.request_uri().starts_with("sip:moved@"),
+        bye.msg.request_uri().starts_with("sip:moved@"),
         "{}",
-        notify.incoming.msg
+        bye.msg
     );
-    expect_final(alice.ua(), alice.call_id(), 486);
 }
 
 #[test]
@@ -185,12 +182,7 @@ fn a_re_invite_that_cannot_be_served_leaves_the_session_as_it_was() {
     let scene = Scene::new([group()]);
     let mut alice = scene.participant(ALICE, &group());
     let audio = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-    let again = alice
-        .dialog
-        .request("INVITE")
-        .body("application/sdp", audio);
-    let sent = alice.send(&again);
-    let answer = sent.answer();
+    let (sent, answer) = alice.re_invite(|invite| invite.body("application/sdp", audio));
     check::refused(&answer, 488, None);
     alice.ua().send_raw(
         scene.server.addr(),
@@ -206,11 +198,8 @@ fn a_second_re_invite_before_the_ack_of_the_first_is_refused_or_served_in_order(
     let scene = Scene::new([group()]);
     let mut alice = scene.participant(ALICE, &group());
     let offer = alice.invite.body.clone();
-    let first = alice
-        .dialog
-        .request("INVITE")
-        .body("application/sdp", &offer);
-    check::accepted(&alice.send(&first).answer());
+    let (_, answer) = alice.re_invite(|invite| invite.body("application/sdp", &offer));
+    check::accepted(&answer);
     let second = alice
         .dialog
         .request("INVITE")

@@ -145,10 +145,10 @@ fn after_everything_is_deleted_memory_is_as_before() {
             let name = names[(random(&mut state) % NAMES) as usize];
             match engine.find(name) {
                 // Sometimes without having looked, so that names are contended for certain.
-                found if found.is_none() || random(&mut state) % 8 == 0 => {
+                found if found.is_none() || random(&mut state).is_multiple_of(8) => {
                     create(&engine, name, random(&mut state), outcomes);
                 }
-                Some(id) if random(&mut state) % 6 == 0 => end(&engine, id),
+                Some(id) if random(&mut state).is_multiple_of(6) => end(&engine, id),
                 Some(id) => join(&engine, id, outcomes),
                 None => {}
             }

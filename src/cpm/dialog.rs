@@ -55,6 +55,8 @@ pub enum Waiting {
 pub enum ByeCause {
     /// The session is over.
     Gone,
+    /// Removed by another participant.
+    Removed,
     /// The participant is in through another leg, or withdrew while the answer was on its way.
     Replaced,
     /// The SDP answer cannot be used.
@@ -67,6 +69,7 @@ impl ByeCause {
     pub fn reason_header(self) -> &'static str {
         match self {
             ByeCause::Gone => "SIP;cause=410;text=\"Gone\"",
+            ByeCause::Removed => "SIP;cause=200;text=\"Call completed\"",
             ByeCause::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",
             ByeCause::NotAcceptable => "SIP;cause=488;text=\"Not Acceptable Here\"",
             ByeCause::NoAck => "SIP;cause=408;text=\"No ACK\"",

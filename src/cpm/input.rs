@@ -20,6 +20,8 @@ pub struct Arrival {
 pub enum Input<'a> {
     /// INVITE to the focus or group, outside a dialog.
     InviteReceived(&'a Arrival),
+    /// INVITE to the conference factory, outside a dialog.
+    FactoryInviteReceived(&'a Arrival),
     /// REFER outside a dialog.
     ReferReceived(&'a Arrival),
     /// OPTIONS to the focus or group, outside a dialog.

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod answer;
+pub mod asked;
 pub mod dialog;
 pub mod input;
 pub mod policy;
@@ -14,4 +15,5 @@ pub mod records;
 pub mod route;
 pub mod session;
 pub mod settings;
+pub mod stray;
 pub mod text;

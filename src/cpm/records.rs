@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Transaction;
 use super::dialog::Dialog;
-use super::settings::Millis;
+use super::settings::{Millis, Socket};
 use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
 
 /// Name of a record, unique for as long as the server runs and never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +40,7 @@ pub enum Record {
     Head(Head),
     Leg(Box<Leg>),
     Refer(Box<Refer>),
+    Roster(Roster),
 }
 
 impl Record {
@@ -48,13 +50,14 @@ impl Record {
             Record::Head(head) => head.names(),
             Record::Leg(leg) => leg.names(session),
             Record::Refer(refer) => refer.names(),
+            Record::Roster(_) => Vec::new(),
         }
     }
 
     /// When the record wants to be handed `Input::DeadlineReached`.
     pub fn deadline(&self) -> Option<Millis> {
         match self {
-            Record::Head(_) => None,
+            Record::Head(_) | Record::Roster(_) => None,
             Record::Leg(leg) => leg.deadline(),
             Record::Refer(refer) => refer.deadline(),
         }
@@ -66,8 +69,11 @@ impl Record {
 pub struct Head {
     /// User part of the focus URI.
     pub token: String,
-    /// URI of the pre-defined group.
+    /// URI of the pre-defined group. None: made on the spot.
     pub group: Option<String>,
+    /// Who made an ad-hoc session.
+    pub creator: Vec<Identity>,
+    pub roster: Option<Id>,
     pub conversation_id: String,
     pub contribution_id: String,
     pub subject: Option<String>,
@@ -83,7 +89,7 @@ pub struct Head {
 
 impl Head {
     pub fn group_identity(&self) -> Option<Identity> {
-        let uri = crate::sip::uri::Uri::parse(self.group.as_ref()?.as_bytes()).ok()?;
+        let uri = Uri::parse(self.group.as_ref()?.as_bytes()).ok()?;
         Some(Identity::of(&uri))
     }
 
@@ -132,6 +138,11 @@ pub struct Leg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LegState {
+    /// Its INVITE waits for its turn in the fan-out of `refer`.
+    Waiting {
+        refer: Id,
+        at: Millis,
+    },
     /// Our INVITE is on its way or rings. `transaction` is known only after the send.
     Inviting {
         transaction: Option<Transaction>,
@@ -168,7 +179,7 @@ pub struct Media {
 impl Leg {
     /// In the session or invited to it.
     pub fn is_member(&self) -> bool {
-        matches!(self.state, LegState::Connected | LegState::Inviting { .. })
+        self.is_connected() || self.is_pending()
     }
 
     pub fn is_connected(&self) -> bool {
@@ -176,7 +187,10 @@ impl Leg {
     }
 
     pub fn is_pending(&self) -> bool {
-        matches!(self.state, LegState::Inviting { .. })
+        matches!(
+            self.state,
+            LegState::Waiting { .. } | LegState::Inviting { .. }
+        )
     }
 
     /// Nothing is left to do in this dialog.
@@ -206,6 +220,7 @@ impl Leg {
 
     fn deadline(&self) -> Option<Millis> {
         let state = match self.state {
+            LegState::Waiting { at, .. } => Some(at),
             LegState::Inviting { ring_until, .. } => Some(ring_until),
             LegState::Withdrawn { until, .. } => Some(until),
             LegState::Connected | LegState::Left => None,
@@ -218,27 +233,40 @@ impl Leg {
     }
 }
 
-/// An accepted REFER and the implicit subscription it made (RFC 3515 section 2.4.4).
+/// An accepted REFER with the implicit subscription it made (RFC 3515 section 2.4.4); or the list of a
+/// factory INVITE, which is served by the same code and owes nobody a NOTIFY.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refer {
     /// CSeq number of the REFER.
     pub cseq: u32,
+    pub referrer: String,
+    pub identities: Vec<Identity>,
+    pub anonymous: bool,
+    /// Referred-By of the INVITEs it causes.
+    pub referred_by: String,
+    /// The socket it came in on.
+    pub socket: Socket,
+    pub targets: Vec<Aim>,
+    /// recipient-list-history of the INVITEs it causes.
+    pub history: Option<Vec<u8>>,
     /// `id` of the Event header, from the second REFER of a dialog on.
     pub event_id: Option<u32>,
-    pub referrer: String,
     pub carrier: Carrier,
-    pub targets: Vec<Aim>,
+    /// Later REFERs whose NOTIFYs travel in the dialog this one made.
+    pub guests: Vec<Id>,
     /// None: suppressed, refused by the referrer or over.
     pub subscription: Option<Subscription>,
-    /// The REFER itself, when it came outside a dialog: Call-ID, From-tag, CSeq; remembered until.
+    /// The REFER itself, when it came outside a dialog: Call-ID, From-tag, CSeq.
     pub merge: Option<(String, String, u32)>,
+    /// Until then a merged copy is recognised and the dialog takes further REFERs.
     pub remembered_until: Millis,
 }
 
 /// Which dialog the NOTIFYs of a REFER travel in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Carrier {
-    Leg(Id),
+    /// That of a leg, or of an earlier REFER.
+    In(Id),
     /// The dialog the REFER made.
     Own(Box<Dialog>),
     /// Suppressed: none.
@@ -252,6 +280,29 @@ pub struct Aim {
     /// The leg that is to reach it. None: settled without an INVITE.
     pub leg: Option<Id>,
     pub outcome: Option<u16>,
+}
+
+impl Aim {
+    /// Nothing has become of it yet.
+    pub fn of(target: &Result<Uri, String>) -> Aim {
+        Aim {
+            uri: match target {
+                Ok(uri) => uri.as_str().to_owned(),
+                Err(text) => text.clone(),
+            },
+            leg: None,
+            outcome: None,
+        }
+    }
+}
+
+/// What a session remembers of people beyond their legs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Roster {
+    /// Ad-hoc: the creator and everybody who was invited.
+    pub known: Vec<Identity>,
+    /// Removed by somebody.
+    pub removed: Vec<Identity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -306,24 +357,32 @@ impl Refer {
         self.targets.iter().all(|aim| aim.outcome.is_some())
     }
 
-    /// Nobody is owed anything, and a merged copy would be seen by tm alone.
+    /// Nobody is owed anything, no INVITE waits for its turn, and no copy or further REFER is expected.
     pub fn is_finished(&self, now: Millis) -> bool {
         let idle = match &self.carrier {
             Carrier::Own(dialog) => dialog.in_flight.is_none(),
-            Carrier::Leg(_) | Carrier::None => true,
+            Carrier::In(_) | Carrier::None => true,
         };
         let remembered = self.merge.is_some() && now < self.remembered_until;
-        self.subscription.is_none() && idle && !remembered
+        let waited_for = self
+            .targets
+            .iter()
+            .any(|aim| aim.leg.is_some() && aim.outcome.is_none());
+        self.subscription.is_none() && self.guests.is_empty() && idle && !remembered && !waited_for
     }
 
     fn deadline(&self) -> Option<Millis> {
         let dialog = match &self.carrier {
             Carrier::Own(dialog) => dialog.deadline(),
-            Carrier::Leg(_) | Carrier::None => None,
+            Carrier::In(_) | Carrier::None => None,
         };
         let own = match &self.subscription {
             Some(subscription) => subscription.deadline(),
-            None => Some(self.remembered_until),
+            // Whatever else it waits for brings its own inputs.
+            None if self.merge.is_some() => {
+                Some(self.remembered_until).filter(|_| self.guests.is_empty())
+            }
+            None => None,
         };
         [dialog, own].into_iter().flatten().min()
     }

@@ -84,12 +84,18 @@ pub(super) fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
 
 /// RFC 3261 section 8.2.2.3: every required option tag must be known.
 pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
-    let known: Vec<&str> = SUPPORTED.split(", ").collect();
-    let unknown: Vec<String> = request
-        .tokens("Require")
-        .into_iter()
-        .filter(|tag| !known.contains(&tag.as_str()))
-        .collect();
+    require(request, &[])
+}
+
+/// The factory alone takes a list in an INVITE (RFC 5366 section 5.1).
+pub(super) fn check_require_at_factory(request: &Request) -> Result<(), Refusal> {
+    require(request, &["recipient-list-invite"])
+}
+
+fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {
+    let known = |tag: &str| SUPPORTED.split(", ").any(|known| known == tag) || here.contains(&tag);
+    let mut unknown = request.tokens("Require");
+    unknown.retain(|tag| !known(tag));
     if unknown.is_empty() {
         return Ok(());
     }

@@ -2,10 +2,11 @@
 //! Not here: reading parameters (`crate::module`) or group documents (`super::policy`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::Directory;
+use super::policy::{Directory, Group};
 use super::text::WarningTexts;
 use crate::sip::uri::{Scheme, Uri};
 
@@ -17,10 +18,6 @@ pub const SIXTY_FOUR_T1: Millis = 32_000;
 
 /// tm ends a transaction at 64*T1; a request without any result by then is found by our own deadline.
 pub const LOST_REQUEST: Millis = SIXTY_FOUR_T1 + 8_000;
-
-/// How long a REFER outside a dialog is remembered so that a merged copy is seen
-/// (RFC 3261 section 8.2.2.2); tm's own transaction lives as long (`wt_timer`).
-pub const MERGE_WINDOW: Millis = 5_000;
 
 /// Transport of one of our sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +73,15 @@ impl Socket {
     fn is_ipv6(&self) -> bool {
         self.host.starts_with('[')
     }
+
+    /// No socket at all: a send over it fails and says so.
+    fn nowhere() -> Socket {
+        Socket {
+            transport: Transport::Udp,
+            host: "0.0.0.0".to_owned(),
+            port: 0,
+        }
+    }
 }
 
 impl fmt::Display for Socket {
@@ -99,6 +105,12 @@ pub struct Settings {
     pub orig_route: Vec<String>,
     /// 200 or 202.
     pub refer_ok_code: u16,
+    /// Most entries of one list.
+    pub max_refer_targets: u32,
+    /// INVITEs per second of one fan-out; 0: no pacing.
+    pub invite_rate: u32,
+    /// The document that rules ad-hoc sessions.
+    pub adhoc_policy: Arc<Group>,
     pub max_participants: u32,
     pub min_participants: u32,
     /// How long a target may ring, ms.
@@ -113,21 +125,24 @@ pub struct Settings {
 impl Settings {
     /// The socket a request to `next_hop` leaves by: same transport, and the same address family when
     /// the next hop is an address; the one the cause came in on is preferred.
-    pub fn socket_towards(&self, next_hop: &Uri, arrived: &Socket) -> Socket {
+    pub fn socket_towards(&self, next_hop: &Uri, arrived: Option<&Socket>) -> Socket {
         let transport = Transport::of_uri(next_hop);
         let ipv6 = if next_hop.is_address_literal() {
             next_hop.host().starts_with('[')
         } else {
-            arrived.is_ipv6()
+            arrived.is_some_and(Socket::is_ipv6)
         };
         let fits = |s: &&Socket| s.transport == transport && s.is_ipv6() == ipv6;
         let sockets = || self.sockets.iter().filter(fits);
-        Some(arrived)
+        let same_host = |s: &&Socket| arrived.is_some_and(|arrived| arrived.host == s.host);
+        arrived
             .filter(fits)
-            .or_else(|| sockets().find(|s| s.host == arrived.host))
+            .or_else(|| sockets().find(same_host))
             .or_else(|| sockets().next())
-            .unwrap_or(arrived)
-            .clone()
+            .or(arrived)
+            .or_else(|| self.sockets.first())
+            .cloned()
+            .unwrap_or_else(Socket::nowhere)
     }
 
     /// `sip:TOKEN@host` by which a peer reaches the focus over `socket`.
@@ -164,11 +179,19 @@ pub struct Env<'a> {
     pub groups: &'a Directory,
     /// 128 bits from the operating system at each use (a generator seeded before the fork repeats).
     pub random: &'a dyn Fn() -> u128,
+    /// A keyed hash of a text, by a key only this server knows: what carries it is ours.
+    pub seal: &'a dyn Fn(&str) -> u128,
 }
 
 impl Env<'_> {
     /// An unguessable token fit for a URI user part, a tag or a Call-ID: 32 hexadecimal digits.
     pub fn token(&self) -> String {
         format!("{:032x}", (self.random)())
+    }
+
+    /// Our tag in a dialog we form ourselves: unguessable, and ours recognisably when nothing else of
+    /// the dialog is left.
+    pub fn tag_for(&self, call_id: &str) -> String {
+        format!("{:032x}", (self.seal)(call_id))
     }
 }

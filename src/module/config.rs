@@ -1,8 +1,11 @@
 //! The module's parameters and what they must be. A mistake names the parameter, its value, what was
 //! expected and an example. Not here: where Kamailio writes them (`crate::kamailio::params`).
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
+use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
 use crate::cpm::settings::{Settings, Socket};
 use crate::cpm::text::WarningTexts;
 use crate::kamailio::params::{IntParam, StringParam};
@@ -18,6 +21,11 @@ pub static ORIG_ROUTE: StringParam = StringParam::unset();
 pub static CONTACT_HOST: StringParam = StringParam::unset();
 pub static MSRP_URI: StringParam = StringParam::unset();
 pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
+pub static MAX_REFER_TARGETS: IntParam = IntParam::with_default(100);
+pub static INVITE_RATE: IntParam = IntParam::with_default(50);
+pub static ADHOC_ALLOW_ANONYMITY: IntParam = IntParam::with_default(0);
+pub static INVITE_BY: StringParam = StringParam::unset();
+pub static ADHOC_POLICY_FILE: StringParam = StringParam::unset();
 pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
 pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
 pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
@@ -86,6 +94,14 @@ impl Config {
                 msrp_uri,
                 orig_route: routes(&text(&ORIG_ROUTE).unwrap_or_default())?,
                 refer_ok_code,
+                max_refer_targets: number(
+                    "max_refer_targets",
+                    &MAX_REFER_TARGETS,
+                    1..=1_000,
+                    "100",
+                )?,
+                invite_rate: number("invite_rate", &INVITE_RATE, 0..=10_000, "50")?,
+                adhoc_policy: adhoc_policy()?,
                 max_participants: number("max_participants", &MAX_PARTICIPANTS, 2..=10_000, "100")?,
                 min_participants: number("min_participants", &MIN_PARTICIPANTS, 1..=1_000, "2")?,
                 invite_timeout: number(
@@ -230,6 +246,46 @@ fn routes(value: &str) -> Result<Vec<String>, ConfigError> {
         routes.push(part.to_owned());
     }
     Ok(routes)
+}
+
+/// The document that rules sessions made on the spot: generated, or the operator's own.
+fn adhoc_policy() -> Result<Arc<Group>, ConfigError> {
+    let allow_anonymity = number("adhoc_allow_anonymity", &ADHOC_ALLOW_ANONYMITY, 0..=1, "1")? == 1;
+    let invite_by = match text(&INVITE_BY).as_deref() {
+        None | Some("participants") => InviteBy::Participants,
+        Some("admins") => InviteBy::Admins,
+        Some(other) => {
+            return Err(wrong(
+                "invite_by",
+                quoted(other),
+                "\"participants\" or \"admins\"",
+                "\"admins\"",
+            ));
+        }
+    };
+    let file = text(&ADHOC_POLICY_FILE);
+    let document = match &file {
+        Some(file) => std::fs::read(file).map_err(|error| bad_policy_file(file, &error))?,
+        None => adhoc_document(AdhocPolicy {
+            allow_anonymity,
+            invite_by,
+        })
+        .into_bytes(),
+    };
+    let group = Group::parse(&document);
+    group
+        .map(Arc::new)
+        .map_err(|error| bad_policy_file(file.as_deref().unwrap_or_default(), &error))
+}
+
+fn bad_policy_file(file: &str, why: &dyn std::fmt::Display) -> ConfigError {
+    let expected = format!("a group document that can be read ({why})");
+    wrong(
+        "adhoc_policy_file",
+        quoted(file),
+        expected,
+        "\"/etc/kamailio/adhoc.xml\"",
+    )
 }
 
 /// Addresses and networks, comma or blank separated.

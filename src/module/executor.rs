@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::counters;
-use super::runtime::{random_bits, Runtime};
+use super::runtime::Runtime;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
-use crate::kamailio::log;
 use crate::kamailio::message::Message;
 use crate::kamailio::sockets::LocalSocket;
-use crate::kamailio::tm::{OutgoingRequest, Reply, TransactionId};
+use crate::kamailio::tm::{OutgoingRequest, Reply, TmError, TransactionId};
+use crate::kamailio::{log, sl};
 use crate::sip::name_addr::NameAddr;
 use crate::sip::uri::Uri;
 use crate::store::unit::UnitError;
@@ -59,11 +59,12 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 /// Lets an input happen to the session of `record` and gives the actions. A failure to store is
 /// logged; what was lost by it is found by the record's deadline.
 pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
-    let env = runtime.env(&random_bits);
-    match runtime
-        .store
-        .with_record(record, &env, |session| session.handle(input))
-    {
+    let handled = runtime.decide(|env| {
+        runtime
+            .store
+            .with_record(record, env, |session| session.handle(input))
+    });
+    match handled {
         Ok(actions) => actions,
         // The record was finished before its last echo came.
         Err(UnitError::NoSession) => Vec::new(),
@@ -88,6 +89,16 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
     };
     let error = runtime.tm.reply(message, &reply).err()?;
     log::warning!("answer {} not sent: {error}", answer.code);
+    if error == TmError::OutOfMemory {
+        // sl needs no shared memory.
+        let (code, reason, headers) = match answer.code {
+            200..=299 => (503, "Service Unavailable", "Retry-After: 10\r\n"),
+            code => (code, answer.reason.as_str(), answer.headers.as_str()),
+        };
+        if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
+            log::warning!("answer {code} not sent: {error}");
+        }
+    }
     let leg = answer.connects?;
     Some(apply(runtime, leg, Input::AnswerFailed { leg }))
 }

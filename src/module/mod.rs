@@ -38,7 +38,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<14> = params([
+static PARAMS: ParamTable<19> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -47,6 +47,11 @@ static PARAMS: ParamTable<14> = params([
     string(c"contact_host", &config::CONTACT_HOST),
     string(c"msrp_uri", &config::MSRP_URI),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),
+    integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
+    integer(c"invite_rate", &config::INVITE_RATE),
+    integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),
+    string(c"invite_by", &config::INVITE_BY),
+    string(c"adhoc_policy_file", &config::ADHOC_POLICY_FILE),
     integer(c"max_participants", &config::MAX_PARTICIPANTS),
     integer(c"min_participants", &config::MIN_PARTICIPANTS),
     integer(c"invite_timeout", &config::INVITE_TIMEOUT),
@@ -125,6 +130,10 @@ const QUEUE_LENGTH: u32 = 10_000;
 /// In every process; ours are forked from the main one.
 fn child_init(stage: Stage) -> Result<(), String> {
     match (stage, runtime::runtime()) {
+        (Stage::BeforeFork, Some(runtime)) => {
+            runtime.check_host_timers();
+            Ok(())
+        }
         (Stage::Main, Some(runtime)) => {
             workers::start(runtime.config.senders).map_err(|error| format!("cpm: {error}"))
         }

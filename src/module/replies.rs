@@ -3,8 +3,11 @@
 
 use super::executor::{apply, perform, Job, Place};
 use super::runtime::{runtime, Runtime};
+use crate::cpm::action::Action;
 use crate::cpm::input::Input;
 use crate::cpm::records::{Id, Name};
+use crate::cpm::settings::Socket;
+use crate::cpm::stray::end_stray_dialog;
 use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::Event;
@@ -83,11 +86,30 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
         local_tag: response.from_tag.clone(),
     };
     let Some(record) = runtime.store.find(&name) else {
-        return Disposition::Keep;
+        // tm may still know the transaction, but nobody waits for its result any more.
+        return end_stray(runtime, &response, message);
     };
     if runtime.tm.knows_reply(message) {
         return Disposition::Keep;
     }
     answered(runtime, record, &response, runtime.trusts(message.source()));
+    Disposition::Drop
+}
+
+/// Nothing is left of the leg, but the peer believes in a dialog.
+fn end_stray(runtime: &Runtime, response: &Response, message: &Message<'_>) -> Disposition {
+    let Some(socket) = message.socket() else {
+        return Disposition::Keep;
+    };
+    let Some(requests) =
+        runtime.decide(|env| end_stray_dialog(response, &Socket::from(&socket), env))
+    else {
+        return Disposition::Keep;
+    };
+    log::info!("a 2xx that came too late: ACK, BYE");
+    let actions = requests
+        .into_iter()
+        .map(|request| Action::Send(Box::new(request)));
+    perform(runtime, actions.collect(), Place::Inline);
     Disposition::Drop
 }

@@ -10,7 +10,8 @@ use crate::cpm::records::Name;
 use crate::cpm::route::{destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
 use crate::kamailio::message::Message;
-use crate::kamailio::tm::{AckOrCancel, NewTransaction};
+use crate::kamailio::shm::KamailioShm;
+use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
 use crate::sip::message::Request;
 use crate::store::unit::{OfGroup, UnitError};
@@ -22,6 +23,8 @@ pub const NOT_OURS: i32 = -1;
 /// Ours, but failed here: a 5xx was answered and one line logged.
 pub const FAILED: i32 = -2;
 
+/// Shared memory kept free for what has begun already: with less, new INVITEs and REFERs get 503, bytes.
+const RESERVE: u64 = 1 << 20;
 /// Seconds in Retry-After of a 503.
 const RETRY_AFTER: &str = "10";
 
@@ -31,16 +34,15 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         log::error!("the module is not initialised");
         return FAILED;
     };
-    let env = runtime.env(&random_bits);
-    let where_to = request_uri(message, &env);
-    if matches!(where_to, Destination::NotOurs) {
-        return NOT_OURS;
-    }
-    match message.method() {
-        b"ACK" => ack(runtime, message),
-        b"CANCEL" => cancel(runtime, message),
-        _ => request(runtime, message, &env, &where_to),
-    }
+    runtime.decide(|env| {
+        let where_to = classify(message.request_uri(), env);
+        match (message.method(), &where_to) {
+            (_, Destination::NotOurs) => NOT_OURS,
+            (b"ACK", _) => ack(runtime, message),
+            (b"CANCEL", _) => cancel(runtime, message),
+            _ => request(runtime, message, env, &where_to),
+        }
+    })
 }
 
 /// `cpm_handle_refer()`: REFER only.
@@ -61,8 +63,7 @@ pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
     let Some(runtime) = runtime() else {
         return FAILED;
     };
-    let env = runtime.env(&random_bits);
-    let live = match classify(uri, &env) {
+    let live = match runtime.decide(|env| classify(uri, env)) {
         Destination::Factory | Destination::Group(_) => true,
         Destination::Focus(token) => runtime.store.find(&Name::Token(token)).is_some(),
         Destination::Server | Destination::NotOurs | Destination::WrongScheme => false,
@@ -72,10 +73,6 @@ pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
     } else {
         NOT_OURS
     }
-}
-
-fn request_uri(message: &Message<'_>, env: &Env<'_>) -> Destination {
-    classify(message.request_uri(), env)
 }
 
 fn classify(uri: &[u8], env: &Env<'_>) -> Destination {
@@ -111,37 +108,55 @@ fn ack(runtime: &Runtime, message: &Message<'_>) -> i32 {
 fn cancel(runtime: &Runtime, message: &Message<'_>) -> i32 {
     match runtime.tm.cancel_received(message) {
         Ok(AckOrCancel::Matched) => TAKEN,
-        Ok(AckOrCancel::Unmatched) => stateless(message, 481, "Call/Transaction Does Not Exist"),
+        Ok(AckOrCancel::Unmatched) => {
+            stateless(message, 481, "Call/Transaction Does Not Exist", "")
+        }
         Err(error) => {
             log::error!("CANCEL: {error}");
-            stateless(message, 500, "Server Internal Error");
+            stateless(message, 500, "Server Internal Error", "");
             FAILED
         }
     }
 }
 
-fn stateless(message: &Message<'_>, code: u16, reason: &str) -> i32 {
-    if let Err(error) = sl::reply_stateless(message, code, reason, "") {
+/// Shared memory is (nearly) full: nothing new is begun, what is there goes on.
+fn out_of_memory(message: &Message<'_>) -> i32 {
+    log::error!("shared memory is full: give Kamailio more (-m); a request was answered 503");
+    let retry = format!("Retry-After: {RETRY_AFTER}\r\n");
+    stateless(message, 503, "Service Unavailable", &retry);
+    FAILED
+}
+
+fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i32 {
+    if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
         log::error!("answer {code} not sent: {error}");
     }
     TAKEN
 }
 
 fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &Destination) -> i32 {
+    let makes_state = matches!(message.method(), b"INVITE" | b"REFER" | b"SUBSCRIBE");
+    if makes_state && KamailioShm.available() < RESERVE {
+        return out_of_memory(message);
+    }
     let parsed = Request::parse(message.bytes(), message.is_stream());
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");
-            stateless(message, 500, "Server Internal Error");
+            stateless(message, 500, "Server Internal Error", "");
             return FAILED;
         }
     }
     let request = match parsed {
         Ok(request) => request,
         Err(error) => {
-            let refusal = Refusal::bad_request(error.reason().to_string());
+            let refusal = Refusal {
+                code: error.status(),
+                ..Refusal::bad_request(error.reason())
+            };
             perform(
                 runtime,
                 refusal.actions(env, "request", ""),
@@ -199,17 +214,13 @@ fn decide(
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
         ("INVITE", Destination::Factory) => {
-            let texts = &env.settings.warnings;
-            return Err(Refusal::new(403, "ad-hoc sessions are not served yet")
-                .warning(&texts.no_destinations));
+            (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }
         ("INVITE", _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
         ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
         ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
         ("SUBSCRIBE", _) => return Err(subscribe_outside(request)),
-        ("BYE" | "UPDATE" | "PRACK" | "NOTIFY" | "INFO", _) => {
-            return Err(Refusal::new(481, "no such dialog"));
-        }
+        ("BYE", _) => return Err(Refusal::new(481, "no such dialog")),
         _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
     };
     let result = match where_to {
@@ -219,6 +230,12 @@ fn decide(
         Destination::Focus(token) => runtime
             .store
             .with_focus(token, env, |session| session.handle(input)),
+        Destination::Factory if method == "INVITE" => {
+            let seed = random_bits() as u64;
+            runtime
+                .store
+                .with_new_session(seed, env, |session| session.handle(input))
+        }
         _ => Err(UnitError::NoSession),
     };
     result.map_err(|error| store_failed(error, no_session))

@@ -100,6 +100,7 @@ fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &crate::cpm
 
 fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
     let state = match leg.state {
+        LegState::Waiting { .. } => "waiting",
         LegState::Inviting { ringing: false, .. } => "inviting",
         LegState::Inviting { ringing: true, .. } => "ringing",
         LegState::Connected => "connected",
@@ -125,7 +126,7 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
     let notify = match (&refer.subscription, &refer.carrier) {
         (None, _) => "over",
         (Some(_), Carrier::Own(_)) => "own dialog",
-        (Some(_), Carrier::Leg(_) | Carrier::None) => "in dialog",
+        (Some(_), Carrier::In(_) | Carrier::None) => "in dialog",
     };
     answer
         .string(c"referrer", &refer.referrer)

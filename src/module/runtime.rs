@@ -8,7 +8,7 @@ use once_cell::sync::OnceCell;
 
 use super::config::Config;
 use crate::cpm::policy::Directory;
-use crate::cpm::settings::{Env, Socket, Transport};
+use crate::cpm::settings::{Env, Socket, Transport, SIXTY_FOUR_T1};
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::{LocalSocket, Proto};
 use crate::kamailio::tm::Tm;
@@ -27,6 +27,11 @@ pub struct Runtime {
     pub queue: Queue<KamailioShm>,
 }
 
+/// By how much tm's timers of an INVITE have to exceed ours, ms.
+const TIMER_MARGIN: u64 = 10_000;
+/// tm counts in sixteenths of a second, ms rounded up.
+const TICK: u64 = 63;
+
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 
 /// Nothing before `mod_init` has succeeded.
@@ -39,14 +44,41 @@ pub fn install(runtime: Runtime) -> bool {
 }
 
 impl Runtime {
-    /// What a decision made now may look at.
-    pub fn env<'a>(&'a self, random: &'a dyn Fn() -> u128) -> Env<'a> {
-        Env {
+    /// Calls `f` with what a decision made now may look at.
+    pub fn decide<R>(&self, f: impl FnOnce(&Env<'_>) -> R) -> R {
+        f(&Env {
             now: clock::monotonic_ms(),
             unix: unix_now(),
             settings: &self.config.settings,
             groups: &self.groups,
-            random,
+            random: &random_bits,
+            seal: &|text| self.store.seal(text),
+        })
+    }
+
+    /// tm must not give up on an INVITE before we do (kamailio's defaults would); said once, at start.
+    pub fn check_host_timers(&self) {
+        let Some(timers) = self.tm.timers() else {
+            return;
+        };
+        let ours = self.config.settings.invite_timeout;
+        let least = ours + TIMER_MARGIN;
+        for (name, value) in [
+            ("fr_inv_timer", timers.ringing),
+            ("max_inv_lifetime", timers.invite_lifetime),
+        ] {
+            if value < least {
+                log::warning!(
+                    "tm's {name} is {value} ms and cuts invite_timeout ({ours} ms), expected {least} or more; \
+                     example: modparam(\"tm\", \"{name}\", {least})"
+                );
+            }
+        }
+        if timers.no_answer + TICK < SIXTY_FOUR_T1 {
+            log::warning!(
+                "tm's fr_timer is {} ms, expected {SIXTY_FOUR_T1} (64*T1); example: modparam(\"tm\", \"fr_timer\", {SIXTY_FOUR_T1})",
+                timers.no_answer
+            );
         }
     }
 

@@ -130,6 +130,35 @@ impl<M: Memory> Store<M> {
         Ok(actions)
     }
 
+    /// The same for a session made now, under whatever lock `seed` leads to.
+    pub fn with_new_session(
+        &self,
+        seed: u64,
+        env: &Env<'_>,
+        f: impl FnOnce(&mut Session<'_>),
+    ) -> Result<Vec<Action>, UnitError> {
+        let locked = self.engine.lock(self.engine.random_anchor(seed));
+        let mut desk = Desk {
+            engine: &self.engine,
+            locked,
+        };
+        let (root, changes, actions) = {
+            let mut session = Session::ad_hoc(&desk, env);
+            f(&mut session);
+            let root = session.id();
+            let (changes, actions) = session.finish();
+            (root, changes, actions)
+        };
+        let root = from_id(root).ok_or(UnitError::Encoding)?;
+        desk.commit(root, &changes)?;
+        Ok(actions)
+    }
+
+    /// A keyed hash of a text; the key never leaves shared memory.
+    pub fn seal(&self, text: &str) -> u128 {
+        self.engine.key(&[b"seal", text.as_bytes()]).to_bits()
+    }
+
     /// Records whose deadline has come.
     pub fn due(&self, now: Millis, limit: usize) -> Vec<Id> {
         self.engine.due(now, limit).into_iter().map(to_id).collect()

@@ -10,10 +10,10 @@ use super::server::{Server, Setup};
 use super::sip::Msg;
 use super::transport::Transport;
 use super::ua::Ua;
-use super::{token, QUIET};
+use super::{token, QUIET, SOON};
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub struct Scene {
     /// Gets every request the focus originates outside a dialog: it plays the targets, whatever their domain.
@@ -199,6 +199,23 @@ impl Leg {
 
     pub fn send(&self, msg: &Msg) -> Pending {
         self.dialog.send(msg)
+    }
+
+    /// Sends what `change` makes of a re-INVITE, again while the focus still waits for the ACK of the last one.
+    pub fn re_invite(&mut self, change: impl Fn(Msg) -> Msg) -> (Pending, Msg) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let invite = change(self.dialog.request("INVITE"));
+            let sent = self.send(&invite);
+            let answer = sent.answer();
+            let later = answer.status() == 491
+                || answer.status() == 500 && answer.header("Retry-After").is_some();
+            if !later || Instant::now() > deadline {
+                return (sent, answer);
+            }
+            self.dialog.send(&sent.msg.ack_to_failure(&answer));
+            std::thread::sleep(QUIET);
+        }
     }
 
     /// Sends a REFER in this dialog and returns its final answer.

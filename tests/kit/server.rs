@@ -146,6 +146,21 @@ impl Setup {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        for inherited in [
+            "CPM_LOCAL_CFG",
+            "CPM_DOMAIN",
+            "CPM_CONTACT",
+            "CPM_TRUSTED",
+            "CPM_ORIG_ROUTE",
+            "CPM_WORKERS",
+        ] {
+            if !self.env.iter().any(|(name, _)| name == inherited) {
+                command.env_remove(inherited);
+            }
+        }
+        if !self.local_cfg.is_empty() {
+            command.env("CPM_LOCAL_CFG", &local_cfg);
+        }
         let mut child = command
             .spawn()
             .unwrap_or_else(|e| panic!("kamailio-cfg/run.sh cannot be run: {e}"));
@@ -223,8 +238,15 @@ impl Server {
 
     /// Whether any process of the group it was started as is still there; of use after its end.
     pub fn leaves_processes(&self) -> bool {
+        let group = -(self.child.id() as libc::pid_t);
         // SAFETY: signal 0 only asks whether the group exists.
-        unsafe { libc::kill(-(self.child.id() as libc::pid_t), 0) == 0 }
+        let there = || unsafe { libc::kill(group, 0) == 0 };
+        // A child the main process has not reaped is gone once init has.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while there() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        there()
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -25,9 +25,9 @@ impl Session<'_> {
             Record::Leg(leg) => &mut leg.dialog,
             Record::Refer(refer) => match &mut refer.carrier {
                 Carrier::Own(dialog) => dialog,
-                Carrier::Leg(_) | Carrier::None => return None,
+                Carrier::In(_) | Carrier::None => return None,
             },
-            Record::Head(_) => return None,
+            Record::Head(_) | Record::Roster(_) => return None,
         };
         slot.dirty = true;
         Some(dialog)
@@ -54,7 +54,7 @@ impl Session<'_> {
         match (method, leg) {
             ("BYE", Some(_)) => self.bye_received(holder, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
-            ("REFER", Some(true)) => self.refer_received(arrival, Some(holder)),
+            ("REFER", Some(true) | None) => self.refer_received(arrival, Some(holder)),
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
             ("SUBSCRIBE", _) => {
                 let refusal =
@@ -187,6 +187,7 @@ impl Session<'_> {
             self.ack_missing(record);
         }
         match state {
+            LegState::Waiting { at, .. } if at <= now => self.send_invite(record),
             LegState::Inviting { ring_until, .. } if ring_until <= now => {
                 self.rang_too_long(record)
             }

@@ -45,6 +45,7 @@ impl Session<'_> {
         self.head.live = false;
         self.count(Counter::Sessions, -1);
         self.log(Level::Info, "session ended".into());
+        self.forget_roster();
         let legs = self.children();
         // First what is owed to referrers, so that it goes out before their BYE.
         for id in legs.iter().copied() {

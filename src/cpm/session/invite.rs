@@ -8,10 +8,13 @@ use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
 use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
-use crate::cpm::records::{Id, Leg, LegState, Record};
-use crate::cpm::settings::{Socket, LOST_REQUEST};
+use crate::cpm::records::{Id, Leg, LegState, Record, Refer};
+use crate::cpm::settings::LOST_REQUEST;
 use crate::cpm::text::Redacted;
 use crate::sip::identity::Identity;
+use crate::sip::multipart::{self, NewPart};
+use crate::sip::name_addr::NameAddr;
+use crate::sip::resource_list;
 use crate::sip::sdp::{build_offer, Sdp};
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
@@ -20,36 +23,29 @@ use crate::sip::Response;
 /// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
 const MAX_FORKS: usize = 16;
 
-/// Whom to invite and on whose behalf.
-pub(super) struct Invitation<'a> {
-    pub target: &'a Uri,
-    /// The socket the cause came in on.
-    pub socket: &'a Socket,
-    /// None: anonymous.
-    pub referrer: Option<&'a str>,
-    pub referred_by: &'a str,
-    pub anonymous_referrer: bool,
-}
+/// INVITEs of one fan-out that leave at once; the rest follow at `invite_rate`.
+const BURST: u32 = 10;
 
 impl Session<'_> {
-    /// Commits the leg as being invited and asks for the INVITE to be sent.
-    pub(super) fn invite(&mut self, invitation: &Invitation<'_>) -> Id {
+    /// Commits the leg as being invited, the `nth` (from 0) of the fan-out of `refer`, and asks for its
+    /// INVITE to be sent, now or in its turn.
+    pub(super) fn invite(&mut self, refer: Id, target: &Uri, nth: u32) -> Id {
         let settings = self.env.settings;
+        let arrived = self.refer(refer).map(|refer| refer.socket.clone());
         let next_hop = settings
             .orig_route
             .first()
-            .and_then(|route| crate::sip::name_addr::NameAddr::parse(route.as_bytes()).ok())
-            .map_or_else(|| invitation.target.clone(), |route| route.uri);
-        let socket = settings.socket_towards(&next_hop, invitation.socket);
-        let media = new_media(self.env, &socket);
-        let target = invitation.target.as_str();
-        let mut dialog = Dialog {
-            call_id: format!("{}@{}", self.env.token(), settings.domain),
-            local_tag: self.env.token(),
+            .and_then(|route| NameAddr::parse(route.as_bytes()).ok())
+            .map_or_else(|| target.clone(), |route| route.uri);
+        let socket = settings.socket_towards(&next_hop, arrived.as_ref());
+        let call_id = format!("{}@{}", self.env.token(), settings.domain);
+        let dialog = Dialog {
+            local_tag: self.env.tag_for(&call_id),
+            call_id,
             remote_tag: None,
             local: self.focus_uri(),
-            remote: target.to_owned(),
-            remote_target: target.to_owned(),
+            remote: target.as_str().to_owned(),
+            remote_target: target.as_str().to_owned(),
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
             remote_cseq: None,
@@ -58,37 +54,78 @@ impl Session<'_> {
             in_flight: None,
             waiting: VecDeque::new(),
         };
-        let headers = self.invite_headers(invitation, &dialog.contact);
-        let body = build_offer(&local_media(&media));
-        let id = self.family.new_id();
-        let request = dialog.request(id, Method::Invite, headers, body);
-        self.insert(
-            id,
-            Record::Leg(Box::new(Leg {
-                identities: vec![Identity::of(invitation.target)],
-                uri: target.to_owned(),
-                anonymous: false,
-                state: LegState::Inviting {
-                    transaction: None,
-                    ringing: false,
-                    ring_until: self.env.now + settings.invite_timeout,
-                },
-                dialog,
-                media,
-                awaited_ack: None,
-                subscriptions: Vec::new(),
-                watchers: Vec::new(),
-                referrer: invitation.referrer.map(str::to_owned),
-                referred_before: false,
-                formed_by: None,
-                forks: Vec::new(),
-            })),
-        );
+        let identity = Identity::of(target);
+        let turn = nth.saturating_sub(BURST - 1);
+        let wait = u64::from(turn) * 1000 / u64::from(settings.invite_rate.max(1));
+        let wait = if settings.invite_rate == 0 { 0 } else { wait };
+        let leg = Leg {
+            identities: vec![identity.clone()],
+            uri: target.as_str().to_owned(),
+            anonymous: false,
+            state: LegState::Waiting {
+                refer,
+                at: self.env.now + wait,
+            },
+            media: new_media(self.env, &dialog.socket),
+            dialog,
+            awaited_ack: None,
+            subscriptions: Vec::new(),
+            watchers: Vec::new(),
+            referrer: None,
+            referred_before: false,
+            formed_by: None,
+            forks: Vec::new(),
+        };
+        self.remember(std::slice::from_ref(&identity));
+        self.unban(std::slice::from_ref(&identity));
+        let id = self.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
-        self.count(Counter::InvitesSent, 1);
-        self.log(Level::Info, format!("INVITE to {}", Redacted(target)));
-        self.actions.push(Action::Send(Box::new(request)));
+        if wait == 0 {
+            self.send_invite(id);
+        }
         id
+    }
+
+    /// The INVITE of a leg whose turn it is.
+    pub(super) fn send_invite(&mut self, id: Id) {
+        let ring_until = self.env.now + self.env.settings.invite_timeout;
+        let Some(LegState::Waiting { refer, .. }) = self.leg(id).map(|leg| leg.state) else {
+            return;
+        };
+        let Some(refer) = self.refer(refer).cloned() else {
+            return self.invite_failed(id, 500, reason_phrase(500));
+        };
+        let Some(leg) = self.leg(id) else { return };
+        let offer = build_offer(&local_media(&leg.media));
+        let contact = leg.dialog.contact.clone();
+        let (kind, body) = match &refer.history {
+            None => ("application/sdp".to_owned(), offer),
+            Some(history) => multipart::build(&[
+                NewPart {
+                    kind: "application/sdp",
+                    disposition: None,
+                    body: &offer,
+                },
+                NewPart {
+                    kind: resource_list::CONTENT_TYPE,
+                    disposition: Some(resource_list::HISTORY_DISPOSITION),
+                    body: history,
+                },
+            ]),
+        };
+        let headers = self.invite_headers(&refer, &contact, &kind);
+        let Some(leg) = self.leg_mut(id) else { return };
+        leg.referrer = (!refer.anonymous).then_some(refer.referrer);
+        leg.state = LegState::Inviting {
+            transaction: None,
+            ringing: false,
+            ring_until,
+        };
+        let request = leg.dialog.request(id, Method::Invite, headers, body);
+        let target = leg.uri.clone();
+        self.count(Counter::InvitesSent, 1);
+        self.log(Level::Info, format!("INVITE to {}", Redacted(&target)));
+        self.actions.push(Action::Send(Box::new(request)));
     }
 
     pub(super) fn focus_uri(&self) -> String {
@@ -96,7 +133,7 @@ impl Session<'_> {
     }
 
     /// The table of requirements section 2.3; what tm adds itself is left out.
-    fn invite_headers(&self, invitation: &Invitation<'_>, contact: &str) -> String {
+    fn invite_headers(&self, refer: &Refer, contact: &str, content_type: &str) -> String {
         let settings = self.env.settings;
         let icsi =
             "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
@@ -110,9 +147,9 @@ impl Session<'_> {
             .line("Accept-Contact", icsi)
             .line("P-Asserted-Service", SERVICE)
             .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
-            .maybe("Privacy", invitation.anonymous_referrer.then_some("id"))
+            .maybe("Privacy", refer.anonymous.then_some("id"))
             .line("P-Charging-Vector", &charging)
-            .line("Referred-By", invitation.referred_by)
+            .line("Referred-By", &refer.referred_by)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
             .maybe("Subject", self.head.subject.as_deref())
@@ -123,7 +160,7 @@ impl Session<'_> {
                 "Expires",
                 &settings.invite_timeout.div_ceil(1000).max(1).to_string(),
             )
-            .line("Content-Type", "application/sdp")
+            .line("Content-Type", content_type)
             .text()
     }
 
@@ -139,7 +176,10 @@ impl Session<'_> {
                     transaction: sent,
                 });
             }
-            LegState::Withdrawn { .. } | LegState::Connected | LegState::Left => {}
+            LegState::Withdrawn { .. }
+            | LegState::Waiting { .. }
+            | LegState::Connected
+            | LegState::Left => {}
         }
     }
 
@@ -291,8 +331,14 @@ impl Session<'_> {
     pub(super) fn withdraw(&mut self, id: Id) {
         let until = self.env.now + LOST_REQUEST;
         let Some(leg) = self.leg_mut(id) else { return };
-        let LegState::Inviting { transaction, .. } = leg.state else {
-            return;
+        let transaction = match leg.state {
+            LegState::Inviting { transaction, .. } => transaction,
+            LegState::Waiting { .. } => {
+                leg.state = LegState::Left;
+                self.head.pending = self.head.pending.saturating_sub(1);
+                return;
+            }
+            LegState::Connected | LegState::Withdrawn { .. } | LegState::Left => return,
         };
         leg.state = LegState::Withdrawn { transaction, until };
         self.head.pending = self.head.pending.saturating_sub(1);
@@ -308,11 +354,16 @@ impl Session<'_> {
     pub(super) fn settle_watchers(&mut self, id: Id, status: u16, reason: &str) {
         let Some(leg) = self.leg_mut(id) else { return };
         for refer in std::mem::take(&mut leg.watchers) {
-            let index = self
-                .refer(refer)
-                .and_then(|r| r.targets.iter().position(|aim| aim.leg == Some(id)));
-            if let Some(index) = index {
-                self.settle(refer, index as u32, status, reason);
+            let Some(record) = self.refer(refer) else {
+                continue;
+            };
+            let aims = (0u32..).zip(&record.targets);
+            let mine: Vec<u32> = aims
+                .filter(|(_, aim)| aim.leg == Some(id))
+                .map(|(at, _)| at)
+                .collect();
+            for index in mine {
+                self.settle(refer, index, status, reason);
             }
         }
     }

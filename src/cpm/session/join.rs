@@ -1,19 +1,26 @@
 //! People who come by themselves: INVITE to the group or focus, re-INVITE, ACK, BYE, OPTIONS.
 //! Not here: people the focus invites (`super::invite`).
 
+use super::admit::merge_name;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
+use crate::cpm::asked::read_sdp;
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::input::Arrival;
 use crate::cpm::policy::Group;
-use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Name, Record};
+use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
 use crate::cpm::route::{check_require, identify};
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
 use crate::sip::message::Request;
 use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
 use crate::sip::uri::Uri;
+
+/// Longest Conversation-ID or Contribution-ID taken over.
+const MAX_IDENTIFIER: usize = 256;
+/// Longest Subject taken over, in bytes.
+const MAX_SUBJECT: usize = 512;
 
 impl Session<'_> {
     /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
@@ -33,21 +40,25 @@ impl Session<'_> {
         check_require(request)?;
         let mut who = identify(arrival)?;
         who.participant = self.member(&who.identities).is_some();
-        let served = self.let_in(&who).and_then(|()| {
+        let may_return = self.may_return(&who.identities);
+        let served = self.let_in(&who, may_return).and_then(|()| {
             let contact = request.contact();
             let contact =
                 contact.ok_or_else(|| Refusal::bad_request("Missing or malformed Contact"))?;
-            let media = new_media(self.env, &arrival.socket);
-            let sdp = answer_to(request, &media)?;
-            Ok((contact, Body { media, sdp }))
+            Ok((contact, self.media_for(arrival)?))
         });
         let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body))
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
-    fn let_in(&self, who: &Who) -> Result<(), Refusal> {
+    fn let_in(&self, who: &Who, may_return: bool) -> Result<(), Refusal> {
         let texts = &self.env.settings.warnings;
+        if !may_return {
+            return Err(
+                Refusal::new(403, "removed, or never invited").warning(&texts.not_authorised)
+            );
+        }
         let allowed = self.decide(who).allowed;
         // A document that names who may start a session means it (requirements G3).
         let starts = self.before.is_none();
@@ -76,17 +87,22 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn is_merged(&self, request: &Request) -> bool {
-        let name = Name::Merge {
-            call_id: request.call_id.clone(),
-            from_tag: request.from_tag.clone(),
-            cseq: request.cseq,
-        };
-        self.family.find(&name).is_some()
+    pub(super) fn is_merged(&self, request: &Request) -> bool {
+        self.family.find(&merge_name(request)).is_some()
     }
 
-    fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
+    /// The SDP for whoever comes in: an answer to the offer, or our offer.
+    pub(super) fn media_for(&self, arrival: &Arrival) -> Result<Body, Refusal> {
+        let media = new_media(self.env, &arrival.socket);
+        let sdp = answer_to(&arrival.request, &media)?;
+        Ok(Body { media, sdp })
+    }
+
+    pub(super) fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
         let request = &arrival.request;
+        if self.before.is_none() {
+            self.take_over(request);
+        }
         let contact_uri = self
             .env
             .settings
@@ -119,9 +135,7 @@ impl Session<'_> {
         let headers = self.leg_answer_headers(&leg, true);
         let to_tag = leg.dialog.local_tag.clone();
         if self.before.is_none() && !self.head.live {
-            self.head.live = true;
-            self.count(Counter::Sessions, 1);
-            self.log(Level::Info, "session started".into());
+            self.start();
         }
         self.log(
             Level::Info,
@@ -145,6 +159,28 @@ impl Session<'_> {
         self.insert(id, Record::Leg(Box::new(leg)));
         self.connected();
         self.count(Counter::JoinsAccepted, 1);
+    }
+
+    /// The first one in names the conversation, if it brings names (CPM identifiers).
+    fn take_over(&mut self, request: &Request) {
+        let named = |header: &str| request.text(header).filter(|id| is_identifier(id));
+        if let Some(id) = named("Conversation-ID") {
+            self.head.conversation_id = id;
+        }
+        if let Some(id) = named("Contribution-ID") {
+            self.head.contribution_id = id;
+        }
+        if self.head.subject.is_none() {
+            self.head.subject = request
+                .text("Subject")
+                .filter(|text| text.len() <= MAX_SUBJECT);
+        }
+    }
+
+    fn start(&mut self) {
+        self.head.live = true;
+        self.count(Counter::Sessions, 1);
+        self.log(Level::Info, "session started".into());
     }
 
     /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.
@@ -185,12 +221,6 @@ impl Session<'_> {
                 &Refusal::new(481, "the participant has left").of(&who),
             );
         }
-        // A second offer before the first exchange ended (RFC 3261 section 14.2).
-        if leg.awaited_ack.is_some() {
-            let refusal = Refusal::new(500, "the last INVITE is not acknowledged yet")
-                .header("Retry-After", "5");
-            return self.refuse("re-INVITE", &refusal.of(&who));
-        }
         if let Err(refusal) = check_require(request) {
             return self.refuse("re-INVITE", &refusal.of(&who));
         }
@@ -202,6 +232,7 @@ impl Session<'_> {
         };
         let Some(leg) = self.leg_mut(id) else { return };
         leg.media = media;
+        // Whoever sends the next INVITE has our last 2xx, even if its ACK is still with another worker.
         leg.dialog.refresh_target(request.contact());
         leg.awaited_ack = Some(AwaitedAck {
             cseq: request.cseq,
@@ -312,7 +343,7 @@ impl Session<'_> {
 }
 
 /// What a joiner gets as SDP, decided before anything changes.
-struct Body {
+pub(super) struct Body {
     media: Media,
     sdp: Vec<u8>,
 }
@@ -339,17 +370,18 @@ pub(super) fn local_media(media: &Media) -> LocalMedia {
 /// The SDP that answers an INVITE: an answer to its offer, or our offer when it has none.
 fn answer_to(request: &Request, media: &Media) -> Result<Vec<u8>, Refusal> {
     let ours = local_media(media);
-    if request.body.is_empty() {
-        return Ok(build_offer(&ours));
-    }
-    match request.content_type() {
-        Some(kind) if kind.kind == "application/sdp" => {}
-        _ => {
-            return Err(Refusal::new(415, "the body is not SDP").header("Accept", "application/sdp"))
+    match read_sdp(request)? {
+        None => Ok(build_offer(&ours)),
+        Some(sdp) => {
+            let offer = Sdp::parse(&sdp).map_err(refuse_sdp)?;
+            build_answer(&ours, &offer).map_err(refuse_sdp)
         }
     }
-    let offer = Sdp::parse(&request.body).map_err(refuse_sdp)?;
-    build_answer(&ours, &offer).map_err(refuse_sdp)
+}
+
+/// Fit to be repeated in a header of ours and to be compared: one printable word of bounded length.
+fn is_identifier(text: &str) -> bool {
+    (1..=MAX_IDENTIFIER).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn refuse_sdp(error: SdpError) -> Refusal {

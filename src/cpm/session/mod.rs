@@ -1,12 +1,15 @@
 //! A group session under its lock: the records it touches, and the one entrance for everything that happens.
 //! Not here: the procedures themselves (one file each below) and where records live (`super::records::Family`).
 
+mod admit;
+mod create;
 mod dialogs;
 mod ending;
 mod invite;
 mod join;
 mod notify;
 mod refer;
+mod roster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,32 +66,31 @@ impl<'a> Session<'a> {
     pub fn open(id: Id, family: &'a dyn Family, env: &'a Env<'a>) -> Option<Self> {
         match family.load(id)? {
             Record::Head(head) => Some(Session::with(id, head.clone(), Some(head), family, env)),
-            Record::Leg(_) | Record::Refer(_) => None,
+            Record::Leg(_) | Record::Refer(_) | Record::Roster(_) => None,
         }
     }
 
     /// A new session of a pre-defined group. It is kept only if the input makes it live.
     pub fn for_group(group: &Group, family: &'a dyn Family, env: &'a Env<'a>) -> Self {
         let document_limit = group.max_participant_count.filter(|limit| *limit > 0);
+        let settings = env.settings;
         let head = Head {
-            token: env.token(),
             group: Some(group.uri.as_str().to_owned()),
-            conversation_id: env.token(),
-            contribution_id: env.token(),
             subject: group.subject.clone(),
-            started: env.now,
-            max_participants: document_limit.map_or(env.settings.max_participants, |limit| {
-                limit.min(env.settings.max_participants)
+            max_participants: document_limit.map_or(settings.max_participants, |limit| {
+                limit.min(settings.max_participants)
             }),
             min_participants: group
                 .min_participant_count
-                .unwrap_or(env.settings.min_participants),
-            connected: 0,
-            pending: 0,
-            had_minimum: false,
-            live: false,
+                .unwrap_or(settings.min_participants),
+            ..new_head(env)
         };
         Session::with(family.new_id(), head, None, family, env)
+    }
+
+    /// A new session made on the spot. It is kept only if the input makes it live.
+    pub fn ad_hoc(family: &'a dyn Family, env: &'a Env<'a>) -> Self {
+        Session::with(family.new_id(), new_head(env), None, family, env)
     }
 
     fn with(
@@ -122,6 +124,7 @@ impl<'a> Session<'a> {
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
+            Input::FactoryInviteReceived(arrival) => self.factory_invite_received(arrival),
             Input::OptionsReceived(arrival) => {
                 let contact = self
                     .env
@@ -186,7 +189,7 @@ impl<'a> Session<'a> {
             let finished = match &slot.record {
                 Some(Record::Leg(leg)) => leg.is_finished(),
                 Some(Record::Refer(refer)) => refer.is_finished(self.env.now),
-                Some(Record::Head(_)) | None => false,
+                Some(Record::Head(_) | Record::Roster(_)) | None => false,
             };
             if finished {
                 slot.record = None;
@@ -219,6 +222,12 @@ impl<'a> Session<'a> {
                 .map(|(id, _)| *id),
         );
         ids
+    }
+
+    fn add(&mut self, record: Record) -> Id {
+        let id = self.family.new_id();
+        self.insert(id, record);
+        id
     }
 
     fn insert(&mut self, id: Id, record: Record) {
@@ -309,8 +318,14 @@ impl<'a> Session<'a> {
 
     /// The group document that rules this session. None: it is gone, so nothing is allowed.
     fn policy(&self) -> Option<Arc<Group>> {
-        let uri = Uri::parse(self.head.group.as_ref()?.as_bytes()).ok()?;
-        self.env.groups.find(&uri).cloned()
+        match &self.head.group {
+            Some(group) => self
+                .env
+                .groups
+                .find(&Uri::parse(group.as_bytes()).ok()?)
+                .cloned(),
+            None => Some(Arc::clone(&self.env.settings.adhoc_policy)),
+        }
     }
 
     fn decide(&self, who: &Who) -> Verdict {
@@ -323,7 +338,11 @@ impl<'a> Session<'a> {
     fn role(&self, who: &Who) -> Role {
         Role {
             participant: who.participant,
-            creator: false,
+            creator: who.creator
+                || who
+                    .identities
+                    .iter()
+                    .any(|me| self.head.creator.contains(me)),
         }
     }
 
@@ -351,6 +370,7 @@ pub(super) struct Who {
     pub identities: Vec<Identity>,
     pub anonymous: bool,
     pub participant: bool,
+    pub creator: bool,
 }
 
 impl Who {
@@ -367,6 +387,7 @@ impl Who {
             uris,
             anonymous,
             participant: false,
+            creator: false,
         }
     }
 
@@ -376,7 +397,26 @@ impl Who {
     }
 }
 
-pub(super) fn verdict(group: &Group, env: &Env<'_>, who: &Who, role: Role) -> Verdict {
+fn new_head(env: &Env<'_>) -> Head {
+    Head {
+        token: env.token(),
+        group: None,
+        creator: Vec::new(),
+        roster: None,
+        conversation_id: env.token(),
+        contribution_id: env.token(),
+        subject: None,
+        started: env.now,
+        max_participants: env.settings.max_participants,
+        min_participants: env.settings.min_participants,
+        connected: 0,
+        pending: 0,
+        had_minimum: false,
+        live: false,
+    }
+}
+
+fn verdict(group: &Group, env: &Env<'_>, who: &Who, role: Role) -> Verdict {
     group.decide(&PolicyRequest {
         identities: &who.identities,
         uris: &who.uris,

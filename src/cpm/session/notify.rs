@@ -86,7 +86,7 @@ impl Session<'_> {
         }
         subscription.queued = true;
         let holder = match &record.carrier {
-            Carrier::Leg(leg) => *leg,
+            Carrier::In(holder) => *holder,
             Carrier::Own(_) => refer,
             Carrier::None => return,
         };
@@ -163,7 +163,7 @@ impl Session<'_> {
             return Next::Nothing;
         };
         let headers = Lines::new()
-            .line("Contact", &format!("<{}>;isfocus", dialog.contact))
+            .contact(&dialog.contact)
             .line("Event", &event)
             .line("Subscription-State", &state)
             .line("P-Asserted-Identity", &focus)
@@ -204,10 +204,13 @@ impl Session<'_> {
             return;
         };
         record.subscription = None;
-        if let Carrier::Leg(leg) = record.carrier {
-            if let Some(leg) = self.leg_mut(leg) {
-                leg.subscriptions.retain(|id| *id != refer);
-            }
+        let Carrier::In(holder) = record.carrier else {
+            return;
+        };
+        if let Some(leg) = self.leg_mut(holder) {
+            leg.subscriptions.retain(|id| *id != refer);
+        } else if let Some(first) = self.refer_mut(holder) {
+            first.guests.retain(|id| *id != refer);
         }
     }
 
@@ -231,6 +234,10 @@ impl Session<'_> {
 }
 
 impl Report {
+    fn is_final(&self) -> bool {
+        self.status >= 200
+    }
+
     /// RFC 3515 section 2.4.4: what is known right after the 2xx.
     fn trying() -> Report {
         Report {

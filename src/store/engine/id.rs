@@ -83,6 +83,11 @@ impl Anchor {
 }
 
 impl Key {
+    /// The hash itself.
+    pub fn to_bits(self) -> u128 {
+        self.0
+    }
+
     /// Length before content, so that ("ab", "c") and ("a", "bc") differ.
     pub(super) fn of(hash_key: [u64; 2], parts: &[&[u8]]) -> Key {
         let mut hasher = SipHasher24::new_with_keys(hash_key[0], hash_key[1]);

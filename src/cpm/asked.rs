@@ -1,0 +1,261 @@
+//! What a REFER, or the recipient list of a factory INVITE, asks for: syntax only (P9 to P13, P17).
+//! Not here: who may ask (`super::session`) and how bytes are read (`crate::sip`).
+
+use super::answer::Refusal;
+use super::route::check_require;
+use crate::sip::content_encoding::ACCEPT_ENCODING;
+use crate::sip::identity::Identity;
+use crate::sip::multipart::{self, Part};
+use crate::sip::refer_to::{ReferTarget, ReferToError};
+use crate::sip::resource_list::{self, Entry, HistoryEntry};
+use crate::sip::uri::Uri;
+use crate::sip::Request;
+
+/// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
+const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
+
+/// What is to happen to the targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Invite,
+    /// `method=BYE`: out of the session (RFC 4579 section 5.11).
+    Remove,
+}
+
+/// Whom a REFER is about.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    pub purpose: Purpose,
+    /// In list order, one per person; text instead of a URI that cannot be used (R3.18).
+    pub wanted: Vec<Result<Uri, String>>,
+    /// How many entries the sender wrote.
+    pub written: usize,
+    /// What invited users may learn of each other (RFC 5364 section 4). None: a single target.
+    pub history: Option<Vec<u8>>,
+}
+
+/// A REFER whose headers can be understood.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Errors of a list are reported only after the referrer is authorised (P17).
+    pub targets: Result<Targets, Refusal>,
+    /// No subscription: `Refer-Sub: false` (RFC 4488) or `Require: nosub` (RFC 7614).
+    pub suppressed: bool,
+    /// `Refer-Sub: false` is echoed.
+    pub echo: bool,
+    pub referred_by: Option<(Uri, String)>,
+    /// Where NOTIFYs go when the REFER forms a dialog.
+    pub contact: Option<Uri>,
+}
+
+/// Reads a REFER. `is_ourselves` tells URIs of the focus, its group and the factory, which stand for
+/// the list in the body (requirements section 11).
+pub fn read_refer(
+    request: &Request,
+    forms_dialog: bool,
+    is_ourselves: &dyn Fn(&Uri) -> bool,
+) -> Result<Asked, Refusal> {
+    check_require(request)?;
+    let refer_to = request.refer_to();
+    let count_error = match &refer_to {
+        Err(ReferToError::Missing) => Some("Missing Refer-To"),
+        Err(ReferToError::Several) => Some("More than one Refer-To"),
+        _ => None,
+    };
+    if let Some(what) = count_error {
+        return Err(Refusal::bad_request(what));
+    }
+    let referred_by = request
+        .referred_by()
+        .map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let refer_sub = request
+        .refer_sub()
+        .map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let refer_to = refer_to.map_err(|error| match error {
+        ReferToError::UnsupportedScheme(scheme) => {
+            unusable(format!("cannot refer to a {scheme} URI"))
+        }
+        other => Refusal::bad_request(other.to_string()),
+    })?;
+    let method = refer_to.method_given.then_some(refer_to.method.as_str());
+    let targets = match refer_to.target {
+        ReferTarget::ContentId(cid) => listed(request, ListPart::Named(&cid), method),
+        ReferTarget::Uri(uri) if is_ourselves(&uri) && carries_list(request) => {
+            listed(request, ListPart::Any, method)
+        }
+        ReferTarget::Uri(uri) => Ok(Targets {
+            purpose: purpose(&refer_to.method)?,
+            wanted: vec![Ok(uri)],
+            written: 1,
+            history: None,
+        }),
+    };
+    let echo = refer_sub == Some(false);
+    let suppressed = echo || request.tokens("Require").iter().any(|tag| tag == "nosub");
+    let contact = request.contact();
+    // RFC 3515 section 2.2: Contact is mandatory; without a subscription nobody misses it (N12).
+    if forms_dialog && !suppressed && contact.is_none() {
+        return Err(Refusal::bad_request("Missing or malformed Contact"));
+    }
+    Ok(Asked {
+        targets,
+        suppressed,
+        echo,
+        referred_by: referred_by.map(|value| (value.uri, value.text)),
+        contact,
+    })
+}
+
+/// The recipient list of an INVITE to the factory (RFC 5366). None: it carries no list.
+pub fn read_recipients(request: &Request) -> Option<Result<Targets, Refusal>> {
+    match body_parts(request) {
+        Ok(parts) if !parts.iter().any(is_list) => None,
+        _ => Some(listed(request, ListPart::Any, None)),
+    }
+}
+
+/// The SDP of an INVITE, alone or beside a list. None: it carries none.
+pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
+    let parts = body_parts(request)?;
+    let Some(part) = parts
+        .iter()
+        .find(|part| part.kind.kind == "application/sdp")
+    else {
+        return match parts.iter().find(|part| part.required() && !is_list(part)) {
+            Some(part) => Err(unsupported_type(part)),
+            None => Ok(None),
+        };
+    };
+    part.decoded()
+        .map(|sdp| Some(sdp.into_owned()))
+        .map_err(|error| undecodable(error.status(), error))
+}
+
+enum ListPart<'a> {
+    /// The one a `cid:` names.
+    Named(&'a str),
+    Any,
+}
+
+fn is_list(part: &Part) -> bool {
+    part.kind.kind == resource_list::CONTENT_TYPE
+        && part.disposition().is_none_or(|d| d == "recipient-list")
+}
+
+fn carries_list(request: &Request) -> bool {
+    body_parts(request).is_ok_and(|parts| parts.iter().any(is_list))
+}
+
+fn body_parts(request: &Request) -> Result<Vec<Part>, Refusal> {
+    multipart::parts(request, &request.body).map_err(|error| undecodable(error.status(), error))
+}
+
+/// All recipient lists of a body as one (RFC 5363 section 4.1).
+fn listed(
+    request: &Request,
+    which: ListPart<'_>,
+    method: Option<&str>,
+) -> Result<Targets, Refusal> {
+    let parts = body_parts(request)?;
+    let named = match which {
+        ListPart::Any => None,
+        ListPart::Named(cid) => {
+            let part = multipart::by_content_id(&parts, cid).ok_or_else(|| {
+                Refusal::bad_request("cid body not found").warning("cid body not found")
+            })?;
+            if part.kind.kind != resource_list::CONTENT_TYPE {
+                return Err(unsupported_type(part));
+            }
+            Some(part)
+        }
+    };
+    let known = |part: &&Part| is_list(part) || part.kind.kind == "application/sdp";
+    let stranger = parts
+        .iter()
+        .find(|part| !known(part) && part.required() && Some(*part) != named);
+    if let Some(part) = stranger {
+        return Err(unsupported_type(part));
+    }
+    let mut entries = Vec::new();
+    let lists = parts
+        .iter()
+        .filter(|part| Some(*part) != named && is_list(part));
+    for part in named.into_iter().chain(lists) {
+        let document = part
+            .decoded()
+            .map_err(|error| undecodable(error.status(), error))?;
+        let list =
+            resource_list::parse(&document).map_err(|error| undecodable(error.status(), error))?;
+        entries.extend(list);
+    }
+    if entries.is_empty() {
+        return Err(Refusal::bad_request("no recipient list in the body"));
+    }
+    targets(entries, method)
+}
+
+fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
+    let written = entries.len();
+    // R3.6: a method of the entry overrides that of the Refer-To.
+    let mut methods = entries
+        .iter()
+        .map(|entry| entry.method.as_deref().or(method).unwrap_or("INVITE"));
+    let first = methods.next().unwrap_or("INVITE").to_owned();
+    if let Some(other) = methods.find(|method| *method != first) {
+        let what = format!("A list cannot mix {first} and {other}");
+        return Err(match (purpose(&first), purpose(other)) {
+            (Ok(_), Ok(_)) => Refusal::bad_request(what),
+            (Err(refusal), _) | (_, Err(refusal)) => refusal,
+        });
+    }
+    let purpose = purpose(&first)?;
+    let entries = resource_list::merge(entries);
+    if entries.iter().all(|entry| entry.target.is_err()) {
+        return Err(Refusal::bad_request("No entry of the list can be used"));
+    }
+    let told: Vec<HistoryEntry> = entries.iter().filter_map(Entry::history).collect();
+    Ok(Targets {
+        purpose,
+        wanted: entries
+            .into_iter()
+            .map(|entry| entry.target.map_err(|_| entry.text))
+            .collect(),
+        written,
+        history: (purpose == Purpose::Invite)
+            .then(|| resource_list::build_history(&told))
+            .flatten(),
+    })
+}
+
+fn purpose(method: &str) -> Result<Purpose, Refusal> {
+    match method {
+        "INVITE" => Ok(Purpose::Invite),
+        "BYE" => Ok(Purpose::Remove),
+        other => Err(unusable(format!("cannot refer with method {other}"))),
+    }
+}
+
+fn unusable(why: String) -> Refusal {
+    let warning = why.clone();
+    Refusal::new(488, why).warning(&warning)
+}
+
+fn unsupported_type(part: &Part) -> Refusal {
+    Refusal::new(415, format!("body of type {}", part.kind.kind)).header("Accept", ACCEPT)
+}
+
+fn undecodable(status: u16, error: impl std::fmt::Display) -> Refusal {
+    match status {
+        415 => Refusal::new(415, error.to_string())
+            .header("Accept", ACCEPT)
+            .header("Accept-Encoding", ACCEPT_ENCODING),
+        _ => Refusal::bad_request(error.to_string()),
+    }
+}
+
+impl Targets {
+    /// Those that can be reached at all.
+    pub fn identities(&self) -> impl Iterator<Item = Identity> + '_ {
+        self.wanted.iter().flatten().map(Identity::of)
+    }
+}

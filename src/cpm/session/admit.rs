@@ -1,0 +1,188 @@
+//! The admission pipeline of a REFER: who asks, and whether they may (requirements section 1.0).
+//! Not here: what is asked for (`crate::cpm::asked`) and what follows (`super::refer`).
+
+use super::{Session, Who};
+use crate::cpm::answer::Refusal;
+use crate::cpm::asked::{read_refer, Asked, Purpose, Targets};
+use crate::cpm::input::Arrival;
+use crate::cpm::records::{Id, Name};
+use crate::cpm::route::identify;
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
+use crate::sip::Request;
+
+/// What an admitted REFER asks for, and by whom.
+pub(super) struct Admitted {
+    pub who: Who,
+    pub targets: Targets,
+    pub suppressed: bool,
+    pub echo: bool,
+    /// Referred-By as it goes into the INVITEs.
+    pub referred_by: String,
+    /// Where NOTIFYs go when the REFER forms a dialog.
+    pub contact: Option<Uri>,
+}
+
+impl Session<'_> {
+    /// P2 to P18; nothing has changed when it refuses. `holder` keeps the dialog the REFER came in.
+    pub(super) fn admit_refer(
+        &mut self,
+        arrival: &Arrival,
+        holder: Option<Id>,
+    ) -> Result<Admitted, Refusal> {
+        let request = &arrival.request;
+        if !arrival.trusted {
+            return Err(Refusal::new(403, "not from a trusted peer"));
+        }
+        if holder.is_none() && self.family.find(&merge_name(request)).is_some() {
+            return Err(Refusal::new(482, "merged request"));
+        }
+        let asked = read_refer(request, holder.is_none(), &|uri| self.is_ourselves(uri))?;
+        let who = match holder {
+            Some(holder) => self.referrer_in_dialog(arrival, holder),
+            None => self.referrer_outside(arrival),
+        }?;
+        let Asked {
+            targets,
+            suppressed,
+            echo,
+            referred_by: received,
+            contact,
+        } = asked;
+        let targets = self
+            .permit(&who, targets)
+            .map_err(|refusal| refusal.of(who.uri()))?;
+        Ok(Admitted {
+            referred_by: referred_by(&who, received),
+            who,
+            targets,
+            suppressed,
+            echo,
+            contact,
+        })
+    }
+
+    /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
+    fn permit(&mut self, who: &Who, targets: Result<Targets, Refusal>) -> Result<Targets, Refusal> {
+        let texts = &self.env.settings.warnings;
+        let allowed = self.decide(who).allowed;
+        let purpose = targets
+            .as_ref()
+            .map_or(Purpose::Invite, |targets| targets.purpose);
+        let (permitted, missing) = match purpose {
+            Purpose::Invite => (
+                allowed.allow_invite_users_dynamically,
+                "allow-invite-users-dynamically",
+            ),
+            Purpose::Remove => (allowed.allow_expelling, "allow-expelling"),
+        };
+        if !permitted {
+            let why = format!("policy: {missing}");
+            return Err(Refusal::new(403, why).warning(&texts.function_not_allowed));
+        }
+        if who.anonymous && !allowed.allow_anonymity {
+            return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
+        }
+        let targets = targets?;
+        let most = self.env.settings.max_refer_targets as usize;
+        if targets.written > most {
+            let why = format!("{} targets, max_refer_targets is {most}", targets.written);
+            return Err(
+                Refusal::new(403, why).warning(&format!("More than {most} targets in one request"))
+            );
+        }
+        let all_strangers = targets
+            .identities()
+            .all(|target| self.member(&[target]).is_none());
+        if purpose == Purpose::Invite && self.head.slots() == 0 && all_strangers {
+            return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
+        }
+        Ok(targets)
+    }
+
+    /// R1.3: in a dialog the asserted identity must be that of whoever it is with; without one that
+    /// of the dialog counts.
+    fn referrer_in_dialog(&mut self, arrival: &Arrival, holder: Id) -> Result<Who, Refusal> {
+        let request = &arrival.request;
+        let (known, uri, anonymous) = if let Some(leg) = self.leg(holder) {
+            (leg.identities.clone(), leg.uri.clone(), leg.anonymous)
+        } else if let Some(refer) = self.refer(holder) {
+            (
+                refer.identities.clone(),
+                refer.referrer.clone(),
+                refer.anonymous,
+            )
+        } else {
+            return Err(Refusal::new(481, "no such dialog"));
+        };
+        let asserted = request.asserted_identities();
+        let uris = if asserted.is_empty() {
+            Uri::parse(uri.as_bytes()).into_iter().collect()
+        } else {
+            asserted
+        };
+        let mut who = Who::new(uris, anonymous || request.privacy().id);
+        if !who
+            .identities
+            .iter()
+            .any(|identity| known.contains(identity))
+        {
+            return Err(
+                Refusal::new(403, "asserted identity is not that of the dialog")
+                    .warning(&self.env.settings.warnings.not_participant)
+                    .of(who.uri()),
+            );
+        }
+        for identity in known {
+            if !who.identities.contains(&identity) {
+                who.identities.push(identity);
+            }
+        }
+        self.place(&mut who);
+        Ok(who)
+    }
+
+    fn referrer_outside(&mut self, arrival: &Arrival) -> Result<Who, Refusal> {
+        let mut who = identify(arrival)?;
+        self.place(&mut who);
+        Ok(who)
+    }
+
+    /// What the session itself knows of somebody.
+    fn place(&mut self, who: &mut Who) {
+        let leg = self.member(&who.identities);
+        if let Some(leg) = leg.and_then(|id| self.leg(id)) {
+            who.participant = leg.is_connected();
+            // Who joined anonymously stays so (R2.5).
+            who.anonymous |= leg.anonymous;
+        }
+    }
+
+    /// Whether a URI is that of the group, the factory or this focus: nobody to invite.
+    pub(super) fn is_ourselves(&self, target: &Uri) -> bool {
+        let identity = Identity::of(target);
+        self.head.group_identity().as_ref() == Some(&identity)
+            || Identity::of(&self.env.settings.factory) == identity
+            || target.user() == Some(self.head.token.as_str())
+    }
+}
+
+pub(super) fn merge_name(request: &Request) -> Name {
+    Name::Merge {
+        call_id: request.call_id.clone(),
+        from_tag: request.from_tag.clone(),
+        cseq: request.cseq,
+    }
+}
+
+/// Referred-By of the INVITE (RFC 3892 section 2.2, decision A8): the received one if it names the
+/// referrer, else the asserted identity; of an anonymous referrer nothing.
+pub(super) fn referred_by(who: &Who, received: Option<(Uri, String)>) -> String {
+    if who.anonymous {
+        return "<sip:anonymous@anonymous.invalid>".to_owned();
+    }
+    match received {
+        Some((uri, text)) if who.identities.contains(&Identity::of(&uri)) => text,
+        _ => format!("<{}>", who.uri()),
+    }
+}

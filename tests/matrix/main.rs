@@ -1,0 +1,115 @@
+//! The black-box matrix of requirements.md section 7: every row that can be decided now, over UDP and over TCP.
+//! It is not a description of the rows: those are in the table there, under the same numbers.
+#![cfg(feature = "server-tests")]
+
+mod forms;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod results;
+mod stage;
+
+use forms::*;
+use kit::Transport;
+use results::*;
+
+/// One test per row and transport, and the table of the rows that are here.
+macro_rules! rows {
+    ($($number:literal $row:ident $stimulus:literal;)*) => {
+        const DECIDED: &[(u8, &str)] = &[$(($number, $stimulus)),*];
+        $(mod $row {
+            #[test]
+            fn udp() {
+                super::$row(super::Transport::Udp);
+            }
+            #[test]
+            fn tcp() {
+                super::$row(super::Transport::Tcp);
+            }
+        })*
+    };
+}
+
+rows! {
+    1 row_01 "in-dialog, method=INVITE, no Refer-Sub";
+    2 row_02 "the same out of dialog, to the focus";
+    3 row_03 "Refer-Sub: false";
+    4 row_04 "Refer-Sub: true";
+    5 row_05 "Refer-Sub: FALSE;x=y";
+    6 row_06 "no Refer-To";
+    7 row_07 "two Refer-To lines";
+    8 row_08 "two values in one Refer-To line";
+    9 row_09 "Refer-To without a method parameter";
+    10 row_10 "compact form";
+    11 row_11 "bare addr-spec";
+    12 row_12 "tel URI";
+    13 row_13 "another method";
+    14 row_14 "another scheme";
+    17 row_17 "unknown focus";
+    18 row_18 "unknown To-tag";
+    19 row_19 "not a participant and not allowed";
+    20 row_20 "no P-Asserted-Identity; untrusted source";
+    21 row_21 "spoofed From";
+    22 row_22 "Target-Dialog, valid or bogus";
+    23 row_23 "Require: foo";
+    24 row_24 "Require: norefersub, foo";
+    25 row_25 "Require: norefersub without Refer-Sub";
+    27 row_27 "Require: explicitsub";
+    31 row_31 "cid without its part";
+    43 row_43 "Privacy: id, not allowed";
+    44 row_44 "Privacy: id, allowed";
+    45 row_45 "Privacy: none or header";
+    46 row_46 "G: alice invites bob";
+    47 row_47 "G: bob invites carol";
+    48 row_48 "G: alice invites mallory";
+    50 row_50 "second REFER in a dialog";
+    51 row_51 "retransmitted REFER";
+    53 row_53 "the target fails";
+    54 row_54 "the target redirects";
+    57 row_57 "NOTIFY answered 481";
+    60 row_60 "Referred-By absent, own, another's";
+    61 row_61 "two Referred-By";
+    62 row_62 "headers inside Refer-To";
+    63 row_63 "no Contact though there is something to notify";
+    64 row_64 "the session ends while the target rings";
+    65 row_65 "CSeq lower than before";
+    66 row_66 "re-INVITE that requires recipient-list-invite";
+}
+
+/// Rows that wait for something that is not there yet.
+const PENDING: &[(u8, &str)] = &[
+    (15, "removal by REFER: not served yet, another method than INVITE is answered 488"),
+    (16, "removal by REFER"),
+    (26, "nosub (RFC 7614) is not supported yet and so answered 420"),
+    (28, "resource lists: written in matrix_lists.rs"),
+    (29, "resource lists: written in matrix_lists.rs"),
+    (30, "resource lists: written in matrix_lists.rs"),
+    (32, "resource lists: written in matrix_lists.rs"),
+    (33, "resource lists: written in matrix_lists.rs"),
+    (34, "resource lists: written in matrix_lists.rs"),
+    (35, "resource lists: written in matrix_lists.rs"),
+    (36, "resource lists: written in matrix_lists.rs"),
+    (37, "resource lists: written in matrix_lists.rs"),
+    (38, "already a participant: written in matrix_lists.rs"),
+    (39, "oneself: written in matrix_lists.rs"),
+    (40, "already being invited: written in matrix_lists.rs"),
+    (41, "limits: written in matrix_lists.rs"),
+    (42, "limits: written in matrix_lists.rs"),
+    (49, "policy documents are read at start: there is no store that could be down"),
+    (52, "conference states need the conference event package; ringing in NOTIFYs is in refer_notify.rs"),
+    (55, "session timers"),
+    (56, "forked answers: written in matrix_lists.rs"),
+    (58, "SUBSCRIBE within a refer subscription"),
+    (59, "a fresh SUBSCRIBE for refer"),
+    (67, "resource lists: written in matrix_lists.rs"),
+    (68, "resource lists: written in matrix_lists.rs"),
+];
+
+#[test]
+fn every_row_is_here_or_pending_with_a_reason() {
+    let mut numbers: Vec<u8> = DECIDED.iter().chain(PENDING).map(|(n, _)| *n).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=68).collect::<Vec<u8>>());
+    for (number, reason) in PENDING {
+        println!("pending: row {number}: {reason}");
+    }
+}
