@@ -22,7 +22,8 @@ fn no_trace(world: &World, target: usize) {
 #[test]
 fn an_anonymous_referrer_leaves_no_trace() {
     interleaved(|world, cast| {
-        let more = format!("{ANONYMOUS}Referred-By: <sip:alice@home1.test>\r\nSubject: of alice\r\n");
+        let more =
+            format!("{ANONYMOUS}Referred-By: <sip:alice@home1.test>\r\nSubject: of alice\r\n");
         world.join(cast.alice);
         let inside = world.refers(cast.alice, TARGET, &more);
         world.outcome(cast.alice, &inside);
@@ -63,7 +64,9 @@ fn anonymity_that_is_not_allowed_is_refused() {
         let refer = world.refers(cast.number, TARGET, ANONYMOUS);
         assert_eq!(world.outcome(cast.number, &refer), 403);
         for branch in [joining, refer] {
-            let warning = world.answer(cast.number, &branch).and_then(|a| a.text("Warning"));
+            let warning = world
+                .answer(cast.number, &branch)
+                .and_then(|a| a.text("Warning"));
             assert!(warning.is_some_and(|w| w.contains("119 Anonymity not allowed")));
         }
         assert!(world.sent("INVITE").is_empty());
@@ -79,7 +82,10 @@ fn another_kind_of_privacy_is_not_anonymity() {
         world.run_out();
         assert_eq!(world.told(cast.number, &refer).last(), Some(&(200, true)));
         let invite = &world.sent_to(cast.carol, "INVITE")[0].request;
-        assert_eq!(invite.text("Referred-By").as_deref(), Some("<tel:+358401234567>"));
+        assert_eq!(
+            invite.text("Referred-By").as_deref(),
+            Some("<tel:+358401234567>")
+        );
         world.end();
     });
 }
@@ -96,7 +102,10 @@ fn referred_by_names_who_was_asserted() {
         world.refers(cast.alice, "sip:dave@home1.test", foreign);
         world.run_out();
         let said = |peer| world.sent_to(peer, "INVITE")[0].request.text("Referred-By");
-        assert_eq!(said(cast.carol).as_deref(), Some("\"Al\" <sip:alice@home1.test>;x=1"));
+        assert_eq!(
+            said(cast.carol).as_deref(),
+            Some("\"Al\" <sip:alice@home1.test>;x=1")
+        );
         assert_eq!(said(cast.dave).as_deref(), Some("<sip:alice@home1.test>"));
         world.end();
     });

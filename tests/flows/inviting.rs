@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cpm::cpm::action::{Counter, Method};
 
-use crate::bed::{interleaved, team, World, GROUP};
+use crate::bed::{interleaved, interleaved_over, team, World, GROUP};
 
 const TARGET: &str = "sip:carol@home1.test";
 
@@ -42,7 +42,9 @@ fn outside_a_dialog_accepted() {
         world.run_out();
         let answer = world.answer(cast.alice, &refer).expect("an answer");
         assert_eq!(answer.status, 200);
-        assert!(answer.tokens("Supported").contains(&"norefersub".to_owned()));
+        assert!(answer
+            .tokens("Supported")
+            .contains(&"norefersub".to_owned()));
         assert!(answer.to_tag.is_some());
         assert_eq!(result(world, cast.alice, &refer), 200);
         assert!(world.is_in(cast.carol));
@@ -54,7 +56,11 @@ fn outside_a_dialog_accepted() {
 fn the_invite_says_what_a_target_needs() {
     interleaved(|world, cast| {
         world.join(cast.alice);
-        world.refers(cast.alice, "sip:carol@home1.test;method=INVITE?Route=%3Csip:evil%3E&Subject=x", "Subject: private\r\n");
+        world.refers(
+            cast.alice,
+            "sip:carol@home1.test;method=INVITE?Route=%3Csip:evil%3E&Subject=x",
+            "Subject: private\r\n",
+        );
         world.run_out();
         let invite = &world.sent_to(cast.carol, "INVITE")[0].request;
         assert_eq!(invite.uri, TARGET);
@@ -63,9 +69,15 @@ fn the_invite_says_what_a_target_needs() {
         assert!(text("Accept-Contact").contains("icsi-ref"));
         assert_eq!(text("Referred-By"), "<sip:alice@home1.test>");
         assert!(text("P-Asserted-Service").ends_with("session.group"));
-        assert_eq!(text("P-Asserted-Identity"), format!("<{}>", invite.from.uri.as_str()));
+        assert_eq!(
+            text("P-Asserted-Identity"),
+            format!("<{}>", invite.from.uri.as_str())
+        );
         assert!(!text("Conversation-ID").is_empty() && !text("Contribution-ID").is_empty());
-        assert_eq!(invite.values("Route").len(), world.settings.orig_route.len());
+        assert_eq!(
+            invite.values("Route").len(),
+            world.settings.orig_route.len()
+        );
         assert!(invite.values("Subject").is_empty() && invite.values("Privacy").is_empty());
         assert!(String::from_utf8_lossy(&invite.body).contains("a=setup:actpass"));
         world.end();
@@ -74,8 +86,9 @@ fn the_invite_says_what_a_target_needs() {
 
 #[test]
 fn every_refusal_is_told_and_frees_the_place() {
-    for code in [302, 403, 404, 408, 480, 486, 488, 500, 503, 600, 603, 606] {
-        interleaved(|world, cast| {
+    interleaved_over(
+        &[302, 403, 404, 408, 480, 486, 488, 500, 503, 600, 603, 606],
+        |world, cast, code| {
             world.manners(cast.carol).answer = Some((300, code));
             world.join(cast.alice);
             let refer = world.refers(cast.alice, TARGET, "");
@@ -84,8 +97,8 @@ fn every_refusal_is_told_and_frees_the_place() {
             assert_eq!(world.sent("INVITE").len(), 1, "nobody else is invited");
             assert!(world.ledger.cancels.is_empty());
             world.end();
-        });
-    }
+        },
+    );
 }
 
 #[test]
@@ -273,20 +286,34 @@ fn who_may_not_invite_is_refused() {
 fn what_is_malformed_or_foreign_invites_nobody() {
     let cases = [
         ("", 400),
-        ("Refer-To: <sip:a@home1.test>\r\nRefer-To: <sip:b@home1.test>\r\n", 400),
+        (
+            "Refer-To: <sip:a@home1.test>\r\nRefer-To: <sip:b@home1.test>\r\n",
+            400,
+        ),
         ("Refer-To: <sip:a@home1.test>, <sip:b@home1.test>\r\n", 400),
         ("Refer-To: <sip:a@home1.test;method=MESSAGE>\r\n", 488),
         ("Refer-To: <http://home1.test/>\r\n", 488),
-        ("Refer-To: <sip:carol@home1.test>\r\nRequire: norefersub, foo\r\n", 420),
-        ("Refer-To: <sip:carol@home1.test>\r\nRefer-Sub: maybe\r\n", 400),
-        ("Refer-To: <sip:carol@home1.test>\r\nP-Asserted-Identity: <sip:mallory@home1.test>\r\n", 403),
+        (
+            "Refer-To: <sip:carol@home1.test>\r\nRequire: norefersub, foo\r\n",
+            420,
+        ),
+        (
+            "Refer-To: <sip:carol@home1.test>\r\nRefer-Sub: maybe\r\n",
+            400,
+        ),
+        (
+            "Refer-To: <sip:carol@home1.test>\r\nP-Asserted-Identity: <sip:mallory@home1.test>\r\n",
+            403,
+        ),
     ];
     interleaved(|world, cast| {
         world.join(cast.alice);
         let leg = world.peers[cast.alice].leg().expect("a leg");
         for (headers, code) in cases {
             let inside = world.lets(cast.alice, |p| p.within(leg, "REFER", headers, Vec::new()));
-            let outside = world.lets(cast.alice, |p| p.outside("REFER", GROUP, headers, Vec::new()));
+            let outside = world.lets(cast.alice, |p| {
+                p.outside("REFER", GROUP, headers, Vec::new())
+            });
             assert_eq!(world.outcome(cast.alice, &inside), code, "{headers}");
             assert_eq!(world.outcome(cast.alice, &outside), code, "{headers}");
         }
@@ -355,8 +382,11 @@ fn a_merged_refer_is_refused() {
 #[test]
 fn a_later_assertion_of_the_target_is_one_more_of_its_names() {
     interleaved(|world, cast| {
-        world.manners(cast.carol).asserted =
-            vec![TARGET.into(), "tel:+15550100".into(), "sip:alice@home1.test".into()];
+        world.manners(cast.carol).asserted = vec![
+            TARGET.into(),
+            "tel:+15550100".into(),
+            "sip:alice@home1.test".into(),
+        ];
         world.join(cast.alice);
         world.refers(cast.alice, TARGET, "");
         world.run_out();

@@ -3,7 +3,7 @@
 
 use cpm::cpm::settings::Millis;
 
-use crate::bed::{interleaved, World};
+use crate::bed::{interleaved, interleaved_over, World};
 
 const TARGET: &str = "sip:carol@home1.test";
 
@@ -72,7 +72,9 @@ fn suppressed_means_none() {
         ] {
             let inside = world.refers(cast.alice, TARGET, more);
             assert_eq!(world.outcome(cast.alice, &inside), 200);
-            let echoed = world.answer(cast.alice, &inside).and_then(|a| a.text("Refer-Sub"));
+            let echoed = world
+                .answer(cast.alice, &inside)
+                .and_then(|a| a.text("Refer-Sub"));
             assert_eq!(echoed.is_some(), more.contains("Refer-Sub"));
             let outside = world.refers_outside(cast.alice, TARGET, more);
             assert_eq!(world.outcome(cast.alice, &outside), 200);
@@ -107,9 +109,16 @@ fn provisionals_are_paced_and_finals_are_not() {
         world.run_out();
         let times = times(world, cast.alice, &refer);
         for pair in times.windows(2) {
-            let [(_, before), (status, at)] = pair else { continue };
+            let [(_, before), (status, at)] = pair else {
+                continue;
+            };
             if *status < 200 {
-                assert!(at - before >= world.settings.refer_notify_interval, "{times:?}");
+                // A worker may be quicker in sending than the one before it was.
+                let late = world.network.link.work;
+                assert!(
+                    at + late >= before + world.settings.refer_notify_interval,
+                    "{times:?}"
+                );
             }
         }
         assert!(times.len() <= 9, "{times:?}");
@@ -137,8 +146,11 @@ fn a_final_does_not_wait_for_the_interval() {
 /// N9: nobody listens any more, and the INVITE goes on.
 #[test]
 fn a_fatal_answer_ends_the_subscription_and_not_the_invite() {
-    for code in [404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604] {
-        interleaved(|world, cast| {
+    interleaved_over(
+        &[
+            404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
+        ],
+        |world, cast, code| {
             world.manners(cast.alice).notify = Some(code);
             world.join(cast.alice);
             let inside = world.refers(cast.alice, TARGET, "");
@@ -151,8 +163,8 @@ fn a_fatal_answer_ends_the_subscription_and_not_the_invite() {
             assert!(world.ledger.cancels.is_empty());
             assert!(world.is_in(cast.carol) && world.is_in(cast.dave));
             world.end();
-        });
-    }
+        },
+    );
 }
 
 #[test]
@@ -172,16 +184,18 @@ fn silence_ends_the_subscription_and_not_the_invite() {
 /// Other failures are not the end of it.
 #[test]
 fn an_answer_that_is_not_fatal_lets_it_go_on() {
-    for code in [400, 403, 500, 503] {
-        interleaved(|world, cast| {
-            world.manners(cast.alice).notify = Some(code);
-            world.join(cast.alice);
-            let refer = world.refers(cast.alice, TARGET, "");
-            world.run_out();
-            assert_eq!(world.told(cast.alice, &refer).last(), Some(&(200, true)), "{code}");
-            world.end();
-        });
-    }
+    interleaved_over(&[400, 403, 500, 503], |world, cast, code| {
+        world.manners(cast.alice).notify = Some(code);
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, TARGET, "");
+        world.run_out();
+        assert_eq!(
+            world.told(cast.alice, &refer).last(),
+            Some(&(200, true)),
+            "{code}"
+        );
+        world.end();
+    });
 }
 
 /// N14: the time is up before the result is there.
@@ -196,6 +210,7 @@ fn a_subscription_that_expires_says_what_it_knows() {
         world.run(10_000);
         // The operator lets later INVITEs ring longer; an old subscription joins such a one.
         world.settings.invite_timeout = 500_000;
+        world.tm.ringing = 510_000;
         world.manners(cast.dave).answer = None;
         let first = world.refers(cast.bob, "sip:dave@home1.test", "");
         world.outcome(cast.bob, &first);
@@ -236,7 +251,12 @@ fn a_refer_outside_has_a_dialog_of_its_own() {
 fn many_subscriptions_share_a_dialog() {
     interleaved(|world, cast| {
         world.join(cast.alice);
-        let targets = [TARGET, "sip:dave@home1.test", "tel:+358401234567", "sip:mallory@home1.test"];
+        let targets = [
+            TARGET,
+            "sip:dave@home1.test",
+            "tel:+358401234567",
+            "sip:mallory@home1.test",
+        ];
         let mut refers = Vec::new();
         for target in targets {
             let refer = world.refers(cast.alice, target, "");

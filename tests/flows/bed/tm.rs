@@ -18,6 +18,8 @@ const MAGIC: &str = "z9hG4bK.focus.";
 pub struct Tm {
     /// How long a transaction is known after its end (`wt_timer`).
     pub wait: Millis,
+    /// How long an INVITE may ring (`fr_inv_timer`).
+    pub ringing: Millis,
     clients: BTreeMap<u32, Client>,
     servers: BTreeMap<(String, String), Server>,
     labels: u32,
@@ -27,6 +29,7 @@ impl Default for Tm {
     fn default() -> Self {
         Tm {
             wait: SIXTY_FOUR_T1,
+            ringing: 190_000,
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             labels: 0,
@@ -255,7 +258,7 @@ impl World {
         let Some(label) = label else {
             return Reply::Unknown;
         };
-        let invite_timeout = self.settings.invite_timeout + 10_000;
+        let ringing = self.tm.ringing;
         let now = self.now;
         let Some(client) = self.tm.clients.get_mut(&label) else {
             return Reply::Unknown;
@@ -275,8 +278,8 @@ impl World {
                 if matches!(client.cancel, Cancelling::Wanted) {
                     self.send_cancel(label);
                 } else if invite && matches!(client.cancel, Cancelling::No) {
-                    client.expires = now + invite_timeout;
-                    self.after(invite_timeout, Event::Tm(TmTimer::Expire { label }));
+                    client.expires = now + ringing;
+                    self.after(ringing, Event::Tm(TmTimer::Expire { label }));
                 }
             }
             status => {
