@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Quirk;
 use super::records::Id;
 use super::settings::Socket;
 
@@ -97,6 +98,8 @@ pub enum Counter {
     NotifiesSent,
     JoinsAccepted,
     JoinsRefused,
+    /// A REFER of this unusual form was met.
+    Quirk(Quirk),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

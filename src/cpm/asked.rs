@@ -6,7 +6,7 @@ use super::route::check_require;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, Part};
-use crate::sip::refer_to::{ReferTarget, ReferToError};
+use crate::sip::refer_to::{self, ReferTarget, ReferToError};
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
 use crate::sip::uri::Uri;
 use crate::sip::Request;
@@ -20,6 +20,32 @@ pub enum Purpose {
     Invite,
     /// `method=BYE`: out of the session (RFC 4579 section 5.11).
     Remove,
+}
+
+/// A form of a REFER that deployed clients use and a strict reader refuses (requirements section 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quirk {
+    /// In the Refer-To itself.
+    ReferTo(refer_to::Quirk),
+    /// Refer-To names the focus or factory, and the list in the body is meant.
+    ListWithoutCid,
+    /// A list without `Require: multiple-refer`.
+    ListWithoutRequire,
+}
+
+impl Quirk {
+    /// The rule that was broken; none for what is only unusual.
+    pub fn broken_rule(self) -> Option<&'static str> {
+        match self {
+            Quirk::ReferTo(quirk) => quirk.broken_rule(),
+            Quirk::ListWithoutCid => {
+                Some("Refer-To must point to the list by cid (RFC 5368 section 6)")
+            }
+            Quirk::ListWithoutRequire => {
+                Some("a list needs Require: multiple-refer (RFC 5368 section 4)")
+            }
+        }
+    }
 }
 
 /// Whom a REFER is about.
@@ -46,6 +72,7 @@ pub struct Asked {
     pub referred_by: Option<(Uri, String)>,
     /// Where NOTIFYs go when the REFER forms a dialog.
     pub contact: Option<Uri>,
+    pub quirks: Vec<Quirk>,
 }
 
 /// Reads a REFER. `is_ourselves` tells URIs of the focus, its group and the factory, which stand for
@@ -78,11 +105,30 @@ pub fn read_refer(
         other => Refusal::bad_request(other.to_string()),
     })?;
     let method = refer_to.method_given.then_some(refer_to.method.as_str());
+    let mut quirks: Vec<Quirk> = refer_to
+        .quirks
+        .iter()
+        .copied()
+        .map(Quirk::ReferTo)
+        .collect();
+    let list_meant = match &refer_to.target {
+        ReferTarget::ContentId(_) => true,
+        ReferTarget::Uri(uri) => is_ourselves(uri) && carries_list(request),
+    };
+    if list_meant && matches!(refer_to.target, ReferTarget::Uri(_)) {
+        quirks.push(Quirk::ListWithoutCid);
+    }
+    if list_meant
+        && !request
+            .tokens("Require")
+            .iter()
+            .any(|tag| tag == "multiple-refer")
+    {
+        quirks.push(Quirk::ListWithoutRequire);
+    }
     let targets = match refer_to.target {
         ReferTarget::ContentId(cid) => listed(request, ListPart::Named(&cid), method),
-        ReferTarget::Uri(uri) if is_ourselves(&uri) && carries_list(request) => {
-            listed(request, ListPart::Any, method)
-        }
+        ReferTarget::Uri(_) if list_meant => listed(request, ListPart::Any, method),
         ReferTarget::Uri(uri) => Ok(Targets {
             purpose: purpose(&refer_to.method)?,
             wanted: vec![Ok(uri)],
@@ -103,6 +149,7 @@ pub fn read_refer(
         echo,
         referred_by: referred_by.map(|value| (value.uri, value.text)),
         contact,
+        quirks,
     })
 }
 

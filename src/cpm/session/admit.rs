@@ -2,8 +2,9 @@
 //! Not here: what is asked for (`crate::cpm::asked`) and what follows (`super::refer`).
 
 use super::{Session, Who};
+use crate::cpm::action::Counter;
 use crate::cpm::answer::Refusal;
-use crate::cpm::asked::{read_refer, Asked, Purpose, Targets};
+use crate::cpm::asked::{read_refer, Asked, Purpose, Quirk, Targets};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Id, Name};
 use crate::cpm::route::identify;
@@ -38,6 +39,7 @@ impl Session<'_> {
             return Err(Refusal::new(482, "merged request"));
         }
         let asked = read_refer(request, holder.is_none(), &|uri| self.is_ourselves(uri))?;
+        self.check_quirks(&asked.quirks)?;
         let who = match holder {
             Some(holder) => self.referrer_in_dialog(arrival, holder),
             None => self.referrer_outside(arrival),
@@ -48,6 +50,7 @@ impl Session<'_> {
             echo,
             referred_by: received,
             contact,
+            quirks: _,
         } = asked;
         let targets = self
             .permit(&who, targets)
@@ -60,6 +63,18 @@ impl Session<'_> {
             echo,
             contact,
         })
+    }
+
+    /// Each tolerated form is counted; `strict` refuses those that break a rule.
+    fn check_quirks(&mut self, quirks: &[Quirk]) -> Result<(), Refusal> {
+        for quirk in quirks {
+            self.count(Counter::Quirk(*quirk), 1);
+        }
+        let broken = quirks.iter().find_map(|quirk| quirk.broken_rule());
+        match broken.filter(|_| self.env.settings.strict) {
+            Some(rule) => Err(Refusal::bad_request(rule).warning(rule)),
+            None => Ok(()),
+        }
     }
 
     /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
