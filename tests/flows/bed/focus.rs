@@ -315,11 +315,14 @@ impl World {
     }
 
     fn count(&mut self, counter: Counter, by: i32) {
-        *self.counters.entry(counter as u8).or_insert(0) += i64::from(by);
+        *self.counters.entry(format!("{counter:?}")).or_insert(0) += i64::from(by);
     }
 
     pub fn counted(&self, counter: Counter) -> i64 {
-        self.counters.get(&(counter as u8)).copied().unwrap_or(0)
+        self.counters
+            .get(&format!("{counter:?}"))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn find(&self, name: &Name) -> Option<Id> {
