@@ -59,6 +59,7 @@ pub fn settings() -> Settings {
         orig_route: Vec::new(),
         refer_ok_code: 200,
         max_refer_targets: 100,
+        strict: false,
         invite_rate: 50,
         adhoc_policy: Arc::new(adhoc),
         max_participants: 100,
