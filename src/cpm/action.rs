@@ -40,6 +40,7 @@ pub enum Method {
     Ack,
     Bye,
     Notify,
+    Prack,
 }
 
 impl Method {
@@ -49,6 +50,7 @@ impl Method {
             Method::Ack => "ACK",
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
+            Method::Prack => "PRACK",
         }
     }
 }

@@ -128,6 +128,8 @@ pub struct Leg {
     pub watchers: Vec<Id>,
     /// Who invited this participant.
     pub referrer: Option<String>,
+    /// Our INVITE, when the focus formed the dialog.
+    pub outgoing: Option<Attempt>,
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the second on).
     pub referred_before: bool,
     /// The INVITE that formed the dialog, when it came from the peer: its From-tag and CSeq.
@@ -138,9 +140,8 @@ pub struct Leg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LegState {
-    /// Its INVITE waits for its turn in the fan-out of `refer`.
+    /// Its INVITE waits for its turn in the fan-out, or for a second attempt.
     Waiting {
-        refer: Id,
         at: Millis,
     },
     /// Our INVITE is on its way or rings. `transaction` is known only after the send.
@@ -157,6 +158,19 @@ pub enum LegState {
     },
     /// Not in the session any more; the record stays while its dialog has something to finish.
     Left,
+}
+
+/// The INVITE to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The REFER (or list of a factory INVITE) that asked for it.
+    pub refer: Id,
+    /// CSeq of the latest INVITE; answers to an earlier one mean nothing any more.
+    pub cseq: u32,
+    /// The one bounded retry was used.
+    pub retried: bool,
+    /// Reliable provisional answers already acknowledged by PRACK (RFC 3262): To-tag and RSeq.
+    pub acknowledged: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -316,6 +330,10 @@ pub struct Subscription {
     /// What was told last, for a termination by expiry (N14).
     pub told: Option<Report>,
     pub closing: Option<Closing>,
+    /// The referrer asked to be told again later (Retry-After); nothing is sent before.
+    pub held_until: Option<Millis>,
+    /// That was granted once for the report at hand.
+    pub retried: bool,
     /// An entry for this REFER waits in the carrier's dialog.
     pub queued: bool,
 }
@@ -390,6 +408,9 @@ impl Refer {
 
 impl Subscription {
     fn deadline(&self) -> Option<Millis> {
+        if let Some(until) = self.held_until {
+            return Some(until);
+        }
         if self.closing.is_some() {
             // The dialog's request in flight has a deadline of its own.
             return None;

@@ -143,9 +143,28 @@ impl Session<'_> {
     }
 
     fn referrer_outside(&mut self, arrival: &Arrival) -> Result<Who, Refusal> {
+        if let Some(leg) = self.target_dialog(arrival) {
+            // Whoever the dialog is with, unless something else is asserted; then the header says nothing.
+            if let Ok(who) = self.referrer_in_dialog(arrival, leg) {
+                return Ok(who);
+            }
+        }
         let mut who = identify(arrival)?;
         self.place(&mut who);
         Ok(who)
+    }
+
+    /// The leg that Target-Dialog names (RFC 4538). Bogus: none, and no error (R1.4).
+    fn target_dialog(&mut self, arrival: &Arrival) -> Option<Id> {
+        let target = arrival.request.target_dialog()?;
+        let name = Name::Dialog {
+            call_id: target.call_id,
+            local_tag: target.remote_tag,
+        };
+        let id = self.family.find(&name)?;
+        let leg = self.leg(id)?;
+        let theirs = leg.dialog.remote_tag.as_deref() == Some(target.local_tag.as_str());
+        (theirs && leg.is_connected()).then_some(id)
     }
 
     /// What the session itself knows of somebody.
