@@ -241,7 +241,7 @@ fn listed(
     targets(entries, method)
 }
 
-fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
+fn targets(mut entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
     let written = entries.len();
     // R3.6: a method of the entry overrides that of the Refer-To.
     let mut methods = entries
@@ -256,6 +256,10 @@ fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal
         });
     }
     let purpose = purpose(&first)?;
+    // All say the same; who is written with and who without it is one person still.
+    for entry in &mut entries {
+        entry.method = None;
+    }
     let entries = resource_list::merge(entries);
     if entries.iter().all(|entry| entry.target.is_err()) {
         return Err(Refusal::bad_request("No entry of the list can be used"));

@@ -382,11 +382,13 @@ impl Refer {
             Carrier::In(_) | Carrier::None => true,
         };
         let remembered = self.merge.is_some() && now < self.remembered_until;
-        let waited_for = self
-            .targets
-            .iter()
-            .any(|aim| aim.leg.is_some() && aim.outcome.is_none());
-        self.subscription.is_none() && self.guests.is_empty() && idle && !remembered && !waited_for
+        self.subscription.is_none() && !self.is_needed() && idle && !remembered
+    }
+
+    /// Others need it: REFERs in its dialog, INVITEs that have no result yet.
+    fn is_needed(&self) -> bool {
+        let unsettled = |aim: &Aim| aim.leg.is_some() && aim.outcome.is_none();
+        !self.guests.is_empty() || self.targets.iter().any(unsettled)
     }
 
     fn deadline(&self) -> Option<Millis> {
@@ -398,7 +400,7 @@ impl Refer {
             Some(subscription) => subscription.deadline(),
             // Whatever else it waits for brings its own inputs.
             None if self.merge.is_some() => {
-                Some(self.remembered_until).filter(|_| self.guests.is_empty())
+                Some(self.remembered_until).filter(|_| !self.is_needed())
             }
             None => None,
         };
