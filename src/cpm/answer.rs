@@ -13,7 +13,7 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, SUBSCRIBE";
 /// Option tags of the focus (RFC 4488 section 4, RFC 7614 section 5).
 pub const SUPPORTED: &str = "norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
-pub const ALLOW_EVENTS: &str = "refer";
+pub const ALLOW_EVENTS: &str = "conference, refer";
 
 /// Feature tags of our Contact (RFC 4579 section 4.2; the ICSI of a CPM group session).
 pub const CONTACT_FEATURES: &str =

@@ -47,6 +47,8 @@ pub struct InFlight {
 pub enum Waiting {
     /// NOTIFY of this REFER's subscription; what it says is decided when it leaves.
     Notify(Id),
+    /// NOTIFY of this watcher; what it says is decided when it leaves.
+    State(Id),
     Bye(ByeCause),
 }
 

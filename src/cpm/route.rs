@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{Refusal, SUPPORTED};
+use super::answer::{Refusal, ALLOW_EVENTS, SUPPORTED};
 use super::input::Arrival;
 use super::policy::Group;
 use super::session::Who;
@@ -80,6 +80,24 @@ pub(super) fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
         return Err(Refusal::new(403, "no usable P-Asserted-Identity"));
     }
     Ok(Who::new(uris, arrival.request.privacy().id))
+}
+
+/// Which event packages a SUBSCRIBE outside a dialog may be for.
+pub fn check_event(request: &Request) -> Result<(), Refusal> {
+    match request.event() {
+        Some((package, _)) if package == "conference" => Ok(()),
+        // RFC 3515 section 2.4.4.
+        Some((package, _)) if package == "refer" => Err(Refusal::new(
+            403,
+            "a refer subscription is made by REFER only",
+        )),
+        _ => Err(no_such_package()),
+    }
+}
+
+/// RFC 6665 section 4.2.1.1 (489), with what there is.
+pub(super) fn no_such_package() -> Refusal {
+    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS)
 }
 
 /// RFC 3261 section 8.2.2.3: every required option tag must be known.

@@ -14,6 +14,8 @@ pub struct WarningTexts {
     pub too_many: String,
     pub no_session: String,
     pub no_destinations: String,
+    pub no_state: String,
+    pub too_many_watchers: String,
 }
 
 impl Default for WarningTexts {
@@ -26,6 +28,8 @@ impl Default for WarningTexts {
             too_many: "102 Too many participants".into(),
             no_session: "123 Session does not exist".into(),
             no_destinations: "129 No destinations".into(),
+            no_state: "105 Subscription of conference state not allowed".into(),
+            too_many_watchers: "Too many subscriptions".into(),
         }
     }
 }

@@ -31,6 +31,8 @@ pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
 pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
 pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
 pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
+pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
+pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
 pub static SENDER_PROCESSES: IntParam = IntParam::with_default(2);
 pub static DEBUG_PANIC_HEADER: StringParam = StringParam::unset();
 
@@ -120,6 +122,19 @@ impl Config {
                     "1000",
                 )?
                 .into(),
+                conference_notify_interval: number(
+                    "conference_notify_interval",
+                    &CONFERENCE_NOTIFY_INTERVAL,
+                    0..=600_000,
+                    "5000",
+                )?
+                .into(),
+                max_subscriptions: number(
+                    "max_subscriptions",
+                    &MAX_SUBSCRIPTIONS,
+                    0..=20_000,
+                    "200",
+                )?,
                 sockets: sockets::all().iter().map(Socket::from).collect(),
                 warnings: WarningTexts::default(),
             },

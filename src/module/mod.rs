@@ -38,7 +38,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<20> = params([
+static PARAMS: ParamTable<22> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -57,6 +57,11 @@ static PARAMS: ParamTable<20> = params([
     integer(c"min_participants", &config::MIN_PARTICIPANTS),
     integer(c"invite_timeout", &config::INVITE_TIMEOUT),
     integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    integer(
+        c"conference_notify_interval",
+        &config::CONFERENCE_NOTIFY_INTERVAL,
+    ),
+    integer(c"max_subscriptions", &config::MAX_SUBSCRIPTIONS),
     integer(c"sender_processes", &config::SENDER_PROCESSES),
     string(c"debug_panic_header", &config::DEBUG_PANIC_HEADER),
 ]);

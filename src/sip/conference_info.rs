@@ -154,9 +154,12 @@ impl Document {
             if !whole && self.users.is_empty() {
                 return Ok(());
             }
-            element(writer, "users", &[("state", self.state.as_str())], |writer| {
-                self.users.iter().try_for_each(|user| user.write(writer))
-            })
+            element(
+                writer,
+                "users",
+                &[("state", self.state.as_str())],
+                |writer| self.users.iter().try_for_each(|user| user.write(writer)),
+            )
         })
     }
 }

@@ -46,7 +46,13 @@ impl Session<'_> {
                 Carrier::Own(dialog) => dialog,
                 Carrier::In(_) | Carrier::None => return None,
             },
-            Record::Head(_) | Record::Roster(_) => return None,
+            Record::Watcher(watcher) => match &mut watcher.carrier {
+                Carrier::Own(dialog) => dialog,
+                Carrier::In(_) | Carrier::None => return None,
+            },
+            Record::Head(_) | Record::Roster(_) | Record::Board(_) | Record::Audience(_) => {
+                return None
+            }
         };
         slot.dirty = true;
         Some(dialog)
@@ -70,10 +76,12 @@ impl Session<'_> {
             return self.refuse(method, &refusal);
         }
         let leg = self.leg(holder).map(|leg| leg.is_connected());
+        let refers = self.refer(holder).is_some();
         match (method, leg) {
             ("BYE", Some(_)) => self.bye_received(holder, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
-            ("REFER", Some(true) | None) => self.refer_received(arrival, Some(holder)),
+            ("REFER", Some(true)) => self.refer_received(arrival, Some(holder)),
+            ("REFER", None) if refers => self.refer_received(arrival, Some(holder)),
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
             ("SUBSCRIBE", _) => self.subscribe_received(holder, arrival),
             ("BYE" | "INVITE" | "REFER" | "OPTIONS", _) => {
@@ -106,6 +114,7 @@ impl Session<'_> {
             };
             let next = match what {
                 Waiting::Notify(refer) => self.send_notify(holder, refer),
+                Waiting::State(watcher) => self.send_state(holder, watcher),
                 Waiting::Bye(cause) => self.send_bye(holder, cause),
             };
             if let (Next::Sent(cseq), Some(dialog)) = (next, self.dialog_mut(holder)) {
@@ -159,6 +168,9 @@ impl Session<'_> {
         if let Waiting::Notify(refer) = request.what {
             self.notify_answered(refer, ended.status, ended.retry_after);
         }
+        if let Waiting::State(watcher) = request.what {
+            self.state_answered(watcher, ended.status, ended.retry_after);
+        }
         self.pump(holder);
     }
 
@@ -209,6 +221,8 @@ impl Session<'_> {
             self.request_ended(record, Ended::without_answer(408));
         }
         self.refer_deadline(record);
+        self.watcher_deadline(record);
+        self.board_deadline(record);
         let Some(leg) = self.leg(record) else { return };
         let (state, ack) = (leg.state, leg.awaited_ack);
         if ack.is_some_and(|ack| ack.until <= now) {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::board::Parting;
 use super::join::{local_media, new_media};
 use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
@@ -11,6 +12,7 @@ use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::cpm::text::Redacted;
+use crate::cpm::watch::Shown;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::name_addr::NameAddr;
@@ -35,7 +37,13 @@ impl Session<'_> {
     /// INVITE to be sent, now or in its turn.
     pub(super) fn invite(&mut self, refer: Id, target: &Uri, nth: u32) -> Id {
         let settings = self.env.settings;
-        let arrived = self.refer(refer).map(|refer| refer.socket.clone());
+        let (arrived, referrer) = match self.refer(refer) {
+            Some(refer) => {
+                let named = (!refer.anonymous).then(|| refer.referrer.clone());
+                (Some(refer.socket.clone()), named)
+            }
+            None => (None, None),
+        };
         let next_hop = settings
             .orig_route
             .first()
@@ -74,7 +82,7 @@ impl Session<'_> {
             awaited_ack: None,
             subscriptions: Vec::new(),
             watchers: Vec::new(),
-            referrer: None,
+            referrer,
             outgoing: Some(Attempt {
                 refer,
                 cseq: 0,
@@ -84,6 +92,7 @@ impl Session<'_> {
             referred_before: false,
             formed_by: None,
             forks: Vec::new(),
+            shown: Shown::default(),
         };
         self.remember(std::slice::from_ref(&identity));
         self.unban(std::slice::from_ref(&identity));
@@ -126,7 +135,6 @@ impl Session<'_> {
         };
         let headers = self.invite_headers(&refer, &contact, &kind);
         let Some(leg) = self.leg_mut(id) else { return };
-        leg.referrer = (!refer.anonymous).then_some(refer.referrer);
         leg.state = LegState::Inviting {
             transaction: None,
             ringing: false,
@@ -394,6 +402,7 @@ impl Session<'_> {
                 format!("{} not reached: {status}", Redacted(&who)),
             );
             self.settle_watchers(id, status, reason);
+            self.parts(id, Parting::failed(status, reason));
         }
     }
 
@@ -406,6 +415,7 @@ impl Session<'_> {
             format!("{} did not answer in time: CANCEL", Redacted(&who)),
         );
         self.settle_watchers(id, 408, reason_phrase(408));
+        self.parts(id, Parting::failed(408, reason_phrase(408)));
         self.withdraw(id);
     }
 

@@ -2,6 +2,7 @@
 //! Not here: people the focus invites (`super::invite`).
 
 use super::admit::merge_name;
+use super::board::Parting;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
@@ -13,6 +14,7 @@ use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
 use crate::cpm::route::{check_require, identify};
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
+use crate::cpm::watch::Shown;
 use crate::sip::message::Request;
 use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
 use crate::sip::uri::Uri;
@@ -132,6 +134,7 @@ impl Session<'_> {
             referred_before: false,
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
+            shown: Shown::default(),
         };
         let headers = self.leg_answer_headers(&leg, true);
         let to_tag = leg.dialog.local_tag.clone();
@@ -190,6 +193,7 @@ impl Session<'_> {
             Some(true) => self.hang_up(earlier, ByeCause::Replaced),
             Some(false) => {
                 self.settle_watchers(earlier, 200, "OK");
+                self.parts(earlier, Parting::replaced());
                 self.withdraw(earlier);
             }
             None => {}
@@ -320,6 +324,7 @@ impl Session<'_> {
             to_tag,
             ..Answer::default()
         }));
+        self.parts(id, Parting::departed());
         if was_in {
             self.disconnected();
             self.log(Level::Info, format!("BYE, left from={}", Redacted(&who)));

@@ -124,7 +124,10 @@ fn nothing_a_peer_wrote_can_end_an_element_or_start_one() {
     });
     let text = written(&evil);
     assert!(!text.contains("<user/>") && !text.contains("<x>"), "{text}");
-    assert!(text.contains("&lt;/subject&gt;     &lt;x&gt;&amp;"), "{text}");
+    assert!(
+        text.contains("&lt;/subject&gt;     &lt;x&gt;&amp;"),
+        "{text}"
+    );
     let mut reader = quick_xml::Reader::from_str(&text);
     loop {
         match reader.read_event() {

@@ -66,6 +66,8 @@ pub fn settings() -> Settings {
         min_participants: 2,
         invite_timeout: 60_000,
         refer_notify_interval: 1_000,
+        conference_notify_interval: 5_000,
+        max_subscriptions: 200,
         sockets: vec![Socket {
             transport: Transport::Udp,
             host: "127.0.0.1".into(),
