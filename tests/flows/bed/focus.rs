@@ -172,7 +172,7 @@ impl World {
         let (root, changes, actions) = self.with_env(|env| {
             let mut session = match group {
                 Some(group) => Session::for_group(group, &self.records, env),
-                None => Session::ad_hoc(&self.records, env),
+                None => Session::ad_hoc(&env.token(), &self.records, env),
             };
             session.handle(input.clone());
             let root = session.id();
