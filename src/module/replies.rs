@@ -1,7 +1,7 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 //! Not here: what follows from them (`crate::cpm`).
 
-use super::executor::{apply, perform, Job, Place};
+use super::executor::{apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
@@ -55,12 +55,12 @@ fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
 
 /// tm's timer process must not be kept waiting: our own process goes on with it.
 fn enqueue(runtime: &Runtime, record: Id, status: u16) {
-    let job = Job::TimedOut { record, status };
+    let job = TimedOut { record, status };
     let pushed = postcard::to_stdvec(&job)
         .map_err(|error| error.to_string())
         .and_then(|bytes| {
             runtime
-                .queue
+                .timeouts
                 .push(&bytes)
                 .map_err(|error| error.to_string())
         });
