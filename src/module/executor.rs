@@ -27,6 +27,17 @@ pub enum Job {
     TimedOut { record: Id, status: u16 },
 }
 
+impl Job {
+    /// Leaves the job to whichever sender is free first.
+    pub fn enqueue(&self, runtime: &Runtime) -> Result<(), String> {
+        let bytes = postcard::to_stdvec(self).map_err(|error| error.to_string())?;
+        runtime
+            .queue
+            .push(&bytes)
+            .map_err(|error| error.to_string())
+    }
+}
+
 /// Where actions are carried out.
 #[derive(Clone, Copy)]
 pub enum Place<'a> {
@@ -147,15 +158,7 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
 fn hand_over(runtime: &Runtime, request: Box<Outgoing>) -> Vec<Action> {
     let owner = request.owner;
     let job = Job::Send(request);
-    let pushed = postcard::to_stdvec(&job)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            runtime
-                .queue
-                .push(&bytes)
-                .map_err(|error| error.to_string())
-        });
-    match (pushed, job) {
+    match (job.enqueue(runtime), job) {
         (Err(why), Job::Send(request)) => failed(runtime, &request, owner, why),
         _ => Vec::new(),
     }

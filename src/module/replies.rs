@@ -56,15 +56,7 @@ fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
 /// tm's timer process must not be kept waiting: our own process goes on with it.
 fn enqueue(runtime: &Runtime, record: Id, status: u16) {
     let job = Job::TimedOut { record, status };
-    let pushed = postcard::to_stdvec(&job)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            runtime
-                .queue
-                .push(&bytes)
-                .map_err(|error| error.to_string())
-        });
-    if let Err(why) = pushed {
+    if let Err(why) = job.enqueue(runtime) {
         log::error!("a timeout waits for its deadline: {why}");
     }
 }

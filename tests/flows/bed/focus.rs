@@ -172,7 +172,7 @@ impl World {
         let (root, changes, actions) = self.with_env(|env| {
             let mut session = match group {
                 Some(group) => Session::for_group(group, &self.records, env),
-                None => Session::ad_hoc(&self.records, env),
+                None => Session::ad_hoc(&env.token(), &self.records, env),
             };
             session.handle(input.clone());
             let root = session.id();
@@ -336,11 +336,14 @@ impl World {
     }
 
     fn count(&mut self, counter: Counter, by: i32) {
-        *self.counters.entry(counter as u8).or_insert(0) += i64::from(by);
+        *self.counters.entry(format!("{counter:?}")).or_insert(0) += i64::from(by);
     }
 
     pub fn counted(&self, counter: Counter) -> i64 {
-        self.counters.get(&(counter as u8)).copied().unwrap_or(0)
+        self.counters
+            .get(&format!("{counter:?}"))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn find(&self, name: &Name) -> Option<Id> {

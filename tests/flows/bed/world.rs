@@ -64,7 +64,7 @@ pub struct World {
     pub chance: Chance,
     pub(super) tokens: Chance,
     pub tm: Tm,
-    pub(super) counters: BTreeMap<u8, i64>,
+    pub(super) counters: BTreeMap<String, i64>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
