@@ -1,7 +1,7 @@
 //! What changed for those who watch: noted on the board, told in rounds, a slice at a time (RFC 4575 section 3.6).
 //! Not here: the NOTIFYs themselves (`super::state`) and what people look like (`super::portrait`).
 
-use super::portrait::{DISCONNECTED_BY_US, UNNAMED};
+use super::portrait::{REASON_PREFIX, UNNAMED};
 use super::{Session, Who};
 use crate::cpm::dialog::ByeCause;
 use crate::cpm::records::{Id, Record};
@@ -53,7 +53,7 @@ impl Parting {
         let text = text.replace(['"', '\\'], "");
         let mut parting = Parting::of(how);
         // RFC 4575 section 5.7.7: the form of RFC 3326.
-        parting.info.reason = Some(format!("Reason: SIP;cause={status};text=\"{text}\""));
+        parting.info.reason = Some(format!("{REASON_PREFIX}SIP;cause={status};text=\"{text}\""));
         parting
     }
 
@@ -66,7 +66,9 @@ impl Parting {
             _ => Disconnection::Failed,
         };
         let mut parting = Parting::of(how);
-        parting.info.reason = Some(format!("{DISCONNECTED_BY_US}{}", cause.reason_header()));
+        parting.info.reason = cause
+            .reason_header()
+            .map(|reason| format!("{REASON_PREFIX}{reason}"));
         parting
     }
 
@@ -291,6 +293,8 @@ impl Session<'_> {
         match leg.and_then(|id| self.leg(id)) {
             Some(leg) => leg.entity(),
             None if who.anonymous => UNNAMED.to_owned(),
+            // The operator.
+            None if who.uris.is_empty() => self.focus_uri(),
             None => who.uri().to_owned(),
         }
     }

@@ -65,6 +65,12 @@ impl Session<'_> {
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
+        // Whoever has answered our INVITE may already send; that overtook the answer. Not so a BYE, which
+        // waits for our ACK (RFC 3261 section 15).
+        if dialog.remote_tag.is_none() && method != "BYE" {
+            let refusal = Refusal::new(500, "the answer to our INVITE is not here yet");
+            return self.refuse(method, &refusal.header("Retry-After", "1"));
+        }
         // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
         let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
         if !ours {
@@ -78,7 +84,7 @@ impl Session<'_> {
         let leg = self.leg(holder).map(|leg| leg.is_connected());
         let refers = self.refer(holder).is_some();
         match (method, leg) {
-            ("BYE", Some(_)) => self.bye_received(holder, to_tag),
+            ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("REFER", Some(true)) => self.refer_received(arrival, Some(holder)),
             ("REFER", None) if refers => self.refer_received(arrival, Some(holder)),
@@ -213,6 +219,9 @@ impl Session<'_> {
     /// Whatever of this record is due by now.
     pub(super) fn deadline_reached(&mut self, record: Id) {
         let now = self.env.now;
+        if record == self.id {
+            return self.inactive();
+        }
         let lost = self
             .dialog_mut(record)
             .and_then(|dialog| dialog.in_flight)
@@ -246,6 +255,6 @@ impl Session<'_> {
 impl ByeCause {
     /// The Reason header line (RFC 3326).
     pub(super) fn header(self) -> String {
-        Lines::new().line("Reason", self.reason_header()).text()
+        Lines::new().maybe("Reason", self.reason_header()).text()
     }
 }

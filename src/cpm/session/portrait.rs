@@ -16,7 +16,7 @@ use crate::sip::uri::Uri;
 /// Whoever is not to be named and is in the session no more (RFC 3323 section 4.1.1.3).
 pub(super) const UNNAMED: &str = "sip:anonymous@anonymous.invalid";
 /// How RFC 4575 section 5.7.7 begins a reason that SIP gave.
-pub(super) const DISCONNECTED_BY_US: &str = "Reason: ";
+pub(super) const REASON_PREFIX: &str = "Reason: ";
 
 impl Leg {
     /// The URI it is shown by; of an anonymous participant nothing but a number (RFC 7701 section 5.2),
