@@ -17,3 +17,7 @@ mod listing;
 mod notifying;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "kit/schema.rs"]
+mod schema;
+#[path = "flows/watching.rs"]
+mod watching;

@@ -223,6 +223,7 @@ fn actions_fit(input: &Input<'_>, actions: &[Action]) -> Result<(), String> {
         Input::InviteReceived(_)
             | Input::FactoryInviteReceived(_)
             | Input::ReferReceived(_)
+            | Input::SubscribeReceived(_)
             | Input::OptionsReceived(_)
             | Input::RequestReceived { .. }
     );
