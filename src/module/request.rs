@@ -13,7 +13,8 @@ use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
-use crate::sip::message::Request;
+use crate::sip::message::{MessageError, Request};
+use crate::sip::status::reason_phrase;
 use crate::store::unit::{OfGroup, UnitError};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -144,11 +145,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
         Err(TmError::OutOfMemory) => return out_of_memory(message),
-        Err(error) => {
-            log::error!("no transaction for a request: {error}");
-            stateless(message, 500, "Server Internal Error", "");
-            return FAILED;
-        }
+        Err(error) => return without_transaction(message, where_to, parsed.err(), error),
     }
     let request = match parsed {
         Ok(request) => request,
@@ -185,6 +182,25 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     };
     perform(runtime, actions, Place::Request(message));
     code
+}
+
+/// tm makes no transaction for what it cannot read, such as a Request-URI of another scheme: what was
+/// wrong is said all the same. Where Kamailio cannot even build an answer, nothing is sent.
+fn without_transaction(
+    message: &Message<'_>,
+    where_to: &Destination,
+    fault: Option<MessageError>,
+    error: TmError,
+) -> i32 {
+    match (fault, where_to) {
+        (Some(fault), _) => stateless(message, fault.status(), &fault.reason(), ""),
+        (None, Destination::WrongScheme) => stateless(message, 416, reason_phrase(416), ""),
+        (None, _) => {
+            log::error!("no transaction for a request: {error}");
+            stateless(message, 500, reason_phrase(500), "");
+            FAILED
+        }
+    }
 }
 
 /// Which session the request is for, and what it makes of it.
