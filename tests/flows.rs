@@ -5,3 +5,5 @@
 mod bed;
 #[path = "flows/joining.rs"]
 mod joining;
+#[path = "flows/trail.rs"]
+mod trail;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::Id;
 use super::settings::Socket;
+use super::trail::{Entry, ReferId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -19,6 +20,11 @@ pub enum Action {
     },
     Count(Counter, i32),
     Log(Level, String),
+    /// One more entry of the decision trail of a REFER.
+    Trail {
+        refer: ReferId,
+        entry: Entry,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Default)]

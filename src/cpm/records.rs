@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Transaction;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -126,6 +127,8 @@ pub struct Leg {
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
     pub watchers: Vec<Id>,
+    /// The REFER that made this leg, by the name log lines have for it.
+    pub asked_by: Option<ReferId>,
     /// Who invited this participant.
     pub referrer: Option<String>,
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the second on).
@@ -237,6 +240,8 @@ impl Leg {
 /// factory INVITE, which is served by the same code and owes nobody a NOTIFY.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refer {
+    /// Its name in log lines and for the operator.
+    pub label: ReferId,
     /// CSeq number of the REFER.
     pub cseq: u32,
     pub referrer: String,

@@ -8,6 +8,7 @@ mod replies;
 mod request;
 mod rpc;
 mod runtime;
+mod why;
 mod workers;
 
 use std::ffi::{c_char, c_int, c_void};
@@ -19,7 +20,7 @@ use crate::kamailio::exports::{
     RpcTable,
 };
 use crate::kamailio::kemi::{self, function, function_with_string, KemiTable};
-use crate::kamailio::params::{integer, params, string};
+use crate::kamailio::params::{integer, params, string, string_function};
 use crate::kamailio::process::Stage;
 use crate::kamailio::rpc::rpc as rpc_table;
 use crate::kamailio::shm::KamailioShm;
@@ -27,6 +28,7 @@ use crate::kamailio::tm::Tm;
 use crate::kamailio::{clock, log, script, sl};
 use crate::store::engine::{Engine, EngineConfig};
 use crate::store::queue::Queue;
+use crate::store::ring::Ring;
 use crate::store::unit::Store;
 
 /// Functions for `request_route`.
@@ -38,7 +40,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<19> = params([
+static PARAMS: ParamTable<21> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -56,12 +58,14 @@ static PARAMS: ParamTable<19> = params([
     integer(c"min_participants", &config::MIN_PARTICIPANTS),
     integer(c"invite_timeout", &config::INVITE_TIMEOUT),
     integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    integer(c"trail_size", &config::TRAIL_SIZE),
+    string_function(c"warning_text", config::warning_text),
     integer(c"sender_processes", &config::SENDER_PROCESSES),
     string(c"debug_panic_header", &config::DEBUG_PANIC_HEADER),
 ]);
 
 /// `kamcmd cpm.…`.
-static RPC: RpcTable<3> = rpc_table([rpc::LIST, rpc::SHOW, rpc::CHECK]);
+static RPC: RpcTable<4> = rpc_table([rpc::LIST, rpc::SHOW, rpc::CHECK, why::WHY]);
 
 /// `KSR.cpm.…`.
 static KEMI: KemiTable<4> = kemi::kemi([
@@ -105,6 +109,13 @@ fn init() -> Result<(), String> {
         .map_err(|error| format!("cpm: {error}"))?;
     let queue =
         Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"))?;
+    let trails = match config.trail_size {
+        0 => None,
+        size => Some(
+            Ring::create(KamailioShm, size)
+                .map_err(|error| format!("cpm: trail_size {size}: {error}"))?,
+        ),
+    };
     counters::register_all().map_err(|error| format!("cpm: {error}"))?;
     workers::reserve(senders).map_err(|error| format!("cpm: {error}"))?;
     if !Tm::set_response_handler(replies::on_event)
@@ -118,6 +129,7 @@ fn init() -> Result<(), String> {
         tm,
         store: Store::new(engine),
         queue,
+        trails,
     });
     installed
         .then_some(())

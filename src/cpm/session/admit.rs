@@ -37,11 +37,19 @@ impl Session<'_> {
         if holder.is_none() && self.family.find(&merge_name(request)).is_some() {
             return Err(Refusal::new(482, "merged request"));
         }
-        let asked = read_refer(request, holder.is_none(), &|uri| self.is_ourselves(uri))?;
+        let texts = &self.env.settings.warnings;
+        let asked = read_refer(
+            request,
+            holder.is_none(),
+            &|uri| self.is_ourselves(uri),
+            texts,
+        )?;
         let who = match holder {
             Some(holder) => self.referrer_in_dialog(arrival, holder),
             None => self.referrer_outside(arrival),
         }?;
+        self.note_who(&who, request);
+        self.note_asked(&asked.targets, asked.suppressed);
         let Asked {
             targets,
             suppressed,
@@ -65,7 +73,8 @@ impl Session<'_> {
     /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
     fn permit(&mut self, who: &Who, targets: Result<Targets, Refusal>) -> Result<Targets, Refusal> {
         let texts = &self.env.settings.warnings;
-        let allowed = self.decide(who).allowed;
+        let verdict = self.decide(who);
+        let allowed = verdict.allowed;
         let purpose = targets
             .as_ref()
             .map_or(Purpose::Invite, |targets| targets.purpose);
@@ -76,6 +85,7 @@ impl Session<'_> {
             ),
             Purpose::Remove => (allowed.allow_expelling, "allow-expelling"),
         };
+        self.note_verdict(who.uri(), &verdict, missing, permitted);
         if !permitted {
             let why = format!("policy: {missing}");
             return Err(Refusal::new(403, why).warning(&texts.function_not_allowed));
@@ -87,9 +97,7 @@ impl Session<'_> {
         let most = self.env.settings.max_refer_targets as usize;
         if targets.written > most {
             let why = format!("{} targets, max_refer_targets is {most}", targets.written);
-            return Err(
-                Refusal::new(403, why).warning(&format!("More than {most} targets in one request"))
-            );
+            return Err(Refusal::new(403, why).warning(&texts.too_many_targets));
         }
         let all_strangers = targets
             .identities()

@@ -9,6 +9,7 @@ use crate::cpm::asked::{read_recipients, Purpose, Targets};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Aim, Carrier, Record, Refer};
 use crate::cpm::route::{check_require_at_factory, identify};
+use crate::cpm::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -22,6 +23,7 @@ impl Session<'_> {
         self.head.creator = who.identities.clone();
         let id = self.family.new_id();
         let refer = Refer {
+            label: self.about.unwrap_or_else(|| ReferId::new(self.env)),
             cseq: arrival.request.cseq,
             referrer: who.uri().to_owned(),
             identities: who.identities.clone(),
@@ -59,6 +61,7 @@ impl Session<'_> {
         let mut who = identify(arrival)?;
         who.participant = true;
         who.creator = true;
+        self.note_who(&who, request);
         let served = self.creation(arrival, &who);
         let (contact, body, targets) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body, targets))
@@ -81,7 +84,7 @@ impl Session<'_> {
             );
         }
         let nobody = || Refusal::new(403, "nobody to invite").warning(&texts.no_destinations);
-        let targets = read_recipients(request).ok_or_else(nobody)??;
+        let targets = read_recipients(request, texts).ok_or_else(nobody)??;
         if targets.purpose != Purpose::Invite {
             return Err(Refusal::bad_request("A list of an INVITE invites"));
         }
