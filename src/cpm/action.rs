@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Quirk;
 use super::records::Id;
 use super::settings::Socket;
 use super::trail::{Entry, ReferId};
@@ -46,6 +47,7 @@ pub enum Method {
     Ack,
     Bye,
     Notify,
+    Prack,
 }
 
 impl Method {
@@ -55,6 +57,7 @@ impl Method {
             Method::Ack => "ACK",
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
+            Method::Prack => "PRACK",
         }
     }
 }
@@ -101,6 +104,8 @@ pub enum Counter {
     NotifiesSent,
     JoinsAccepted,
     JoinsRefused,
+    /// A REFER of this unusual form was met.
+    Quirk(Quirk),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::text::WarningTexts;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, Part};
-use crate::sip::refer_to::{ReferTarget, ReferToError};
+use crate::sip::refer_to::{self, ReferTarget, ReferToError};
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
 use crate::sip::uri::Uri;
 use crate::sip::Request;
@@ -21,6 +21,32 @@ pub enum Purpose {
     Invite,
     /// `method=BYE`: out of the session (RFC 4579 section 5.11).
     Remove,
+}
+
+/// A form of a REFER that deployed clients use and a strict reader refuses (requirements section 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quirk {
+    /// In the Refer-To itself.
+    ReferTo(refer_to::Quirk),
+    /// Refer-To names the focus or factory, and the list in the body is meant.
+    ListWithoutCid,
+    /// A list without `Require: multiple-refer`.
+    ListWithoutRequire,
+}
+
+impl Quirk {
+    /// The rule that was broken; none for what is only unusual.
+    pub fn broken_rule(self) -> Option<&'static str> {
+        match self {
+            Quirk::ReferTo(quirk) => quirk.broken_rule(),
+            Quirk::ListWithoutCid => {
+                Some("Refer-To must point to the list by cid (RFC 5368 section 6)")
+            }
+            Quirk::ListWithoutRequire => {
+                Some("a list needs Require: multiple-refer (RFC 5368 section 4)")
+            }
+        }
+    }
 }
 
 /// Whom a REFER is about.
@@ -47,6 +73,7 @@ pub struct Asked {
     pub referred_by: Option<(Uri, String)>,
     /// Where NOTIFYs go when the REFER forms a dialog.
     pub contact: Option<Uri>,
+    pub quirks: Vec<Quirk>,
 }
 
 /// Reads a REFER. `is_ourselves` tells URIs of the focus, its group and the factory, which stand for
@@ -81,11 +108,30 @@ pub fn read_refer(
         other => Refusal::bad_request(other.to_string()),
     })?;
     let method = refer_to.method_given.then_some(refer_to.method.as_str());
+    let mut quirks: Vec<Quirk> = refer_to
+        .quirks
+        .iter()
+        .copied()
+        .map(Quirk::ReferTo)
+        .collect();
+    let list_meant = match &refer_to.target {
+        ReferTarget::ContentId(_) => true,
+        ReferTarget::Uri(uri) => is_ourselves(uri) && carries_list(request),
+    };
+    if list_meant && matches!(refer_to.target, ReferTarget::Uri(_)) {
+        quirks.push(Quirk::ListWithoutCid);
+    }
+    if list_meant
+        && !request
+            .tokens("Require")
+            .iter()
+            .any(|tag| tag == "multiple-refer")
+    {
+        quirks.push(Quirk::ListWithoutRequire);
+    }
     let targets = match refer_to.target {
         ReferTarget::ContentId(cid) => listed(request, ListPart::Named(&cid), method, texts),
-        ReferTarget::Uri(uri) if is_ourselves(&uri) && carries_list(request) => {
-            listed(request, ListPart::Any, method, texts)
-        }
+        ReferTarget::Uri(_) if list_meant => listed(request, ListPart::Any, method, texts),
         ReferTarget::Uri(uri) => Ok(Targets {
             purpose: purpose(&refer_to.method, texts)?,
             wanted: vec![Ok(uri)],
@@ -106,6 +152,7 @@ pub fn read_refer(
         echo,
         referred_by: referred_by.map(|value| (value.uri, value.text)),
         contact,
+        quirks,
     })
 }
 
@@ -202,7 +249,7 @@ fn listed(
 }
 
 fn targets(
-    entries: Vec<Entry>,
+    mut entries: Vec<Entry>,
     method: Option<&str>,
     texts: &WarningTexts,
 ) -> Result<Targets, Refusal> {
@@ -220,6 +267,10 @@ fn targets(
         });
     }
     let purpose = purpose(&first, texts)?;
+    // All say the same; who is written with and who without it is one person still.
+    for entry in &mut entries {
+        entry.method = None;
+    }
     let entries = resource_list::merge(entries);
     if entries.iter().all(|entry| entry.target.is_err()) {
         return Err(Refusal::bad_request("No entry of the list can be used"));

@@ -131,6 +131,8 @@ pub struct Leg {
     pub asked_by: Option<ReferId>,
     /// Who invited this participant.
     pub referrer: Option<String>,
+    /// Our INVITE, when the focus formed the dialog.
+    pub outgoing: Option<Attempt>,
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the second on).
     pub referred_before: bool,
     /// The INVITE that formed the dialog, when it came from the peer: its From-tag and CSeq.
@@ -141,9 +143,8 @@ pub struct Leg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LegState {
-    /// Its INVITE waits for its turn in the fan-out of `refer`.
+    /// Its INVITE waits for its turn in the fan-out, or for a second attempt.
     Waiting {
-        refer: Id,
         at: Millis,
     },
     /// Our INVITE is on its way or rings. `transaction` is known only after the send.
@@ -160,6 +161,19 @@ pub enum LegState {
     },
     /// Not in the session any more; the record stays while its dialog has something to finish.
     Left,
+}
+
+/// The INVITE to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The REFER (or list of a factory INVITE) that asked for it.
+    pub refer: Id,
+    /// CSeq of the latest INVITE; answers to an earlier one mean nothing any more.
+    pub cseq: u32,
+    /// The one bounded retry was used.
+    pub retried: bool,
+    /// Reliable provisional answers already acknowledged by PRACK (RFC 3262): To-tag and RSeq.
+    pub acknowledged: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -321,6 +335,10 @@ pub struct Subscription {
     /// What was told last, for a termination by expiry (N14).
     pub told: Option<Report>,
     pub closing: Option<Closing>,
+    /// The referrer asked to be told again later (Retry-After); nothing is sent before.
+    pub held_until: Option<Millis>,
+    /// That was granted once for the report at hand.
+    pub retried: bool,
     /// An entry for this REFER waits in the carrier's dialog.
     pub queued: bool,
 }
@@ -369,11 +387,13 @@ impl Refer {
             Carrier::In(_) | Carrier::None => true,
         };
         let remembered = self.merge.is_some() && now < self.remembered_until;
-        let waited_for = self
-            .targets
-            .iter()
-            .any(|aim| aim.leg.is_some() && aim.outcome.is_none());
-        self.subscription.is_none() && self.guests.is_empty() && idle && !remembered && !waited_for
+        self.subscription.is_none() && !self.is_needed() && idle && !remembered
+    }
+
+    /// Others need it: REFERs in its dialog, INVITEs that have no result yet.
+    fn is_needed(&self) -> bool {
+        let unsettled = |aim: &Aim| aim.leg.is_some() && aim.outcome.is_none();
+        !self.guests.is_empty() || self.targets.iter().any(unsettled)
     }
 
     fn deadline(&self) -> Option<Millis> {
@@ -385,7 +405,7 @@ impl Refer {
             Some(subscription) => subscription.deadline(),
             // Whatever else it waits for brings its own inputs.
             None if self.merge.is_some() => {
-                Some(self.remembered_until).filter(|_| self.guests.is_empty())
+                Some(self.remembered_until).filter(|_| !self.is_needed())
             }
             None => None,
         };
@@ -395,6 +415,9 @@ impl Refer {
 
 impl Subscription {
     fn deadline(&self) -> Option<Millis> {
+        if let Some(until) = self.held_until {
+            return Some(until);
+        }
         if self.closing.is_some() {
             // The dialog's request in flight has a deadline of its own.
             return None;

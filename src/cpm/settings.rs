@@ -107,6 +107,8 @@ pub struct Settings {
     pub refer_ok_code: u16,
     /// Most entries of one list.
     pub max_refer_targets: u32,
+    /// Refuse what deployed clients do against the rules.
+    pub strict: bool,
     /// INVITEs per second of one fan-out; 0: no pacing.
     pub invite_rate: u32,
     /// The document that rules ad-hoc sessions.

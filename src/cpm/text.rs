@@ -19,12 +19,14 @@ pub struct WarningTexts {
     pub scheme_not_served: String,
     pub cid_not_found: String,
     pub no_usable_media: String,
+    /// `{rule}` stands for what was wrong.
+    pub rule_broken: String,
 }
 
 type Text = fn(&mut WarningTexts) -> &mut String;
 
 /// By what names an operator overrides them: those of the fields.
-const NAMES: [(&str, Text); 12] = [
+const NAMES: [(&str, Text); 13] = [
     ("not_participant", |texts| &mut texts.not_participant),
     ("function_not_allowed", |texts| {
         &mut texts.function_not_allowed
@@ -39,6 +41,7 @@ const NAMES: [(&str, Text); 12] = [
     ("scheme_not_served", |texts| &mut texts.scheme_not_served),
     ("cid_not_found", |texts| &mut texts.cid_not_found),
     ("no_usable_media", |texts| &mut texts.no_usable_media),
+    ("rule_broken", |texts| &mut texts.rule_broken),
 ];
 
 /// Why a text was not replaced.
@@ -100,6 +103,7 @@ impl Default for WarningTexts {
             scheme_not_served: "Cannot refer to a URI of this scheme".into(),
             cid_not_found: "cid body not found".into(),
             no_usable_media: "No usable MSRP media".into(),
+            rule_broken: "Not accepted here: {rule}".into(),
         }
     }
 }

@@ -40,7 +40,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<21> = params([
+static PARAMS: ParamTable<22> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -50,6 +50,7 @@ static PARAMS: ParamTable<21> = params([
     string(c"msrp_uri", &config::MSRP_URI),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),
     integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
+    integer(c"strict", &config::STRICT),
     integer(c"invite_rate", &config::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),
     string(c"invite_by", &config::INVITE_BY),

@@ -24,7 +24,7 @@ fn head_token(world: &World) -> String {
 fn one_joins_and_leaves() {
     interleaved(|world, cast| {
         let branch = world.joins(cast.alice);
-        world.run(20_000);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
         let answer = world.answer(cast.alice, &branch).expect("an answer");
         let contact = answer.text("Contact").unwrap_or_default();
         assert!(contact.contains(";isfocus"), "{contact}");
@@ -55,7 +55,7 @@ fn two_start_a_group_at_once_and_meet_in_one_session() {
     interleaved(|world, cast| {
         world.joins(cast.alice);
         world.joins(cast.bob);
-        world.run(20_000);
+        world.run_out();
         assert_eq!(world.counted(Counter::Sessions), 1);
         assert_eq!(world.counted(Counter::Participants), 2);
         world.end();
@@ -146,8 +146,7 @@ fn one_number_in_two_forms_is_one_identity() {
         let both = "P-Asserted-Identity: <sip:+358401234567@home1.test;user=phone>\r\n\
                     P-Asserted-Identity: <tel:+358401234567>\r\n";
         let branch = world.joins_with(cast.number, both);
-        world.run(20_000);
-        assert_eq!(world.status(cast.number, &branch), 200);
+        assert_eq!(world.outcome(cast.number, &branch), 200);
         world.end();
     });
 }
@@ -156,14 +155,14 @@ fn one_number_in_two_forms_is_one_identity() {
 fn a_new_offer_is_answered_and_its_ack_awaited() {
     interleaved(|world, cast| {
         world.join(cast.alice);
+        world.run_out();
         let leg = world.peers[cast.alice].leg().expect("a leg");
         let body = crate::bed::sdp("127.0.1.1", "again");
         let branch = world.lets(cast.alice, |peer| {
             peer.within(leg, "INVITE", "Content-Type: application/sdp\r\n", body)
         });
-        world.run(20_000);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
         let answer = world.answer(cast.alice, &branch).expect("an answer");
-        assert_eq!(answer.status, 200);
         assert!(String::from_utf8_lossy(&answer.body).contains("a=setup:passive"));
         world.end();
     });
@@ -176,8 +175,7 @@ fn a_cancel_of_an_answered_invite_changes_nothing() {
         world.run(5_000);
         let effects = world.peers[cast.alice].cancel(&branch);
         world.effects(cast.alice, effects);
-        world.run(20_000);
-        assert_eq!(world.status(cast.alice, &branch), 200);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
         assert!(world.is_in(cast.alice));
         world.end();
     });
@@ -188,10 +186,9 @@ fn a_cancel_of_an_answered_invite_changes_nothing() {
 fn a_merged_invite_is_refused() {
     interleaved(|world, cast| {
         let branch = world.joins(cast.alice);
-        world.run(20_000);
+        world.outcome(cast.alice, &branch);
         let merged = world.lets(cast.alice, |peer| peer.again_by_another_way(&branch));
-        world.run(20_000);
-        assert_eq!(world.status(cast.alice, &merged), 482);
+        assert_eq!(world.outcome(cast.alice, &merged), 482);
         assert_eq!(world.counted(Counter::Participants), 1);
         world.end();
     });
@@ -205,9 +202,8 @@ fn a_full_session_takes_nobody_but_who_is_in() {
         world.join(cast.bob);
         let carol = world.joins(cast.carol);
         let bob = world.joins(cast.bob);
-        world.run(20_000);
-        assert_eq!(world.status(cast.carol, &carol), 486);
-        assert_eq!(world.status(cast.bob, &bob), 200);
+        assert_eq!(world.outcome(cast.carol, &carol), 486);
+        assert_eq!(world.outcome(cast.bob, &bob), 200);
         let warning = world.answer(cast.carol, &carol).unwrap().text("Warning");
         assert!(warning.unwrap().contains("102 Too many participants"));
         world.end();
@@ -218,13 +214,11 @@ fn a_full_session_takes_nobody_but_who_is_in() {
 fn who_is_not_let_in_leaves_no_trace() {
     interleaved(|world, cast| {
         let mallory = world.joins(cast.mallory);
-        world.run(20_000);
-        assert_eq!(world.status(cast.mallory, &mallory), 403);
+        assert_eq!(world.outcome(cast.mallory, &mallory), 403);
         assert_eq!(world.records.len(), 0);
         world.join(cast.alice);
         let mallory = world.joins(cast.mallory);
-        world.run(20_000);
-        assert_eq!(world.status(cast.mallory, &mallory), 403);
+        assert_eq!(world.outcome(cast.mallory, &mallory), 403);
         assert_eq!(world.counted(Counter::Participants), 1);
         world.end();
     });
@@ -266,8 +260,7 @@ fn an_old_cseq_is_refused_and_changes_nothing() {
         world.join(cast.alice);
         world.peers[cast.alice].dialogs[0].local_cseq -= 5;
         let branch = world.leaves(cast.alice);
-        world.run(20_000);
-        assert_eq!(world.status(cast.alice, &branch), 500);
+        assert_eq!(world.outcome(cast.alice, &branch), 500);
         assert_eq!(world.counted(Counter::Participants), 1);
     });
 }

@@ -2,8 +2,9 @@
 //! Not here: what is asked for (`crate::cpm::asked`) and what follows (`super::refer`).
 
 use super::{Session, Who};
+use crate::cpm::action::Counter;
 use crate::cpm::answer::Refusal;
-use crate::cpm::asked::{read_refer, Asked, Purpose, Targets};
+use crate::cpm::asked::{read_refer, Asked, Purpose, Quirk, Targets};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Id, Name};
 use crate::cpm::route::identify;
@@ -44,6 +45,7 @@ impl Session<'_> {
             &|uri| self.is_ourselves(uri),
             texts,
         )?;
+        self.check_quirks(&asked.quirks)?;
         let who = match holder {
             Some(holder) => self.referrer_in_dialog(arrival, holder),
             None => self.referrer_outside(arrival),
@@ -56,6 +58,7 @@ impl Session<'_> {
             echo,
             referred_by: received,
             contact,
+            quirks: _,
         } = asked;
         let targets = self
             .permit(&who, targets)
@@ -68,6 +71,21 @@ impl Session<'_> {
             echo,
             contact,
         })
+    }
+
+    /// Each tolerated form is counted; `strict` refuses those that break a rule.
+    fn check_quirks(&mut self, quirks: &[Quirk]) -> Result<(), Refusal> {
+        for quirk in quirks {
+            self.count(Counter::Quirk(*quirk), 1);
+        }
+        let broken = quirks.iter().find_map(|quirk| quirk.broken_rule());
+        match broken.filter(|_| self.env.settings.strict) {
+            Some(rule) => {
+                let text = &self.env.settings.warnings.rule_broken;
+                Err(Refusal::bad_request(rule).warning(&text.replace("{rule}", rule)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
@@ -151,9 +169,28 @@ impl Session<'_> {
     }
 
     fn referrer_outside(&mut self, arrival: &Arrival) -> Result<Who, Refusal> {
+        if let Some(leg) = self.target_dialog(arrival) {
+            // Whoever the dialog is with, unless something else is asserted; then the header says nothing.
+            if let Ok(who) = self.referrer_in_dialog(arrival, leg) {
+                return Ok(who);
+            }
+        }
         let mut who = identify(arrival)?;
         self.place(&mut who);
         Ok(who)
+    }
+
+    /// The leg that Target-Dialog names (RFC 4538). Bogus: none, and no error (R1.4).
+    fn target_dialog(&mut self, arrival: &Arrival) -> Option<Id> {
+        let target = arrival.request.target_dialog()?;
+        let name = Name::Dialog {
+            call_id: target.call_id,
+            local_tag: target.remote_tag,
+        };
+        let id = self.family.find(&name)?;
+        let leg = self.leg(id)?;
+        let theirs = leg.dialog.remote_tag.as_deref() == Some(target.local_tag.as_str());
+        (theirs && leg.is_connected()).then_some(id)
     }
 
     /// What the session itself knows of somebody.

@@ -8,7 +8,7 @@ use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
 use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
-use crate::cpm::records::{Id, Leg, LegState, Record, Refer};
+use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
@@ -22,6 +22,10 @@ use crate::sip::Response;
 /// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
 const MAX_FORKS: usize = 16;
 
+/// Longest Retry-After that is waited for, seconds.
+const LONGEST_RETRY: u32 = 30;
+/// Most reliable provisional answers acknowledged per INVITE.
+const MAX_PRACKS: usize = 32;
 /// INVITEs of one fan-out that leave at once; the rest follow at `invite_rate`.
 const BURST: u32 = 10;
 
@@ -62,7 +66,6 @@ impl Session<'_> {
             uri: target.as_str().to_owned(),
             anonymous: false,
             state: LegState::Waiting {
-                refer,
                 at: self.env.now + wait,
             },
             media: new_media(self.env, &dialog.socket),
@@ -72,6 +75,12 @@ impl Session<'_> {
             watchers: Vec::new(),
             asked_by: self.refer(refer).map(|refer| refer.label),
             referrer: None,
+            outgoing: Some(Attempt {
+                refer,
+                cseq: 0,
+                retried: false,
+                acknowledged: Vec::new(),
+            }),
             referred_before: false,
             formed_by: None,
             forks: Vec::new(),
@@ -89,9 +98,11 @@ impl Session<'_> {
     /// The INVITE of a leg whose turn it is.
     pub(super) fn send_invite(&mut self, id: Id) {
         let ring_until = self.env.now + self.env.settings.invite_timeout;
-        let Some(LegState::Waiting { refer, .. }) = self.leg(id).map(|leg| leg.state) else {
+        let Some(leg) = self.leg(id) else { return };
+        let (LegState::Waiting { .. }, Some(attempt)) = (leg.state, leg.outgoing.as_ref()) else {
             return;
         };
+        let refer = attempt.refer;
         let Some(refer) = self.refer(refer).cloned() else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
@@ -122,6 +133,9 @@ impl Session<'_> {
             ring_until,
         };
         let request = leg.dialog.request(id, Method::Invite, headers, body);
+        if let Some(attempt) = &mut leg.outgoing {
+            attempt.cseq = request.cseq;
+        }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
         self.note_leg(id, Level::Info, |show| {
@@ -186,9 +200,14 @@ impl Session<'_> {
     }
 
     pub(super) fn invite_answered(&mut self, id: Id, response: &Response, trusted: bool) {
+        let attempt = self.leg(id).and_then(|leg| leg.outgoing.as_ref());
+        if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),
+            _ if self.invite_again(id, response) => {}
             _ => self.invite_failed(id, response.status, &response.reason),
         }
     }
@@ -199,6 +218,7 @@ impl Session<'_> {
             return;
         }
         let watchers = leg.watchers.clone();
+        self.acknowledge_provisional(id, response);
         if let Some(LegState::Inviting { ringing, .. }) = self.leg_mut(id).map(|leg| &mut leg.state)
         {
             *ringing = true;
@@ -210,6 +230,64 @@ impl Session<'_> {
         for refer in watchers {
             self.progress(refer, id, response.status, &response.reason);
         }
+    }
+
+    /// RFC 3262 section 4: a reliable provisional answer gets its PRACK, once, in its own early dialog.
+    fn acknowledge_provisional(&mut self, id: Id, response: &Response) {
+        let reliable = response.tokens("Require").iter().any(|tag| tag == "100rel");
+        let (true, Some(rseq), Some(tag)) =
+            (reliable, response.seconds("RSeq"), response.to_tag.clone())
+        else {
+            return;
+        };
+        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(attempt) = &mut leg.outgoing else {
+            return;
+        };
+        let seen = (tag.clone(), rseq);
+        if attempt.acknowledged.contains(&seen) || attempt.acknowledged.len() >= MAX_PRACKS {
+            return;
+        }
+        attempt.acknowledged.push(seen);
+        let rack = format!("{rseq} {} INVITE", response.cseq);
+        let mut early = leg.dialog.clone();
+        establish(&mut early, tag, response);
+        let headers = Lines::new().line("RAck", &rack).text();
+        let prack = early.request(id, Method::Prack, headers, Vec::new());
+        leg.dialog.local_cseq = early.local_cseq;
+        self.actions.push(Action::Send(Box::new(Outgoing {
+            owner: None,
+            ..prack
+        })));
+    }
+
+    /// A server that is only busy for a moment is asked once more (requirements section 2.3).
+    fn invite_again(&mut self, id: Id, response: &Response) -> bool {
+        let wait = match (response.status, response.retry_after()) {
+            (491 | 500 | 503, Some(seconds)) if seconds <= LONGEST_RETRY => {
+                u64::from(seconds) * 1000
+            }
+            // RFC 3261 section 14.1: 2.1 to 4 s for the owner of the Call-ID.
+            (491, None) => 2_100,
+            _ => return false,
+        };
+        let at = self.env.now + wait;
+        let Some(leg) = self.leg_mut(id) else {
+            return false;
+        };
+        let (LegState::Inviting { .. }, Some(attempt)) = (leg.state, &mut leg.outgoing) else {
+            return false;
+        };
+        if std::mem::replace(&mut attempt.retried, true) {
+            return false;
+        }
+        leg.state = LegState::Waiting { at };
+        let (who, status) = (leg.uri.clone(), response.status);
+        self.note_leg(id, Level::Info, |show| {
+            let who = show.who(&who);
+            format!("{who} answered {status}: once more in {wait} ms")
+        });
+        true
     }
 
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.

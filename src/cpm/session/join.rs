@@ -6,7 +6,7 @@ use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
 use crate::cpm::asked::read_sdp;
-use crate::cpm::dialog::{ByeCause, Dialog};
+use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
@@ -129,6 +129,7 @@ impl Session<'_> {
             watchers: Vec::new(),
             asked_by: None,
             referrer: None,
+            outgoing: None,
             referred_before: false,
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
@@ -301,16 +302,17 @@ impl Session<'_> {
         let Some(leg) = self.leg_mut(id) else { return };
         let who = leg.uri.clone();
         let was_in = leg.is_connected();
-        let crossed = matches!(
-            leg.dialog.in_flight.map(|r| r.what),
-            Some(crate::cpm::dialog::Waiting::Bye(_))
-        );
+        // Ours is under way or waits for its turn; then theirs is enough.
+        let is_bye = |what: &Waiting| matches!(what, Waiting::Bye(_));
+        let sent = leg.dialog.in_flight.is_some_and(|r| is_bye(&r.what));
+        let crossed = sent || leg.dialog.waiting.iter().any(is_bye);
         if !was_in && !crossed {
             return self.refuse(
                 "BYE",
                 &Refusal::new(481, "the participant has left already").of(&who),
             );
         }
+        leg.dialog.waiting.retain(|what| !is_bye(what));
         leg.awaited_ack = None;
         leg.state = LegState::Left;
         self.actions.push(Action::Answer(Answer {

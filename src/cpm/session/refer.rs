@@ -84,6 +84,8 @@ impl Session<'_> {
                 progress_due: 0,
                 told: None,
                 closing: None,
+                held_until: None,
+                retried: false,
                 queued: false,
             });
             self.host_subscription(holder, id);

@@ -60,6 +60,8 @@ impl World {
                     pending += u32::from(leg.is_pending());
                 }
                 Record::Refer(_) => {}
+                Record::Roster(_) if head.roster == Some(id) => {}
+                Record::Roster(_) => return Err(format!("a roster {id:?} of nobody")),
                 Record::Head(_) => return Err(format!("head {id:?} below a head")),
             }
             self.has_a_reason(id, record)?;
@@ -79,32 +81,31 @@ impl World {
         life_is_right(head, below)
     }
 
-    /// Every record is waited for by a deadline or is somebody's place in the session.
+    /// Every record is waited for by a deadline, is somebody's place in the session, or is waited for
+    /// by another record that has a reason.
     fn has_a_reason(&self, id: Id, record: &Record) -> Result<(), String> {
+        let stays = |id: &Id| self.records.root_of(*id).is_some();
+        let due = |id: &Id| self.records.deadline(*id).is_some();
         let reason = match record {
             Record::Leg(leg) => {
-                let promised = leg.subscriptions.iter().all(|refer| {
-                    self.records.root_of(*refer).is_some()
-                        && self.records.deadline(*refer).is_some()
-                        || leg.dialog.in_flight.is_some()
-                });
-                if !promised {
-                    return Err(format!(
-                        "{id:?} keeps a subscription that nobody ends: {leg:?}"
-                    ));
+                if let Some(gone) = leg.subscriptions.iter().find(|refer| !stays(refer)) {
+                    return Err(format!("{id:?} carries {gone:?}, which is gone"));
                 }
-                leg.is_connected() || record.deadline().is_some() || !leg.subscriptions.is_empty()
+                leg.is_connected() || due(&id) || leg.subscriptions.iter().any(due)
             }
             Record::Refer(refer) => {
-                let carried = match &refer.carrier {
-                    Carrier::Leg(leg) => refer.subscription.as_ref().is_some_and(|s| {
-                        s.closing.is_none() || self.records.deadline(*leg).is_some()
-                    }),
-                    Carrier::Own(_) | Carrier::None => false,
+                let told = match (&refer.carrier, &refer.subscription) {
+                    (_, None) => false,
+                    (Carrier::In(holder), Some(_)) => due(&id) || due(holder),
+                    (_, Some(_)) => due(&id),
                 };
-                carried || record.deadline().is_some()
+                let waits = refer
+                    .targets
+                    .iter()
+                    .any(|aim| aim.outcome.is_none() && aim.leg.as_ref().is_some_and(&due));
+                told || waits || due(&id) || refer.guests.iter().any(stays)
             }
-            Record::Head(_) => true,
+            Record::Roster(_) | Record::Head(_) => true,
         };
         if reason {
             return Ok(());
@@ -129,6 +130,7 @@ impl World {
                     participants += i64::from(head.connected);
                 }
                 Record::Leg(leg) if leg.is_connected() && leg.dialog.is_idle() => {}
+                Record::Roster(_) => {}
                 other => return Err(format!("{id:?} is left over: {other:?}")),
             }
         }
@@ -202,6 +204,7 @@ fn actions_fit(input: &Input<'_>, actions: &[Action]) -> Result<(), String> {
     let asked = matches!(
         input,
         Input::InviteReceived(_)
+            | Input::FactoryInviteReceived(_)
             | Input::ReferReceived(_)
             | Input::OptionsReceived(_)
             | Input::RequestReceived { .. }

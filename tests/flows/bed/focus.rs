@@ -2,18 +2,22 @@
 //! Not here: transactions (`super::tm`) and any decision (`cpm::cpm`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use cpm::cpm::action::{Action, Counter, Method, Outgoing};
 use cpm::cpm::answer::Refusal;
 use cpm::cpm::input::{Arrival, Input};
+use cpm::cpm::policy::Group;
 use cpm::cpm::records::{Id, Name};
 use cpm::cpm::route::{destination, no_such_session, Destination};
 use cpm::cpm::session::Session;
 use cpm::cpm::settings::{Env, Millis};
+use cpm::cpm::stray::end_stray_dialog;
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::{NameAddr, Request, Response};
 
+use super::chance::fingerprint;
 use super::message::{answer, read, Message};
 use super::tm::Reply;
 use super::world::{Event, World};
@@ -32,7 +36,8 @@ pub enum Place {
 /// Which session a request outside a dialog is for.
 enum Which {
     Living(Id),
-    New(std::sync::Arc<cpm::cpm::policy::Group>),
+    New(Arc<Group>),
+    AdHoc,
 }
 
 impl World {
@@ -93,19 +98,22 @@ impl World {
                 None => self.refused(method, |_| Refusal::new(481, "no such dialog")),
             };
         }
-        let (input, may_start) = match method {
-            "INVITE" => (Input::InviteReceived(arrival), true),
-            "REFER" => (Input::ReferReceived(arrival), false),
-            "OPTIONS" => (Input::OptionsReceived(arrival), false),
-            _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
-        };
-        if method != "OPTIONS" && !arrival.trusted {
+        if matches!(method, "INVITE" | "REFER") && !arrival.trusted {
             return self.refused(method, |_| Refusal::new(403, "not from a trusted peer"));
         }
-        match self.session_for(&request.uri, may_start) {
+        let which = self.session_for(&request.uri, method == "INVITE");
+        let input = match (method, &which) {
+            ("INVITE", Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
+            ("INVITE", _) => Input::InviteReceived(arrival),
+            ("REFER", _) => Input::ReferReceived(arrival),
+            ("OPTIONS", _) => Input::OptionsReceived(arrival),
+            _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
+        };
+        match which {
             Some(Which::Living(root)) => self.apply(root, input),
-            Some(Which::New(group)) => self.apply_new(&group, input),
-            None => self.refused(method, no_such_session),
+            Some(Which::New(group)) => self.apply_new(Some(&group), input),
+            Some(Which::AdHoc) if method == "INVITE" => self.apply_new(None, input),
+            Some(Which::AdHoc) | None => self.refused(method, no_such_session),
         }
     }
 
@@ -125,6 +133,7 @@ impl World {
                 }
             }
             Destination::Focus(token) => self.find(&Name::Token(token)).map(Which::Living),
+            Destination::Factory => Some(Which::AdHoc),
             _ => None,
         }
     }
@@ -155,10 +164,13 @@ impl World {
         }
     }
 
-    fn apply_new(&mut self, group: &cpm::cpm::policy::Group, input: Input<'_>) -> Vec<Action> {
+    fn apply_new(&mut self, group: Option<&Group>, input: Input<'_>) -> Vec<Action> {
         self.note_input(&input);
         let (root, changes, actions) = self.with_env(|env| {
-            let mut session = Session::for_group(group, &self.records, env);
+            let mut session = match group {
+                Some(group) => Session::for_group(group, &self.records, env),
+                None => Session::ad_hoc(&self.records, env),
+            };
             session.handle(input.clone());
             let root = session.id();
             let (changes, actions) = session.finish();
@@ -253,16 +265,18 @@ impl World {
 
     fn response(&mut self, response: &Response, from: usize) {
         let trusted = !self.peers[from].untrusted;
+        let dialog = self.find(&Name::Dialog {
+            call_id: response.call_id.clone(),
+            local_tag: response.from_tag.clone(),
+        });
+        let accepts = response.cseq_method == "INVITE" && response.status / 100 == 2;
+        if accepts && dialog.is_none() && self.ends_stray(response) {
+            return;
+        }
         let owner = match self.tm_reply(response) {
             Reply::Known(owner) => owner,
             // A 2xx to an INVITE whose transaction is gone finds its leg by the dialog.
-            Reply::Unknown if response.cseq_method == "INVITE" && response.status / 100 == 2 => {
-                self.find(&Name::Dialog {
-                    call_id: response.call_id.clone(),
-                    local_tag: response.from_tag.clone(),
-                })
-            }
-            Reply::Unknown => None,
+            Reply::Unknown => dialog.filter(|_| accepts),
         };
         if let Some(record) = owner {
             self.inputs_arrive(
@@ -274,6 +288,17 @@ impl World {
                 },
             );
         }
+    }
+
+    /// Nothing is left of the leg, but the peer believes in a dialog.
+    fn ends_stray(&mut self, response: &Response) -> bool {
+        let socket = self.settings.sockets[0].clone();
+        let Some(requests) = self.with_env(|env| end_stray_dialog(response, &socket, env)) else {
+            return false;
+        };
+        let sends = requests.map(|request| Action::Send(Box::new(request)));
+        self.perform_later(sends.into(), Place::Elsewhere);
+        true
     }
 
     /// Who is reached by a URI: an address, or somebody registered under it.
@@ -291,11 +316,14 @@ impl World {
     }
 
     fn count(&mut self, counter: Counter, by: i32) {
-        *self.counters.entry(counter as u8).or_insert(0) += i64::from(by);
+        *self.counters.entry(format!("{counter:?}")).or_insert(0) += i64::from(by);
     }
 
     pub fn counted(&self, counter: Counter) -> i64 {
-        self.counters.get(&(counter as u8)).copied().unwrap_or(0)
+        self.counters
+            .get(&format!("{counter:?}"))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn find(&self, name: &Name) -> Option<Id> {
@@ -310,6 +338,7 @@ impl World {
             settings: &self.settings,
             groups: &self.groups,
             random: &|| self.tokens.bits(),
+            seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What the focus has promised and what it has sent since: the REFERs it accepted, its requests in order.
 //! Not here: the state it keeps itself (`super::checks`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cpm::cpm::action::{Answer, Method, Outgoing};
 use cpm::cpm::input::Input;
@@ -33,10 +33,18 @@ pub struct Promise {
     pub first: bool,
     pub suppressed: bool,
     pub anonymous: bool,
-    pub targets: Vec<Identity>,
+    /// How many people it names, and entries that name nobody.
+    pub targets: usize,
     pub told: Vec<Told>,
     /// A NOTIFY got an answer that ends the subscription, or none, or could not be sent.
     pub excused: bool,
+}
+
+/// Somebody wants somebody in.
+struct Wish {
+    target: Identity,
+    by: usize,
+    anonymous: bool,
 }
 
 /// One NOTIFY.
@@ -70,6 +78,7 @@ pub struct Ledger {
     /// CANCELs: to whom, the Request-URI.
     pub cancels: Vec<(usize, String)>,
     flights: BTreeMap<(String, String), Flight>,
+    wishes: Vec<Wish>,
 }
 
 impl Ledger {
@@ -82,10 +91,12 @@ impl Ledger {
             .iter()
             .any(|p| p.call_id == request.call_id && p.ours == ours);
         let nosub = request.tokens("Require").contains(&"nosub".to_owned());
-        let targets = match request.refer_to().map(|refer_to| refer_to.target) {
-            Ok(ReferTarget::Uri(uri)) => vec![Identity::of(&uri)],
+        let anonymous = inherits || request.privacy().id;
+        let single = match request.refer_to().map(|refer_to| refer_to.target) {
+            Ok(ReferTarget::Uri(uri)) if request.body.is_empty() => vec![uri.as_str().to_owned()],
             _ => Vec::new(),
         };
+        let targets = self.wishes(peer, request, single, anonymous);
         self.promises.push(Promise {
             peer,
             call_id: request.call_id.clone(),
@@ -94,11 +105,40 @@ impl Ledger {
             cseq: request.cseq,
             first,
             suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
-            anonymous: inherits || request.privacy().id,
+            anonymous,
             targets,
             told: Vec::new(),
             excused: false,
         });
+    }
+
+    /// Whom a request wants in, beside `single` those in its list. How many people that is.
+    pub fn wishes(
+        &mut self,
+        by: usize,
+        request: &Request,
+        single: Vec<String>,
+        anonymous: bool,
+    ) -> usize {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let listed = body.split("uri=\"").skip(1);
+        let listed = listed.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        let texts: Vec<String> = single.into_iter().chain(listed).collect();
+        let (mut people, mut nobody) = (BTreeSet::new(), BTreeSet::new());
+        for text in texts {
+            match Uri::parse(text.as_bytes()) {
+                Ok(uri) => people.insert(Identity::of(&uri)),
+                Err(_) => nobody.insert(text),
+            };
+        }
+        let count = people.len() + nobody.len();
+        let wishes = people.into_iter().map(|target| Wish {
+            target,
+            by,
+            anonymous,
+        });
+        self.wishes.extend(wishes);
+        count
     }
 
     /// One request at a time per dialog, numbered without a gap.
@@ -184,17 +224,17 @@ impl Ledger {
             return Err(format!("INVITE to {}", request.uri));
         };
         let target = Identity::of(&uri);
-        let asked = || self.promises.iter().filter(|p| p.targets.contains(&target));
+        let asked = || self.wishes.iter().filter(|wish| wish.target == target);
         if asked().next().is_none() {
             return Err(format!("nobody asked for the INVITE to {}", request.uri));
         }
         let referrer = request.text("Referred-By").unwrap_or_default();
         let anonymous = referrer.contains("anonymous.invalid");
-        if !anonymous && asked().all(|p| p.anonymous) {
+        if !anonymous && asked().all(|wish| wish.anonymous) {
             return Err(format!("an anonymous referrer is named: {referrer}"));
         }
-        for promise in asked().filter(|p| anonymous && p.anonymous) {
-            let found = traces(promise.peer)
+        for wish in asked().filter(|wish| anonymous && wish.anonymous) {
+            let found = traces(wish.by)
                 .into_iter()
                 .find(|trace| text.to_ascii_lowercase().contains(trace));
             if let Some(trace) = found {
@@ -249,8 +289,19 @@ impl Ledger {
         for promise in &self.promises {
             let terminal = promise.told.iter().filter(|t| t.is_terminal()).count();
             let due = usize::from(!promise.suppressed);
-            if terminal != due && !promise.excused {
+            if promise.excused {
+                continue;
+            }
+            if terminal != due {
                 return Err(format!("{terminal} terminal NOTIFYs of {promise:?}"));
+            }
+            let finals = promise.told.iter().filter(|t| t.status >= 200).count();
+            let expired = promise
+                .told
+                .last()
+                .is_some_and(|t| t.state.ends_with("timeout"));
+            if !promise.suppressed && !expired && finals != promise.targets {
+                return Err(format!("{finals} results of {promise:?}"));
             }
         }
         Ok(())

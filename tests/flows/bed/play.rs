@@ -19,17 +19,30 @@ pub struct Cast {
     pub mallory: usize,
 }
 
+/// How often each scenario is played.
+const INTERLEAVINGS: usize = 30;
+
 /// Plays one scenario over a perfect network, over a slow one and over a bad one, again and again.
 /// What chance did is in the number a failure prints.
 pub fn interleaved(scenario: impl Fn(&mut World, Cast)) {
-    for seed in 0..60 {
-        let link = match seed {
-            0 => Link::PERFECT,
-            1..30 => Link::SLOW,
+    interleaved_over(&[()], |world, cast, ()| scenario(world, cast));
+}
+
+/// The same with each of `cases` in turn. `CPM_INTERLEAVINGS` raises how often.
+pub fn interleaved_over<T: Copy>(cases: &[T], scenario: impl Fn(&mut World, Cast, T)) {
+    let times = std::env::var("CPM_INTERLEAVINGS").ok();
+    let times = times
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(INTERLEAVINGS);
+    let times = times.max(3 * cases.len());
+    for (seed, case) in (0..times as u64).zip(cases.iter().cycle()) {
+        let link = match (seed as usize / cases.len(), seed % 2) {
+            (0, _) => Link::PERFECT,
+            (_, 0) => Link::SLOW,
             _ => Link::BAD,
         };
         let (mut world, cast) = World::with_cast(link, seed);
-        let played = catch_unwind(AssertUnwindSafe(|| scenario(&mut world, cast)));
+        let played = catch_unwind(AssertUnwindSafe(|| scenario(&mut world, cast, *case)));
         if let Err(cause) = played {
             eprintln!(
                 "{}\nthis was interleaving {seed} over {link:?}",
@@ -43,7 +56,7 @@ pub fn interleaved(scenario: impl Fn(&mut World, Cast)) {
 impl World {
     pub fn with_cast(link: Link, seed: u64) -> (World, Cast) {
         let mut settings = settings();
-        if seed % 2 == 1 {
+        if seed % 4 < 2 {
             settings.orig_route = vec!["<sip:127.0.0.1:5070;lr;orig>".into()];
         }
         let mut world = World::new(settings, team(None), link, seed);
@@ -71,14 +84,22 @@ impl World {
         self.lets(peer, |peer| peer.invite(GROUP, headers))
     }
 
-    /// Joins and is in a little later, whatever the network does.
+    /// Joins and is in, however often the network makes it ask.
     pub fn join(&mut self, peer: usize) {
         let branch = self.joins(peer);
-        self.run(20_000);
-        let status = self.status(peer, &branch);
+        let status = self.outcome(peer, &branch);
         if status != 200 {
             self.fail(&format!("peer {peer} got {status}"));
         }
+    }
+
+    /// Waits for the final answer to a request; 0 if none comes as long as it may.
+    pub fn outcome(&mut self, peer: usize, branch: &str) -> u16 {
+        let patience = self.now + 40_000;
+        while self.status(peer, branch) == 0 && self.now < patience {
+            self.run(200);
+        }
+        self.status(peer, branch)
     }
 
     /// REFER in the dialog of its leg; `more` are further header lines.

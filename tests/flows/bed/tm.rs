@@ -13,15 +13,28 @@ use super::world::{Event, World};
 
 const T1: Millis = 500;
 const T2: Millis = 4_000;
-/// How long tm knows a transaction after its end (`wt_timer`).
-const WAIT: Millis = 5_000;
 const MAGIC: &str = "z9hG4bK.focus.";
 
-#[derive(Default)]
 pub struct Tm {
+    /// How long a transaction is known after its end (`wt_timer`).
+    pub wait: Millis,
+    /// How long an INVITE may ring (`fr_inv_timer`).
+    pub ringing: Millis,
     clients: BTreeMap<u32, Client>,
     servers: BTreeMap<(String, String), Server>,
     labels: u32,
+}
+
+impl Default for Tm {
+    fn default() -> Self {
+        Tm {
+            wait: SIXTY_FOUR_T1,
+            ringing: 190_000,
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            labels: 0,
+        }
+    }
 }
 
 /// A request of the focus.
@@ -225,7 +238,7 @@ impl World {
         }
         client.done = true;
         let owner = client.owner;
-        self.after(WAIT, Event::Tm(TmTimer::Forget { label }));
+        self.after(self.tm.wait, Event::Tm(TmTimer::Forget { label }));
         if let Some(record) = owner {
             let late = self.work();
             self.after(
@@ -245,7 +258,7 @@ impl World {
         let Some(label) = label else {
             return Reply::Unknown;
         };
-        let invite_timeout = self.settings.invite_timeout + 10_000;
+        let ringing = self.tm.ringing;
         let now = self.now;
         let Some(client) = self.tm.clients.get_mut(&label) else {
             return Reply::Unknown;
@@ -265,8 +278,8 @@ impl World {
                 if matches!(client.cancel, Cancelling::Wanted) {
                     self.send_cancel(label);
                 } else if invite && matches!(client.cancel, Cancelling::No) {
-                    client.expires = now + invite_timeout;
-                    self.after(invite_timeout, Event::Tm(TmTimer::Expire { label }));
+                    client.expires = now + ringing;
+                    self.after(ringing, Event::Tm(TmTimer::Expire { label }));
                 }
             }
             status => {
@@ -278,7 +291,7 @@ impl World {
                     self.to_peer(to, ack);
                 }
                 if first {
-                    self.after(WAIT, Event::Tm(TmTimer::Forget { label }));
+                    self.after(self.tm.wait, Event::Tm(TmTimer::Forget { label }));
                 }
             }
         }
@@ -336,7 +349,7 @@ impl World {
             let (waited, left) = (T1, SIXTY_FOUR_T1);
             self.after(T1, Event::Tm(TmTimer::RepeatAnswer { key, waited, left }));
         } else {
-            self.after(WAIT, Event::Tm(TmTimer::ForgetServer { key }));
+            self.after(self.tm.wait, Event::Tm(TmTimer::ForgetServer { key }));
         }
     }
 
@@ -346,7 +359,7 @@ impl World {
         };
         let left = left.saturating_sub(waited);
         if server.acknowledged || left == 0 {
-            self.after(WAIT, Event::Tm(TmTimer::ForgetServer { key }));
+            self.after(self.tm.wait, Event::Tm(TmTimer::ForgetServer { key }));
             return;
         }
         let (peer, bytes) = (server.peer, server.answer.clone().unwrap_or_default());

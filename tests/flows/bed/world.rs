@@ -64,8 +64,8 @@ pub struct World {
     /// Decision trails, as far as they were performed.
     pub trails: Vec<(ReferId, Entry)>,
     pub(super) tokens: Chance,
-    pub(super) tm: Tm,
-    pub(super) counters: BTreeMap<u8, i64>,
+    pub tm: Tm,
+    pub(super) counters: BTreeMap<String, i64>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -315,6 +315,15 @@ impl World {
         let (arrival, holder): (&Arrival, Option<Id>) = match input {
             Input::ReferReceived(arrival) => (arrival, None),
             Input::RequestReceived { arrival, holder } => (arrival, Some(*holder)),
+            Input::FactoryInviteReceived(arrival) => {
+                let contact = arrival.request.contact();
+                let peer = contact.and_then(|contact| self.peer_at(contact.as_str()));
+                if let Some(peer) = peer {
+                    self.ledger
+                        .wishes(peer, &arrival.request, Vec::new(), false);
+                }
+                return;
+            }
             _ => return,
         };
         let accepted = actions.iter().find_map(|action| match action {
@@ -350,6 +359,7 @@ impl World {
                 return
             }
             Input::RequestReceived { .. } | Input::AckReceived { .. } => return,
+            Input::FactoryInviteReceived(_) => return,
             Input::AnswerReceived { .. } => return,
             other => format!("input {other:?}"),
         };

@@ -204,17 +204,25 @@ impl Peer {
     fn bye_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
         let known = self.dialog_of(request);
         self.check_cseq(known, request);
-        let Some(code) = self.manners.bye else {
-            return Vec::new();
-        };
         let Some(dialog) = known.map(|index| &mut self.dialogs[index]) else {
             return self.reply(branch, request, 481, "", &[]);
         };
-        dialog.bye_reason = Some(request.text("Reason").unwrap_or_default());
         let over = dialog.stage == Stage::Over;
+        let reason = request.text("Reason").unwrap_or_default();
+        dialog.bye_reason.get_or_insert(reason);
         dialog.stage = Stage::Over;
-        let code = if over { 481 } else { code };
-        self.reply(branch, request, code, "", &[])
+        // A dialog that is over has no 2xx to repeat any more.
+        let tag = dialog.local_tag.clone();
+        for served in self.served.values_mut() {
+            if served.request.call_id == request.call_id {
+                served.acknowledged.push(tag.clone());
+            }
+        }
+        match self.manners.bye {
+            Some(_) if over => self.reply(branch, request, 481, "", &[]),
+            Some(code) => self.reply(branch, request, code, "", &[]),
+            None => Vec::new(),
+        }
     }
 
     fn notify_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
@@ -231,7 +239,8 @@ impl Peer {
         let Some(dialog) = dialog.map(|index| &mut self.dialogs[index]) else {
             return;
         };
-        if request.cseq <= dialog.remote_cseq {
+        let over = dialog.stage == Stage::Over && request.method == "BYE";
+        if request.cseq <= dialog.remote_cseq && !over {
             self.complaints.push(format!(
                 "{} with CSeq {} after {}",
                 request.method, request.cseq, dialog.remote_cseq
