@@ -9,6 +9,7 @@ use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
 use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
+use crate::cpm::trail;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
@@ -169,11 +170,9 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
                 code: error.status(),
                 ..Refusal::bad_request(error.reason())
             };
-            perform(
-                runtime,
-                refusal.actions(env, "request", ""),
-                Place::Request(message),
-            );
+            let is_refer = message.method() == b"REFER";
+            let actions = trail::unreadable(env, is_refer, refusal);
+            perform(runtime, actions, Place::Request(message));
             return TAKEN;
         }
     };
@@ -187,12 +186,11 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         socket: Socket::from(&socket),
         trusted: runtime.trusts(message.source()),
     };
-    let method = arrival.request.method.clone();
     let (actions, code) = match decide(runtime, env, where_to, &arrival) {
         Ok(actions) => (actions, TAKEN),
         Err(refusal) => {
             let code = if refusal.code >= 500 { FAILED } else { TAKEN };
-            (refusal.actions(env, &method, ""), code)
+            (trail::refused(env, &arrival, &refusal), code)
         }
     };
     perform(runtime, actions, Place::Request(message));
