@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Quirk;
 use super::records::Id;
 use super::settings::Socket;
+use super::trail::{Entry, ReferId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -19,6 +21,11 @@ pub enum Action {
     },
     Count(Counter, i32),
     Log(Level, String),
+    /// One more entry of the decision trail of a REFER.
+    Trail {
+        refer: ReferId,
+        entry: Entry,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -40,6 +47,7 @@ pub enum Method {
     Ack,
     Bye,
     Notify,
+    Prack,
 }
 
 impl Method {
@@ -49,6 +57,7 @@ impl Method {
             Method::Ack => "ACK",
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
+            Method::Prack => "PRACK",
         }
     }
 }
@@ -95,6 +104,8 @@ pub enum Counter {
     NotifiesSent,
     JoinsAccepted,
     JoinsRefused,
+    /// A REFER of this unusual form was met.
+    Quirk(Quirk),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use super::action::{Action, Answer, Counter, Level};
 use super::settings::Env;
+use super::trail::{lines, ReferId, Show};
 use crate::sip::status::reason_phrase;
 use crate::sip::warning::warning;
 
 /// Methods that really answer today (RFC 3261 section 20.5).
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, SUBSCRIBE";
 /// Option tags of the focus (RFC 4488 section 4, RFC 7614 section 5).
-pub const SUPPORTED: &str = "norefersub, nosub, multiple-refer";
+pub const SUPPORTED: &str = "norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
 pub const ALLOW_EVENTS: &str = "refer";
 
@@ -82,6 +83,8 @@ pub struct Refusal {
     pub why: String,
     /// The believed identity of whoever is refused, if that is known yet.
     pub who: String,
+    /// The REFER that is refused, once it has a name.
+    pub refer: Option<ReferId>,
 }
 
 impl Refusal {
@@ -94,6 +97,7 @@ impl Refusal {
             // It may quote the request, but not at any length.
             why: why.into().chars().take(LONGEST_WHY).collect(),
             who: String::new(),
+            refer: None,
         }
     }
 
@@ -110,6 +114,11 @@ impl Refusal {
         self
     }
 
+    pub fn about(mut self, refer: ReferId) -> Self {
+        self.refer = Some(refer);
+        self
+    }
+
     pub fn warning(mut self, text: &str) -> Self {
         self.warning = Some(text.to_owned());
         self
@@ -123,17 +132,19 @@ impl Refusal {
 
     /// The answer and the log line of this refusal. `what` is the method.
     pub fn actions(&self, env: &Env<'_>, what: &str, session: &str) -> Vec<Action> {
-        let mut log = format!("{what} refused {} why=\"{}\"", self.code, self.why);
-        if !self.who.is_empty() {
-            let _ = write!(log, " from={}", super::text::Redacted(&self.who));
-        }
-        if !session.is_empty() {
-            let _ = write!(log, " session={session}");
-        }
-        let mut actions = vec![
-            Action::Answer(self.answer(env)),
-            Action::Log(Level::Info, log),
-        ];
+        let line = |show: Show| {
+            let mut line = format!("{what} refused {} why=\"{}\"", self.code, self.why);
+            if !self.who.is_empty() {
+                let _ = write!(line, " from={}", show.who(&self.who));
+            }
+            if let (Show::Whole, Some(warning)) = (show, &self.warning) {
+                let _ = write!(line, " warning=\"{warning}\"");
+            }
+            line
+        };
+        let mut actions = vec![Action::Answer(self.answer(env))];
+        let about: Vec<ReferId> = self.refer.into_iter().collect();
+        actions.extend(lines(&about, session, Level::Info, line));
         match what {
             "REFER" => actions.push(Action::Count(Counter::RefersRefused, 1)),
             "INVITE" => actions.push(Action::Count(Counter::JoinsRefused, 1)),

@@ -2,13 +2,14 @@
 //! Not here: any decision about a session (`crate::cpm`).
 
 use super::executor::{perform, Place};
-use super::runtime::{random_bits, runtime, Runtime};
+use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
-use crate::cpm::route::{destination, no_such_session, Destination};
+use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
+use crate::cpm::trail;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
@@ -128,6 +129,20 @@ fn out_of_memory(message: &Message<'_>) -> i32 {
     FAILED
 }
 
+/// tm cannot make a transaction of it, for its Request-URI (P4) or for what `fault` says. Answered if it
+/// can be at all (without a Via it cannot).
+fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<MessageError>) -> i32 {
+    let (code, reason) = match (fault, where_to) {
+        (Some(fault), _) => (fault.status(), fault.reason()),
+        (None, Destination::WrongScheme) => (416, reason_phrase(416).to_owned()),
+        (None, _) => (400, "Unreadable by the transaction layer".to_owned()),
+    };
+    let answered = sl::reply_stateless(message, code, &reason, "");
+    let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
+    log::info!("request refused {code} why=\"{reason}\"{note}");
+    TAKEN
+}
+
 fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i32 {
     if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
         log::error!("answer {code} not sent: {error}");
@@ -144,8 +159,13 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(TmError::Malformed) => return unreadable(message, where_to, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(message),
-        Err(error) => return without_transaction(message, where_to, parsed.err(), error),
+        Err(error) => {
+            log::error!("no transaction for a request: {error}");
+            stateless(message, 500, "Server Internal Error", "");
+            return FAILED;
+        }
     }
     let request = match parsed {
         Ok(request) => request,
@@ -154,11 +174,9 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
                 code: error.status(),
                 ..Refusal::bad_request(error.reason())
             };
-            perform(
-                runtime,
-                refusal.actions(env, "request", ""),
-                Place::Request(message),
-            );
+            let is_refer = message.method() == b"REFER";
+            let actions = trail::unreadable(env, is_refer, refusal);
+            perform(runtime, actions, Place::Request(message));
             return TAKEN;
         }
     };
@@ -172,35 +190,15 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         socket: Socket::from(&socket),
         trusted: runtime.trusts(message.source()),
     };
-    let method = arrival.request.method.clone();
     let (actions, code) = match decide(runtime, env, where_to, &arrival) {
         Ok(actions) => (actions, TAKEN),
         Err(refusal) => {
             let code = if refusal.code >= 500 { FAILED } else { TAKEN };
-            (refusal.actions(env, &method, ""), code)
+            (trail::refused(env, &arrival, &refusal), code)
         }
     };
     perform(runtime, actions, Place::Request(message));
     code
-}
-
-/// tm makes no transaction for what it cannot read, such as a Request-URI of another scheme: what was
-/// wrong is said all the same. Where Kamailio cannot even build an answer, nothing is sent.
-fn without_transaction(
-    message: &Message<'_>,
-    where_to: &Destination,
-    fault: Option<MessageError>,
-    error: TmError,
-) -> i32 {
-    match (fault, where_to) {
-        (Some(fault), _) => stateless(message, fault.status(), &fault.reason(), ""),
-        (None, Destination::WrongScheme) => stateless(message, 416, reason_phrase(416), ""),
-        (None, _) => {
-            log::error!("no transaction for a request: {error}");
-            stateless(message, 500, reason_phrase(500), "");
-            FAILED
-        }
-    }
 }
 
 /// Which session the request is for, and what it makes of it.
@@ -226,6 +224,10 @@ fn decide(
     if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
         return Err(Refusal::new(403, "not from a trusted peer"));
     }
+    let begins = method == "INVITE" && !matches!(where_to, Destination::Focus(_));
+    if begins && runtime.draining.is_on() {
+        return Err(Refusal::new(503, "the server is draining").header("Retry-After", RETRY_AFTER));
+    }
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
@@ -247,10 +249,10 @@ fn decide(
             .store
             .with_focus(token, env, |session| session.handle(input)),
         Destination::Factory if method == "INVITE" => {
-            let seed = random_bits() as u64;
+            let contribution = contribution_id(request).unwrap_or_else(|| env.token());
             runtime
                 .store
-                .with_new_session(seed, env, |session| session.handle(input))
+                .with_contribution(&contribution, env, |session| session.handle(input))
         }
         _ => Err(UnitError::NoSession),
     };

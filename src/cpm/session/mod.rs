@@ -8,18 +8,20 @@ mod ending;
 mod invite;
 mod join;
 mod notify;
+mod operator;
 mod refer;
 mod roster;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::action::{Action, Counter, Level};
-use super::answer::Refusal;
+use super::action::{Action, Counter};
 use super::input::Input;
 use super::policy::{Group, PolicyRequest, Role, Verdict};
 use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
 use super::settings::Env;
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -41,6 +43,8 @@ pub struct Session<'a> {
     /// Records looked at so far.
     loaded: BTreeMap<Id, Slot>,
     actions: Vec<Action>,
+    /// The REFER in hand: whatever is written down meanwhile is about it.
+    about: Option<ReferId>,
 }
 
 struct Slot {
@@ -89,8 +93,12 @@ impl<'a> Session<'a> {
     }
 
     /// A new session made on the spot. It is kept only if the input makes it live.
-    pub fn ad_hoc(family: &'a dyn Family, env: &'a Env<'a>) -> Self {
-        Session::with(family.new_id(), new_head(env), None, family, env)
+    pub fn ad_hoc(contribution: &str, family: &'a dyn Family, env: &'a Env<'a>) -> Self {
+        let head = Head {
+            contribution_id: contribution.to_owned(),
+            ..new_head(env)
+        };
+        Session::with(family.new_id(), head, None, family, env)
     }
 
     fn with(
@@ -108,6 +116,7 @@ impl<'a> Session<'a> {
             env,
             loaded: BTreeMap::new(),
             actions: Vec::new(),
+            about: None,
         }
     }
 
@@ -121,9 +130,14 @@ impl<'a> Session<'a> {
 
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
+        let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.open_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
+            Input::FactoryInviteReceived(arrival) if self.before.is_some() => {
+                self.restart_received(arrival)
+            }
             Input::FactoryInviteReceived(arrival) => self.factory_invite_received(arrival),
             Input::OptionsReceived(arrival) => {
                 let contact = self
@@ -150,7 +164,11 @@ impl<'a> Session<'a> {
             } => self.send_failed(record, method, cseq, &why),
             Input::DeadlineReached { record } => self.deadline_reached(record),
         }
+        if self.head.inactivity > 0 && !by_clock {
+            self.head.active = self.env.now;
+        }
         self.end_if_due();
+        self.about = None;
     }
 
     /// The records to commit and what to do after that.
@@ -348,16 +366,6 @@ impl<'a> Session<'a> {
 
     // ---- what to say ----
 
-    fn refuse(&mut self, method: &str, refusal: &Refusal) {
-        let actions = refusal.actions(self.env, method, &self.head.token);
-        self.actions.extend(actions);
-    }
-
-    fn log(&mut self, level: Level, line: String) {
-        let line = format!("{line} session={}", self.head.token);
-        self.actions.push(Action::Log(level, line));
-    }
-
     fn count(&mut self, counter: Counter, by: i32) {
         self.actions.push(Action::Count(counter, by));
     }
@@ -375,8 +383,15 @@ pub(super) struct Who {
 
 impl Who {
     pub fn new(uris: Vec<Uri>, anonymous: bool) -> Self {
+        let mut identities: Vec<Identity> = Vec::with_capacity(uris.len());
+        for identity in uris.iter().map(Identity::of) {
+            // A sip and a tel URI of one number are one identity (R1.3b), and a name goes to one record once.
+            if !identities.contains(&identity) {
+                identities.push(identity);
+            }
+        }
         Who {
-            identities: uris.iter().map(Identity::of).collect(),
+            identities,
             uris,
             anonymous,
             participant: false,
@@ -402,6 +417,8 @@ fn new_head(env: &Env<'_>) -> Head {
         started: env.now,
         max_participants: env.settings.max_participants,
         min_participants: env.settings.min_participants,
+        active: env.now,
+        inactivity: env.settings.inactivity_timeout,
         connected: 0,
         pending: 0,
         had_minimum: false,
