@@ -162,7 +162,10 @@ impl Peer {
             branch: branch.to_owned(),
             next,
         };
-        vec![Effect::Send(asked.bytes.clone()), Effect::After(next, again)]
+        vec![
+            Effect::Send(asked.bytes.clone()),
+            Effect::After(next, again),
+        ]
     }
 
     pub(super) fn response_arrives(&mut self, response: Response) -> Vec<Effect> {
