@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 const SESSIONS: usize = 2000;
 const WARM_UP: usize = 150;
 
-/// Less than 50 bytes per session: nothing that was kept for one.
-const TOLERANCE: u64 = 50 * SESSIONS as u64;
+/// A few bytes per session are less than anything that could have been kept for one.
+const TOLERANCE: u64 = 8 * SESSIONS as u64;
 
 #[test]
 fn slow_two_thousand_sessions_leave_nothing_behind() {
@@ -37,13 +37,6 @@ fn slow_two_thousand_sessions_leave_nothing_behind() {
     assert!(
         after <= before + TOLERANCE,
         "{before} bytes before, {after} after {SESSIONS} sessions"
-    );
-    assert!(
-        !scene
-            .server
-            .rpc_ok(&["cpm.list"])
-            .contains("@conf.home1.test"),
-        "no session is left"
     );
 }
 
@@ -82,21 +75,23 @@ fn session(scene: &Scene, uas: &[Ua; 2], group: &Group, n: usize) {
     }
 }
 
-/// Bytes of shared memory in use once tm has let go of every transaction.
+/// Bytes of shared memory in use once every session has ended and tm has let go of every transaction.
 fn settled(scene: &Scene) -> u64 {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let cells = number(&scene.server.rpc_ok(&["tm.stats"]), "current");
-        if cells == 0 {
-            break;
+        let sessions = scene.server.rpc_ok(&["cpm.list"]);
+        if cells == 0 && !sessions.contains("@conf.home1.test") {
+            return number(&scene.server.rpc_ok(&["core.shmmem"]), "real_used");
         }
-        assert!(
-            Instant::now() < deadline,
-            "{cells} transactions are still there"
-        );
+        if Instant::now() > deadline {
+            let which = scene.server.rpc(&["tm.list"]).unwrap_or_default();
+            panic!(
+                "{cells} transactions are still there:\n{which}\nand these sessions:\n{sessions}"
+            );
+        }
         std::thread::sleep(Duration::from_millis(200));
     }
-    number(&scene.server.rpc_ok(&["core.shmmem"]), "real_used")
 }
 
 fn number(output: &str, name: &str) -> u64 {

@@ -313,6 +313,7 @@ fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let first = expect_trying(alice.ua(), alice.call_id());
     let invite = scene.invite_for(CAROL);
+    scene.targets.reply(&invite, 180, &[]);
     // It repeats itself (RFC 3261 section 17.1.2.2), then gives up.
     let repeated = alice.ua().inbox().wait_for_all(SOON, |all| {
         all.iter()

@@ -6,7 +6,7 @@ mod kit;
 
 use kit::groups::all_actions;
 use kit::sip::uri_of;
-use kit::{check, Group, Leg, Rule, Scene, Script, Transport, QUIET, SOON};
+use kit::{check, Group, Leg, Rule, Scene, Transport, QUIET, SOON};
 use std::time::Duration;
 
 const CAROL: &str = "sip:carol@home1.test";

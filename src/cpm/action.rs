@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Quirk;
 use super::records::Id;
 use super::settings::Socket;
 
@@ -40,6 +41,7 @@ pub enum Method {
     Ack,
     Bye,
     Notify,
+    Prack,
 }
 
 impl Method {
@@ -49,6 +51,7 @@ impl Method {
             Method::Ack => "ACK",
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
+            Method::Prack => "PRACK",
         }
     }
 }
@@ -95,6 +98,8 @@ pub enum Counter {
     NotifiesSent,
     JoinsAccepted,
     JoinsRefused,
+    /// A REFER of this unusual form was met.
+    Quirk(Quirk),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

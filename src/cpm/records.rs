@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::action::Transaction;
+use super::asked::Wanted;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
 use crate::sip::identity::Identity;
@@ -22,6 +23,8 @@ pub enum Name {
     Token(String),
     /// A live session by the group whose session it is.
     Group(Identity),
+    /// A live ad-hoc session by its Contribution-ID.
+    Contribution(String),
     /// A dialog by Call-ID and our own tag.
     Dialog { call_id: String, local_tag: String },
     /// Who is in a session or being invited into it.
@@ -57,7 +60,8 @@ impl Record {
     /// When the record wants to be handed `Input::DeadlineReached`.
     pub fn deadline(&self) -> Option<Millis> {
         match self {
-            Record::Head(_) | Record::Roster(_) => None,
+            Record::Head(head) => head.deadline(),
+            Record::Roster(_) => None,
             Record::Leg(leg) => leg.deadline(),
             Record::Refer(refer) => refer.deadline(),
         }
@@ -82,6 +86,10 @@ pub struct Head {
     pub min_participants: u32,
     pub connected: u32,
     pub pending: u32,
+    /// When something last happened; only kept when sessions end by inactivity.
+    pub active: Millis,
+    /// How long nothing may happen, ms; 0: for ever.
+    pub inactivity: Millis,
     /// `min_participants` have been connected at once.
     pub had_minimum: bool,
     pub live: bool,
@@ -98,8 +106,16 @@ impl Head {
             return Vec::new();
         }
         let mut names = vec![Name::Token(self.token.clone())];
-        names.extend(self.group_identity().map(Name::Group));
+        match self.group_identity() {
+            Some(group) => names.push(Name::Group(group)),
+            None => names.push(Name::Contribution(self.contribution_id.clone())),
+        }
         names
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        let ends = self.live && self.inactivity > 0;
+        ends.then(|| self.active.saturating_add(self.inactivity))
     }
 
     /// Free places (requirements section 2.9).
@@ -128,6 +144,8 @@ pub struct Leg {
     pub watchers: Vec<Id>,
     /// Who invited this participant.
     pub referrer: Option<String>,
+    /// Our INVITE, when the focus formed the dialog.
+    pub outgoing: Option<Attempt>,
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the second on).
     pub referred_before: bool,
     /// The INVITE that formed the dialog, when it came from the peer: its From-tag and CSeq.
@@ -138,9 +156,8 @@ pub struct Leg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LegState {
-    /// Its INVITE waits for its turn in the fan-out of `refer`.
+    /// Its INVITE waits for its turn in the fan-out, or for a second attempt.
     Waiting {
-        refer: Id,
         at: Millis,
     },
     /// Our INVITE is on its way or rings. `transaction` is known only after the send.
@@ -157,6 +174,21 @@ pub enum LegState {
     },
     /// Not in the session any more; the record stays while its dialog has something to finish.
     Left,
+}
+
+/// The INVITE to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The REFER (or list of a factory INVITE) that asked for it.
+    pub refer: Id,
+    /// Which of its targets this is.
+    pub index: u32,
+    /// CSeq of the latest INVITE; answers to an earlier one mean nothing any more.
+    pub cseq: u32,
+    /// The one bounded retry was used.
+    pub retried: bool,
+    /// Reliable provisional answers already acknowledged by PRACK (RFC 3262): To-tag and RSeq.
+    pub acknowledged: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,8 +276,8 @@ pub struct Refer {
     pub anonymous: bool,
     /// Referred-By of the INVITEs it causes.
     pub referred_by: String,
-    /// The socket it came in on.
-    pub socket: Socket,
+    /// The socket it came in on. None: it did not come over the network.
+    pub socket: Option<Socket>,
     pub targets: Vec<Aim>,
     /// recipient-list-history of the INVITEs it causes.
     pub history: Option<Vec<u8>>,
@@ -277,6 +309,8 @@ pub enum Carrier {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Aim {
     pub uri: String,
+    /// Session-Replaces of the INVITE to it.
+    pub session_replaces: Option<String>,
     /// The leg that is to reach it. None: settled without an INVITE.
     pub leg: Option<Id>,
     pub outcome: Option<u16>,
@@ -284,12 +318,13 @@ pub struct Aim {
 
 impl Aim {
     /// Nothing has become of it yet.
-    pub fn of(target: &Result<Uri, String>) -> Aim {
+    pub fn of(target: &Wanted) -> Aim {
         Aim {
-            uri: match target {
+            uri: match &target.uri {
                 Ok(uri) => uri.as_str().to_owned(),
                 Err(text) => text.clone(),
             },
+            session_replaces: target.session_replaces.clone(),
             leg: None,
             outcome: None,
         }
@@ -316,6 +351,10 @@ pub struct Subscription {
     /// What was told last, for a termination by expiry (N14).
     pub told: Option<Report>,
     pub closing: Option<Closing>,
+    /// The referrer asked to be told again later (Retry-After); nothing is sent before.
+    pub held_until: Option<Millis>,
+    /// That was granted once for the report at hand.
+    pub retried: bool,
     /// An entry for this REFER waits in the carrier's dialog.
     pub queued: bool,
 }
@@ -364,11 +403,13 @@ impl Refer {
             Carrier::In(_) | Carrier::None => true,
         };
         let remembered = self.merge.is_some() && now < self.remembered_until;
-        let waited_for = self
-            .targets
-            .iter()
-            .any(|aim| aim.leg.is_some() && aim.outcome.is_none());
-        self.subscription.is_none() && self.guests.is_empty() && idle && !remembered && !waited_for
+        self.subscription.is_none() && !self.is_needed() && idle && !remembered
+    }
+
+    /// Others need it: REFERs in its dialog, INVITEs that have no result yet.
+    fn is_needed(&self) -> bool {
+        let unsettled = |aim: &Aim| aim.leg.is_some() && aim.outcome.is_none();
+        !self.guests.is_empty() || self.targets.iter().any(unsettled)
     }
 
     fn deadline(&self) -> Option<Millis> {
@@ -380,7 +421,7 @@ impl Refer {
             Some(subscription) => subscription.deadline(),
             // Whatever else it waits for brings its own inputs.
             None if self.merge.is_some() => {
-                Some(self.remembered_until).filter(|_| self.guests.is_empty())
+                Some(self.remembered_until).filter(|_| !self.is_needed())
             }
             None => None,
         };
@@ -390,6 +431,9 @@ impl Refer {
 
 impl Subscription {
     fn deadline(&self) -> Option<Millis> {
+        if let Some(until) = self.held_until {
+            return Some(until);
+        }
         if self.closing.is_some() {
             // The dialog's request in flight has a deadline of its own.
             return None;

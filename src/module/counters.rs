@@ -4,7 +4,9 @@
 use std::ffi::CStr;
 
 use crate::cpm::action::Counter as Name;
+use crate::cpm::asked::Quirk;
 use crate::kamailio::counters::{register, Counter, CounterError};
+use crate::sip::refer_to::Quirk as Refer;
 
 static SESSIONS: Counter = Counter::new();
 static PARTICIPANTS: Counter = Counter::new();
@@ -17,8 +19,17 @@ static NOTIFIES_SENT: Counter = Counter::new();
 static JOINS_ACCEPTED: Counter = Counter::new();
 static JOINS_REFUSED: Counter = Counter::new();
 
+static METHOD_OUTSIDE_BRACKETS: Counter = Counter::new();
+static USER_OUTSIDE_BRACKETS: Counter = Counter::new();
+static UNBRACKETED: Counter = Counter::new();
+static METHOD_AS_HEADER: Counter = Counter::new();
+static BRACKETS_IN_CID: Counter = Counter::new();
+static UNKNOWN_PARAMETER: Counter = Counter::new();
+static LIST_WITHOUT_CID: Counter = Counter::new();
+static LIST_WITHOUT_REQUIRE: Counter = Counter::new();
+
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 10] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 18] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -49,6 +60,46 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 10] = [
         c"INVITEs from participants refused",
         &JOINS_REFUSED,
     ),
+    (
+        c"quirk_method_outside_brackets",
+        c"Refer-To with method outside its brackets",
+        &METHOD_OUTSIDE_BRACKETS,
+    ),
+    (
+        c"quirk_user_outside_brackets",
+        c"Refer-To with user= outside its brackets",
+        &USER_OUTSIDE_BRACKETS,
+    ),
+    (
+        c"quirk_unbracketed",
+        c"Refer-To with parameters and no brackets",
+        &UNBRACKETED,
+    ),
+    (
+        c"quirk_method_as_header",
+        c"method given as an embedded header",
+        &METHOD_AS_HEADER,
+    ),
+    (
+        c"quirk_brackets_in_cid",
+        c"angle brackets inside a cid URL",
+        &BRACKETS_IN_CID,
+    ),
+    (
+        c"quirk_unknown_parameter",
+        c"Refer-To with a parameter nobody defined",
+        &UNKNOWN_PARAMETER,
+    ),
+    (
+        c"quirk_list_without_cid",
+        c"Refer-To naming the focus or factory, list in the body",
+        &LIST_WITHOUT_CID,
+    ),
+    (
+        c"quirk_list_without_require",
+        c"lists without Require: multiple-refer",
+        &LIST_WITHOUT_REQUIRE,
+    ),
 ];
 
 /// In `mod_init`.
@@ -68,5 +119,19 @@ pub fn of(name: Name) -> &'static Counter {
         Name::NotifiesSent => &NOTIFIES_SENT,
         Name::JoinsAccepted => &JOINS_ACCEPTED,
         Name::JoinsRefused => &JOINS_REFUSED,
+        Name::Quirk(quirk) => of_quirk(quirk),
+    }
+}
+
+fn of_quirk(quirk: Quirk) -> &'static Counter {
+    match quirk {
+        Quirk::ReferTo(Refer::MethodOutsideBrackets) => &METHOD_OUTSIDE_BRACKETS,
+        Quirk::ReferTo(Refer::UserOutsideBrackets) => &USER_OUTSIDE_BRACKETS,
+        Quirk::ReferTo(Refer::Unbracketed) => &UNBRACKETED,
+        Quirk::ReferTo(Refer::MethodAsHeader) => &METHOD_AS_HEADER,
+        Quirk::ReferTo(Refer::BracketsInCid) => &BRACKETS_IN_CID,
+        Quirk::ReferTo(Refer::UnknownParameter) => &UNKNOWN_PARAMETER,
+        Quirk::ListWithoutCid => &LIST_WITHOUT_CID,
+        Quirk::ListWithoutRequire => &LIST_WITHOUT_REQUIRE,
     }
 }

@@ -3,6 +3,7 @@
 
 mod config;
 mod counters;
+mod drain;
 mod executor;
 mod replies;
 mod request;
@@ -38,7 +39,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<19> = params([
+static PARAMS: ParamTable<22> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -48,6 +49,9 @@ static PARAMS: ParamTable<19> = params([
     string(c"msrp_uri", &config::MSRP_URI),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),
     integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
+    integer(c"precheck_targets", &config::PRECHECK_TARGETS),
+    integer(c"inactivity_timeout", &config::INACTIVITY_TIMEOUT),
+    integer(c"strict", &config::STRICT),
     integer(c"invite_rate", &config::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),
     string(c"invite_by", &config::INVITE_BY),
@@ -61,7 +65,15 @@ static PARAMS: ParamTable<19> = params([
 ]);
 
 /// `kamcmd cpm.…`.
-static RPC: RpcTable<3> = rpc_table([rpc::LIST, rpc::SHOW, rpc::CHECK]);
+static RPC: RpcTable<7> = rpc_table([
+    rpc::LIST,
+    rpc::SHOW,
+    rpc::CHECK,
+    rpc::INVITE,
+    rpc::REMOVE,
+    rpc::END,
+    rpc::DRAIN,
+]);
 
 /// `KSR.cpm.…`.
 static KEMI: KemiTable<4> = kemi::kemi([
@@ -104,7 +116,9 @@ fn init() -> Result<(), String> {
     let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
         .map_err(|error| format!("cpm: {error}"))?;
     let queue =
-        Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"))?;
+        || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));
+    let queues = (0..senders).map(|_| queue()).collect::<Result<_, _>>()?;
+    let timeouts = queue()?;
     counters::register_all().map_err(|error| format!("cpm: {error}"))?;
     workers::reserve(senders).map_err(|error| format!("cpm: {error}"))?;
     if !Tm::set_response_handler(replies::on_event)
@@ -112,19 +126,23 @@ fn init() -> Result<(), String> {
     {
         return Err("cpm: kamailio did not take a callback".into());
     }
+    let draining = drain::Draining::create()
+        .ok_or("cpm: shared memory has no room; give Kamailio more (-m)")?;
     let installed = runtime::install(Runtime {
+        draining,
         config,
         groups,
         tm,
         store: Store::new(engine),
-        queue,
+        senders: queues,
+        timeouts,
     });
     installed
         .then_some(())
         .ok_or_else(|| "cpm: initialised twice".into())
 }
 
-/// Jobs that may wait for our own processes.
+/// Jobs that may wait for one of our own processes.
 const QUEUE_LENGTH: u32 = 10_000;
 
 /// In every process; ours are forked from the main one.

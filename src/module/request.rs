@@ -2,18 +2,18 @@
 //! Not here: any decision about a session (`crate::cpm`).
 
 use super::executor::{perform, Place};
-use super::runtime::{random_bits, runtime, Runtime};
+use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
-use crate::cpm::route::{destination, no_such_session, Destination};
+use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
-use crate::sip::message::Request;
+use crate::sip::message::{MessageError, Request};
 use crate::store::unit::{OfGroup, UnitError};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -127,6 +127,17 @@ fn out_of_memory(message: &Message<'_>) -> i32 {
     FAILED
 }
 
+/// tm cannot make a transaction of it: 400, if it can be answered at all (without a Via it cannot).
+fn unreadable(message: &Message<'_>, why: Option<MessageError>) -> i32 {
+    let (code, reason) = why.map_or((400, "Bad Request".to_owned()), |error| {
+        (error.status(), error.reason())
+    });
+    let answered = sl::reply_stateless(message, code, &reason, "");
+    let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
+    log::info!("request refused {code} why=\"{reason}\"{note}");
+    TAKEN
+}
+
 fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i32 {
     if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
         log::error!("answer {code} not sent: {error}");
@@ -143,6 +154,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(TmError::Malformed) => return unreadable(message, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");
@@ -210,6 +222,10 @@ fn decide(
     if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
         return Err(Refusal::new(403, "not from a trusted peer"));
     }
+    let begins = method == "INVITE" && !matches!(where_to, Destination::Focus(_));
+    if begins && runtime.draining.is_on() {
+        return Err(Refusal::new(503, "the server is draining").header("Retry-After", RETRY_AFTER));
+    }
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
@@ -231,10 +247,10 @@ fn decide(
             .store
             .with_focus(token, env, |session| session.handle(input)),
         Destination::Factory if method == "INVITE" => {
-            let seed = random_bits() as u64;
+            let contribution = contribution_id(request).unwrap_or_else(|| env.token());
             runtime
                 .store
-                .with_new_session(seed, env, |session| session.handle(input))
+                .with_contribution(&contribution, env, |session| session.handle(input))
         }
         _ => Err(UnitError::NoSession),
     };

@@ -23,6 +23,7 @@ pub mod response;
 pub mod sdp;
 pub mod sipfrag;
 pub mod status;
+pub mod target_dialog;
 pub mod uri;
 pub mod warning;
 

@@ -73,6 +73,10 @@ impl State {
             .lock()
             .expect("no panic under this lock")
             .extend(found);
+        // Looked up before the test hears of the CANCEL, for it may forget everything then.
+        let invite = (msg.method() == "CANCEL")
+            .then(|| self.invite_of(&msg))
+            .flatten();
         let again = before.is_some();
         self.inbox.push(Incoming {
             msg: msg.clone(),
@@ -86,7 +90,7 @@ impl State {
                 last: Some(bytes), ..
             }) => drop(path.answer(&bytes)),
             Some(_) => {}
-            None if msg.method() == "CANCEL" => self.cancelled(&msg, &path),
+            None if msg.method() == "CANCEL" => self.cancelled(&msg, &path, invite),
             None if msg.is_request() => self.serve(msg, path),
             None => {}
         }
@@ -143,13 +147,16 @@ impl State {
         }
     }
 
-    fn cancelled(&self, cancel: &Msg, path: &Path) {
-        let key = (cancel.branch().unwrap_or_default(), "INVITE".to_string());
-        let invite = self.inbox.all().into_iter().rev().find(|i| {
+    fn invite_of(&self, cancel: &Msg) -> Option<Arc<Incoming>> {
+        self.inbox.all().into_iter().rev().find(|i| {
             i.msg.method() == "INVITE"
                 && i.msg.branch() == cancel.branch()
                 && i.msg.call_id() == cancel.call_id()
-        });
+        })
+    }
+
+    fn cancelled(&self, cancel: &Msg, path: &Path, invite: Option<Arc<Incoming>>) {
+        let key = (cancel.branch().unwrap_or_default(), "INVITE".to_string());
         let Some(invite) = invite else {
             self.reply(cancel, path, 481, &[], false);
             return;

@@ -2,8 +2,9 @@
 //! Not here: what is asked for (`crate::cpm::asked`) and what follows (`super::refer`).
 
 use super::{Session, Who};
+use crate::cpm::action::Counter;
 use crate::cpm::answer::Refusal;
-use crate::cpm::asked::{read_refer, Asked, Purpose, Targets};
+use crate::cpm::asked::{read_refer, Asked, Purpose, Quirk, Targets};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Id, Name};
 use crate::cpm::route::identify;
@@ -38,6 +39,7 @@ impl Session<'_> {
             return Err(Refusal::new(482, "merged request"));
         }
         let asked = read_refer(request, holder.is_none(), &|uri| self.is_ourselves(uri))?;
+        self.check_quirks(&asked.quirks)?;
         let who = match holder {
             Some(holder) => self.referrer_in_dialog(arrival, holder),
             None => self.referrer_outside(arrival),
@@ -48,6 +50,7 @@ impl Session<'_> {
             echo,
             referred_by: received,
             contact,
+            quirks: _,
         } = asked;
         let targets = self
             .permit(&who, targets)
@@ -60,6 +63,18 @@ impl Session<'_> {
             echo,
             contact,
         })
+    }
+
+    /// Each tolerated form is counted; `strict` refuses those that break a rule.
+    fn check_quirks(&mut self, quirks: &[Quirk]) -> Result<(), Refusal> {
+        for quirk in quirks {
+            self.count(Counter::Quirk(*quirk), 1);
+        }
+        let broken = quirks.iter().find_map(|quirk| quirk.broken_rule());
+        match broken.filter(|_| self.env.settings.strict) {
+            Some(rule) => Err(Refusal::bad_request(rule).warning(rule)),
+            None => Ok(()),
+        }
     }
 
     /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
@@ -91,6 +106,14 @@ impl Session<'_> {
                 Refusal::new(403, why).warning(&format!("More than {most} targets in one request"))
             );
         }
+        if purpose == Purpose::Invite
+            && self.env.settings.precheck_targets
+            && self.nobody_may_join(&targets)
+        {
+            return Err(
+                Refusal::new(403, "policy: no target may join").warning(&texts.no_destinations)
+            );
+        }
         let all_strangers = targets
             .identities()
             .all(|target| self.member(&[target]).is_none());
@@ -98,6 +121,18 @@ impl Session<'_> {
             return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
         }
         Ok(targets)
+    }
+
+    /// R7.5: the policy refuses every single target.
+    fn nobody_may_join(&self, targets: &Targets) -> bool {
+        targets
+            .wanted
+            .iter()
+            .flat_map(|wanted| &wanted.uri)
+            .all(|uri| {
+                let who = Who::new(vec![uri.clone()], false);
+                !self.decide(&who).allowed.join_handling
+            })
     }
 
     /// R1.3: in a dialog the asserted identity must be that of whoever it is with; without one that
@@ -143,9 +178,28 @@ impl Session<'_> {
     }
 
     fn referrer_outside(&mut self, arrival: &Arrival) -> Result<Who, Refusal> {
+        if let Some(leg) = self.target_dialog(arrival) {
+            // Whoever the dialog is with, unless something else is asserted; then the header says nothing.
+            if let Ok(who) = self.referrer_in_dialog(arrival, leg) {
+                return Ok(who);
+            }
+        }
         let mut who = identify(arrival)?;
         self.place(&mut who);
         Ok(who)
+    }
+
+    /// The leg that Target-Dialog names (RFC 4538). Bogus: none, and no error (R1.4).
+    fn target_dialog(&mut self, arrival: &Arrival) -> Option<Id> {
+        let target = arrival.request.target_dialog()?;
+        let name = Name::Dialog {
+            call_id: target.call_id,
+            local_tag: target.remote_tag,
+        };
+        let id = self.family.find(&name)?;
+        let leg = self.leg(id)?;
+        let theirs = leg.dialog.remote_tag.as_deref() == Some(target.local_tag.as_str());
+        (theirs && leg.is_connected()).then_some(id)
     }
 
     /// What the session itself knows of somebody.

@@ -3,12 +3,31 @@
 
 use super::Session;
 use crate::cpm::action::{Action, Level, Method};
-use crate::cpm::answer::{Lines, Refusal, ALLOW, ALLOW_EVENTS};
+use crate::cpm::answer::{Lines, Refusal, ALLOW};
 use crate::cpm::dialog::{ByeCause, Dialog, InFlight, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Id, LegState, Record};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::sip::Response;
+
+/// How a request of ours ended.
+struct Ended {
+    /// None: whichever is in flight.
+    cseq: Option<u32>,
+    status: u16,
+    /// Seconds.
+    retry_after: Option<u32>,
+}
+
+impl Ended {
+    fn without_answer(status: u16) -> Ended {
+        Ended {
+            cseq: None,
+            status,
+            retry_after: None,
+        }
+    }
+}
 
 /// What became of the turn of one waiting request.
 pub(super) enum Next {
@@ -40,6 +59,12 @@ impl Session<'_> {
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
+        // Whoever has answered our INVITE may already send; that overtook the answer. Not so a BYE, which
+        // waits for our ACK (RFC 3261 section 15).
+        if dialog.remote_tag.is_none() && method != "BYE" {
+            let refusal = Refusal::new(500, "the answer to our INVITE is not here yet");
+            return self.refuse(method, &refusal.header("Retry-After", "1"));
+        }
         // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
         let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
         if !ours {
@@ -52,15 +77,11 @@ impl Session<'_> {
         }
         let leg = self.leg(holder).map(|leg| leg.is_connected());
         match (method, leg) {
-            ("BYE", Some(_)) => self.bye_received(holder, to_tag),
+            ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("REFER", Some(true) | None) => self.refer_received(arrival, Some(holder)),
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
-            ("SUBSCRIBE", _) => {
-                let refusal =
-                    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS);
-                self.refuse(method, &refusal);
-            }
+            ("SUBSCRIBE", _) => self.subscribe_received(holder, arrival),
             ("BYE" | "INVITE" | "REFER" | "OPTIONS", _) => {
                 self.refuse(method, &Refusal::new(481, "no INVITE dialog any more"));
             }
@@ -118,24 +139,31 @@ impl Session<'_> {
         match response.cseq_method.as_str() {
             "INVITE" => self.invite_answered(record, response, trusted),
             _ if response.status < 200 => {}
-            _ => self.request_ended(record, Some(response.cseq), response.status),
+            _ => {
+                let ended = Ended {
+                    cseq: Some(response.cseq),
+                    status: response.status,
+                    retry_after: response.retry_after(),
+                };
+                self.request_ended(record, ended);
+            }
         }
     }
 
     /// The request in flight is over, with an answer or without.
-    fn request_ended(&mut self, holder: Id, cseq: Option<u32>, status: u16) {
+    fn request_ended(&mut self, holder: Id, ended: Ended) {
         let Some(dialog) = self.dialog_mut(holder) else {
             return;
         };
         let Some(request) = dialog.in_flight else {
             return;
         };
-        if cseq.is_some_and(|cseq| cseq != request.cseq) {
+        if ended.cseq.is_some_and(|cseq| cseq != request.cseq) {
             return;
         }
         dialog.in_flight = None;
         if let Waiting::Notify(refer) = request.what {
-            self.notify_answered(refer, status);
+            self.notify_answered(refer, ended.status, ended.retry_after);
         }
         self.pump(holder);
     }
@@ -151,7 +179,7 @@ impl Session<'_> {
         if inviting {
             self.invite_failed(record, status, crate::sip::status::reason_phrase(status));
         } else {
-            self.request_ended(record, None, status);
+            self.request_ended(record, Ended::without_answer(status));
         }
     }
 
@@ -165,20 +193,29 @@ impl Session<'_> {
             Method::Invite => {
                 self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))
             }
-            Method::Bye | Method::Notify => self.request_ended(record, Some(cseq), 408),
-            Method::Ack => {}
+            Method::Bye | Method::Notify => {
+                let ended = Ended {
+                    cseq: Some(cseq),
+                    ..Ended::without_answer(408)
+                };
+                self.request_ended(record, ended);
+            }
+            Method::Ack | Method::Prack => {}
         }
     }
 
     /// Whatever of this record is due by now.
     pub(super) fn deadline_reached(&mut self, record: Id) {
         let now = self.env.now;
+        if record == self.id {
+            return self.inactive();
+        }
         let lost = self
             .dialog_mut(record)
             .and_then(|dialog| dialog.in_flight)
             .is_some_and(|request| request.lost_at <= now);
         if lost {
-            self.request_ended(record, None, 408);
+            self.request_ended(record, Ended::without_answer(408));
         }
         self.refer_deadline(record);
         let Some(leg) = self.leg(record) else { return };
@@ -187,7 +224,7 @@ impl Session<'_> {
             self.ack_missing(record);
         }
         match state {
-            LegState::Waiting { at, .. } if at <= now => self.send_invite(record),
+            LegState::Waiting { at } if at <= now => self.send_invite(record),
             LegState::Inviting { ring_until, .. } if ring_until <= now => {
                 self.rang_too_long(record)
             }
@@ -204,6 +241,6 @@ impl Session<'_> {
 impl ByeCause {
     /// The Reason header line (RFC 3326).
     pub(super) fn header(self) -> String {
-        Lines::new().line("Reason", self.reason_header()).text()
+        Lines::new().maybe("Reason", self.reason_header()).text()
     }
 }

@@ -8,7 +8,7 @@ use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
 use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
-use crate::cpm::records::{Id, Leg, LegState, Record, Refer};
+use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::cpm::text::Redacted;
 use crate::sip::identity::Identity;
@@ -23,15 +23,19 @@ use crate::sip::Response;
 /// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
 const MAX_FORKS: usize = 16;
 
+/// Longest Retry-After that is waited for, seconds.
+const LONGEST_RETRY: u32 = 30;
+/// Most reliable provisional answers acknowledged per INVITE.
+const MAX_PRACKS: usize = 32;
 /// INVITEs of one fan-out that leave at once; the rest follow at `invite_rate`.
 const BURST: u32 = 10;
 
 impl Session<'_> {
     /// Commits the leg as being invited, the `nth` (from 0) of the fan-out of `refer`, and asks for its
     /// INVITE to be sent, now or in its turn.
-    pub(super) fn invite(&mut self, refer: Id, target: &Uri, nth: u32) -> Id {
+    pub(super) fn invite(&mut self, refer: Id, index: u32, target: &Uri, nth: u32) -> Id {
         let settings = self.env.settings;
-        let arrived = self.refer(refer).map(|refer| refer.socket.clone());
+        let arrived = self.refer(refer).and_then(|refer| refer.socket.clone());
         let next_hop = settings
             .orig_route
             .first()
@@ -63,7 +67,6 @@ impl Session<'_> {
             uri: target.as_str().to_owned(),
             anonymous: false,
             state: LegState::Waiting {
-                refer,
                 at: self.env.now + wait,
             },
             media: new_media(self.env, &dialog.socket),
@@ -72,6 +75,13 @@ impl Session<'_> {
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             referrer: None,
+            outgoing: Some(Attempt {
+                refer,
+                index,
+                cseq: 0,
+                retried: false,
+                acknowledged: Vec::new(),
+            }),
             referred_before: false,
             formed_by: None,
             forks: Vec::new(),
@@ -89,9 +99,11 @@ impl Session<'_> {
     /// The INVITE of a leg whose turn it is.
     pub(super) fn send_invite(&mut self, id: Id) {
         let ring_until = self.env.now + self.env.settings.invite_timeout;
-        let Some(LegState::Waiting { refer, .. }) = self.leg(id).map(|leg| leg.state) else {
+        let Some(leg) = self.leg(id) else { return };
+        let (LegState::Waiting { .. }, Some(attempt)) = (leg.state, leg.outgoing.as_ref()) else {
             return;
         };
+        let (refer, index) = (attempt.refer, attempt.index);
         let Some(refer) = self.refer(refer).cloned() else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
@@ -113,7 +125,14 @@ impl Session<'_> {
                 },
             ]),
         };
-        let headers = self.invite_headers(&refer, &contact, &kind);
+        let replaces = refer
+            .targets
+            .get(index as usize)
+            .and_then(|aim| aim.session_replaces.clone());
+        let headers = self.invite_headers(&refer, &contact, &kind)
+            + &Lines::new()
+                .maybe("Session-Replaces", replaces.as_deref())
+                .text();
         let Some(leg) = self.leg_mut(id) else { return };
         leg.referrer = (!refer.anonymous).then_some(refer.referrer);
         leg.state = LegState::Inviting {
@@ -122,6 +141,9 @@ impl Session<'_> {
             ring_until,
         };
         let request = leg.dialog.request(id, Method::Invite, headers, body);
+        if let Some(attempt) = &mut leg.outgoing {
+            attempt.cseq = request.cseq;
+        }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
         self.log(Level::Info, format!("INVITE to {}", Redacted(&target)));
@@ -184,9 +206,14 @@ impl Session<'_> {
     }
 
     pub(super) fn invite_answered(&mut self, id: Id, response: &Response, trusted: bool) {
+        let attempt = self.leg(id).and_then(|leg| leg.outgoing.as_ref());
+        if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),
+            _ if self.invite_again(id, response) => {}
             _ => self.invite_failed(id, response.status, &response.reason),
         }
     }
@@ -197,6 +224,7 @@ impl Session<'_> {
             return;
         }
         let watchers = leg.watchers.clone();
+        self.acknowledge_provisional(id, response);
         if let Some(LegState::Inviting { ringing, .. }) = self.leg_mut(id).map(|leg| &mut leg.state)
         {
             *ringing = true;
@@ -204,6 +232,68 @@ impl Session<'_> {
         for refer in watchers {
             self.progress(refer, id, response.status, &response.reason);
         }
+    }
+
+    /// RFC 3262 section 4: a reliable provisional answer gets its PRACK, once, in its own early dialog.
+    fn acknowledge_provisional(&mut self, id: Id, response: &Response) {
+        let reliable = response.tokens("Require").iter().any(|tag| tag == "100rel");
+        let (true, Some(rseq), Some(tag)) =
+            (reliable, response.seconds("RSeq"), response.to_tag.clone())
+        else {
+            return;
+        };
+        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(attempt) = &mut leg.outgoing else {
+            return;
+        };
+        let seen = (tag.clone(), rseq);
+        if attempt.acknowledged.contains(&seen) || attempt.acknowledged.len() >= MAX_PRACKS {
+            return;
+        }
+        attempt.acknowledged.push(seen);
+        let rack = format!("{rseq} {} INVITE", response.cseq);
+        let mut early = leg.dialog.clone();
+        establish(&mut early, tag, response);
+        let headers = Lines::new().line("RAck", &rack).text();
+        let prack = early.request(id, Method::Prack, headers, Vec::new());
+        leg.dialog.local_cseq = early.local_cseq;
+        self.actions.push(Action::Send(Box::new(Outgoing {
+            owner: None,
+            ..prack
+        })));
+    }
+
+    /// A server that is only busy for a moment is asked once more (requirements section 2.3).
+    fn invite_again(&mut self, id: Id, response: &Response) -> bool {
+        let wait = match (response.status, response.retry_after()) {
+            (491 | 500 | 503, Some(seconds)) if seconds <= LONGEST_RETRY => {
+                u64::from(seconds) * 1000
+            }
+            // RFC 3261 section 14.1: 2.1 to 4 s for the owner of the Call-ID.
+            (491, None) => 2_100,
+            _ => return false,
+        };
+        let at = self.env.now + wait;
+        let Some(leg) = self.leg_mut(id) else {
+            return false;
+        };
+        let (LegState::Inviting { .. }, Some(attempt)) = (leg.state, &mut leg.outgoing) else {
+            return false;
+        };
+        if std::mem::replace(&mut attempt.retried, true) {
+            return false;
+        }
+        leg.state = LegState::Waiting { at };
+        let who = leg.uri.clone();
+        self.log(
+            Level::Info,
+            format!(
+                "{} answered {}: once more in {wait} ms",
+                Redacted(&who),
+                response.status
+            ),
+        );
+        true
     }
 
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.

@@ -5,39 +5,53 @@ use super::admit::merge_name;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
-use crate::cpm::asked::read_sdp;
-use crate::cpm::dialog::{ByeCause, Dialog};
+use crate::cpm::asked::{read_sdp, Purpose, Targets};
+use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
-use crate::cpm::route::{check_require, identify};
+use crate::cpm::route::{
+    check_require, check_require_at_factory, contribution_id, identifier, identify,
+};
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
 use crate::sip::message::Request;
 use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
 use crate::sip::uri::Uri;
 
-/// Longest Conversation-ID or Contribution-ID taken over.
-const MAX_IDENTIFIER: usize = 256;
 /// Longest Subject taken over, in bytes.
 const MAX_SUBJECT: usize = 512;
 
 impl Session<'_> {
     /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
     pub(super) fn invite_received(&mut self, arrival: &Arrival) {
-        match self.admit(arrival) {
-            Ok((who, contact, body)) => self.join(arrival, who, &contact, body),
+        let starts = self.before.is_none();
+        match self.admit(arrival, false) {
+            Ok((who, contact, body)) => {
+                self.join(arrival, who.clone(), &contact, body);
+                if starts {
+                    self.invite_members(arrival, &who);
+                }
+            }
             Err(refusal) => self.refuse("INVITE", &refusal),
         }
     }
 
     /// Everything that may refuse a joiner, in order; nothing has changed yet.
-    fn admit(&mut self, arrival: &Arrival) -> Result<(Who, Uri, Body), Refusal> {
+    pub(super) fn admit(
+        &mut self,
+        arrival: &Arrival,
+        at_factory: bool,
+    ) -> Result<(Who, Uri, Body), Refusal> {
         let request = &arrival.request;
         if self.is_merged(request) {
             return Err(Refusal::new(482, "merged request"));
         }
-        check_require(request)?;
+        if at_factory {
+            check_require_at_factory(request)?;
+        } else {
+            check_require(request)?;
+        }
         let mut who = identify(arrival)?;
         who.participant = self.member(&who.identities).is_some();
         let may_return = self.may_return(&who.identities);
@@ -49,6 +63,21 @@ impl Session<'_> {
         });
         let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body))
+    }
+
+    /// A group whose document says so is called together when its session starts (G3).
+    fn invite_members(&mut self, arrival: &Arrival, starter: &Who) {
+        let Some(group) = self.policy().filter(|group| group.invite_members) else {
+            return;
+        };
+        let others = group
+            .members
+            .iter()
+            .filter(|member| !starter.identities.contains(&member.identity));
+        let uris: Vec<Uri> = others.map(|member| member.uri.clone()).collect();
+        if !uris.is_empty() {
+            self.invite_listed(arrival, starter, &Targets::plain(Purpose::Invite, uris));
+        }
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
@@ -103,7 +132,6 @@ impl Session<'_> {
         if self.before.is_none() {
             self.take_over(request);
         }
-        let earlier = self.member(&who.identities);
         let contact_uri = self
             .env
             .settings
@@ -129,6 +157,7 @@ impl Session<'_> {
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             referrer: None,
+            outgoing: None,
             referred_before: false,
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
@@ -138,16 +167,11 @@ impl Session<'_> {
         if self.before.is_none() && !self.head.live {
             self.start();
         }
-        if let Some(earlier) = earlier {
-            self.replace(earlier);
-        }
-        let id = self.add(Record::Leg(Box::new(leg)));
-        self.connected();
-        self.count(Counter::JoinsAccepted, 1);
         self.log(
             Level::Info,
             format!("INVITE accepted, joined from={}", Redacted(who.uri())),
         );
+        let id = self.family.new_id();
         self.actions.push(Action::Answer(Answer {
             code: 200,
             reason: "OK".into(),
@@ -156,15 +180,23 @@ impl Session<'_> {
             body: body.sdp,
             connects: Some(id),
         }));
+        // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
+        for known in &who.identities {
+            if let Some(earlier) = self.member(std::slice::from_ref(known)) {
+                self.replace(earlier);
+            }
+        }
+        self.insert(id, Record::Leg(Box::new(leg)));
+        self.connected();
+        self.count(Counter::JoinsAccepted, 1);
     }
 
     /// The first one in names the conversation, if it brings names (CPM identifiers).
     fn take_over(&mut self, request: &Request) {
-        let named = |header: &str| request.text(header).filter(|id| is_identifier(id));
-        if let Some(id) = named("Conversation-ID") {
+        if let Some(id) = identifier(request, "Conversation-ID") {
             self.head.conversation_id = id;
         }
-        if let Some(id) = named("Contribution-ID") {
+        if let Some(id) = contribution_id(request) {
             self.head.contribution_id = id;
         }
         if self.head.subject.is_none() {
@@ -293,20 +325,22 @@ impl Session<'_> {
     }
 
     /// BYE: the participant leaves. Its dialog lives on for NOTIFYs it was promised (N11).
-    pub(super) fn bye_received(&mut self, id: Id, to_tag: String) {
+    pub(super) fn bye_received(&mut self, id: Id, request: &Request, to_tag: String) {
         let Some(leg) = self.leg_mut(id) else { return };
+        let identities = leg.identities.clone();
         let who = leg.uri.clone();
         let was_in = leg.is_connected();
-        let crossed = matches!(
-            leg.dialog.in_flight.map(|r| r.what),
-            Some(crate::cpm::dialog::Waiting::Bye(_))
-        );
+        // Ours is under way or waits for its turn; then theirs is enough.
+        let is_bye = |what: &Waiting| matches!(what, Waiting::Bye(_));
+        let sent = leg.dialog.in_flight.is_some_and(|r| is_bye(&r.what));
+        let crossed = sent || leg.dialog.waiting.iter().any(is_bye);
         if !was_in && !crossed {
             return self.refuse(
                 "BYE",
                 &Refusal::new(481, "the participant has left already").of(&who),
             );
         }
+        leg.dialog.waiting.retain(|what| !is_bye(what));
         leg.awaited_ack = None;
         leg.state = LegState::Left;
         self.actions.push(Action::Answer(Answer {
@@ -317,6 +351,9 @@ impl Session<'_> {
         }));
         if was_in {
             self.disconnected();
+            if leaves_for_good(request) {
+                self.forget(&identities);
+            }
             self.log(Level::Info, format!("BYE, left from={}", Redacted(&who)));
         }
         self.pump(id);
@@ -376,9 +413,13 @@ fn answer_to(request: &Request, media: &Media) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Fit to be repeated in a header of ours and to be compared: one printable word of bounded length.
-fn is_identifier(text: &str) -> bool {
-    (1..=MAX_IDENTIFIER).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+/// G6: RCS clients say by `Reason: SIP;cause=200` that they leave the group; without it they are only away.
+fn leaves_for_good(request: &Request) -> bool {
+    request.list("Reason").iter().any(|reason| {
+        let text = String::from_utf8_lossy(reason).to_ascii_lowercase();
+        let mut parts = text.split(';').map(str::trim);
+        parts.next() == Some("sip") && parts.any(|part| part.replace(' ', "") == "cause=200")
+    })
 }
 
 fn refuse_sdp(error: SdpError) -> Refusal {

@@ -3,12 +3,16 @@
 
 use super::dialogs::Next;
 use super::Session;
-use crate::cpm::action::{Action, Counter, Level, Method};
-use crate::cpm::answer::Lines;
+use crate::cpm::action::{Action, Answer, Counter, Level, Method};
+use crate::cpm::answer::{Lines, Refusal, ALLOW_EVENTS};
 use crate::cpm::dialog::Waiting;
+use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Closing, Id, Report};
 use crate::sip::sipfrag::status_line;
 use crate::sip::status::reason_phrase;
+
+/// Longest Retry-After of a NOTIFY that is waited for, seconds.
+const LONGEST_HOLD: u32 = 60;
 
 impl Session<'_> {
     /// One more thing to tell the referrer; finals are told one by one, in order (N6).
@@ -81,7 +85,7 @@ impl Session<'_> {
         let Some(subscription) = &mut record.subscription else {
             return;
         };
-        if subscription.queued {
+        if subscription.queued || subscription.held_until.is_some() {
             return;
         }
         subscription.queued = true;
@@ -142,6 +146,9 @@ impl Session<'_> {
             subscription.progress = None;
         }
         subscription.progress_due = now + interval;
+        if subscription.told.as_ref() != Some(&report) {
+            subscription.retried = false;
+        }
         subscription.told = Some(report.clone());
         let more = !subscription.reports.is_empty();
         subscription.queued = more;
@@ -180,7 +187,10 @@ impl Session<'_> {
     }
 
     /// What the referrer made of a NOTIFY (N9): some answers end the subscription, none the INVITEs.
-    pub(super) fn notify_answered(&mut self, refer: Id, status: u16) {
+    pub(super) fn notify_answered(&mut self, refer: Id, status: u16, retry_after: Option<u32>) {
+        if status >= 300 && self.tell_again(refer, status, retry_after) {
+            return;
+        }
         let Some(record) = self.refer(refer) else {
             return;
         };
@@ -197,6 +207,108 @@ impl Session<'_> {
         if told_all || ends_subscription(status) {
             self.end_subscription(refer);
         }
+    }
+
+    /// A refusal with Retry-After is not the end (RFC 6665 section 4.2.2): the same is told once more.
+    fn tell_again(&mut self, refer: Id, status: u16, retry_after: Option<u32>) -> bool {
+        let now = self.env.now;
+        let seconds =
+            retry_after.filter(|seconds| *seconds <= LONGEST_HOLD && !ends_subscription(status));
+        let Some(seconds) = seconds else { return false };
+        let Some(record) = self.refer_mut(refer) else {
+            return false;
+        };
+        let Some(subscription) = &mut record.subscription else {
+            return false;
+        };
+        let (Some(told), false) = (subscription.told.clone(), subscription.retried) else {
+            return false;
+        };
+        subscription.retried = true;
+        subscription.reports.push_front(told);
+        subscription.held_until = Some(now + u64::from(seconds) * 1000);
+        if subscription.closing == Some(Closing::Told) {
+            subscription.closing = None;
+        }
+        self.log(
+            Level::Info,
+            format!("NOTIFY answered {status}: once more in {seconds} s"),
+        );
+        true
+    }
+
+    /// SUBSCRIBE inside the dialog of a REFER: refreshed, or ended by `Expires: 0` (N10).
+    pub(super) fn subscribe_received(&mut self, holder: Id, arrival: &Arrival) {
+        let request = &arrival.request;
+        let id = match request.event() {
+            Some((package, id)) if package == "refer" => id,
+            _ => {
+                let refusal =
+                    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS);
+                return self.refuse("SUBSCRIBE", &refusal);
+            }
+        };
+        let Some(refer) = self.subscription_in(holder, id.as_deref()) else {
+            return self.refuse(
+                "SUBSCRIBE",
+                &Refusal::new(403, "no such refer subscription"),
+            );
+        };
+        let longest = self.env.settings.invite_timeout / 1000 + 60;
+        let wanted = request
+            .seconds("Expires")
+            .map_or(longest, u64::from)
+            .min(longest);
+        let now = self.env.now;
+        let contact = request.contact();
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return;
+        };
+        dialog.refresh_target(contact);
+        let headers = Lines::new()
+            .contact(&dialog.contact)
+            .line("Expires", &wanted.to_string())
+            .text();
+        let to_tag = dialog.local_tag.clone();
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: reason_phrase(200).to_owned(),
+            to_tag,
+            headers,
+            ..Answer::default()
+        }));
+        if let Some(subscription) = self.refer_mut(refer).and_then(|r| r.subscription.as_mut()) {
+            if wanted == 0 {
+                subscription.closing = Some(Closing::Expired);
+            } else {
+                subscription.expires_at = now + wanted * 1000;
+                let state = subscription.told.clone().unwrap_or_else(Report::trying);
+                subscription.reports.push_back(state);
+            }
+            subscription.held_until = None;
+        }
+        self.queue_notify(refer);
+    }
+
+    /// The living subscription in this dialog that an Event `id` names; without one the first.
+    fn subscription_in(&mut self, holder: Id, id: Option<&str>) -> Option<Id> {
+        let here: Vec<Id> = if let Some(leg) = self.leg(holder) {
+            leg.subscriptions.clone()
+        } else {
+            let first = self.refer(holder)?;
+            std::iter::once(holder)
+                .chain(first.guests.iter().copied())
+                .collect()
+        };
+        here.into_iter().find(|refer| {
+            self.refer(*refer).is_some_and(|refer| {
+                let living = refer
+                    .subscription
+                    .as_ref()
+                    .is_some_and(|s| s.closing.is_none());
+                living && id.is_none_or(|id| id == refer.cseq.to_string())
+            })
+        })
     }
 
     pub(super) fn end_subscription(&mut self, refer: Id) {
@@ -223,7 +335,9 @@ impl Session<'_> {
         let Some(subscription) = &mut record.subscription else {
             return;
         };
-        let due = subscription.progress.is_some() && subscription.progress_due <= now;
+        let held = subscription.held_until.take_if(|until| *until <= now);
+        let due =
+            held.is_some() || (subscription.progress.is_some() && subscription.progress_due <= now);
         if subscription.expires_at <= now && subscription.closing.is_none() {
             subscription.closing = Some(Closing::Expired);
             self.queue_notify(refer);

@@ -11,30 +11,25 @@ impl Session<'_> {
         if self.head.group.is_some() {
             return;
         }
-        let roster = self.roster_mut();
-        for identity in who {
-            if !roster.known.contains(identity) {
-                roster.known.push(identity.clone());
-            }
-        }
+        self.edit_roster(|roster| add_new(&mut roster.known, who));
     }
 
     /// Removed by somebody: does not come back by itself (requirements section 2.6).
     pub(super) fn ban(&mut self, who: &[Identity]) {
-        let roster = self.roster_mut();
-        for identity in who {
-            if !roster.removed.contains(identity) {
-                roster.removed.push(identity.clone());
-            }
+        self.edit_roster(|roster| add_new(&mut roster.removed, who));
+    }
+
+    /// Left for good by its own will: it comes back by invitation only.
+    pub(super) fn forget(&mut self, who: &[Identity]) {
+        if self.head.group.is_none() && self.head.roster.is_some() {
+            self.edit_roster(|roster| roster.known.retain(|identity| !who.contains(identity)));
         }
     }
 
     /// Invited again by somebody who may.
     pub(super) fn unban(&mut self, who: &[Identity]) {
         if self.head.roster.is_some() {
-            self.roster_mut()
-                .removed
-                .retain(|identity| !who.contains(identity));
+            self.edit_roster(|roster| roster.removed.retain(|identity| !who.contains(identity)));
         }
     }
 
@@ -59,7 +54,7 @@ impl Session<'_> {
         }
     }
 
-    fn roster_mut(&mut self) -> &mut Roster {
+    fn edit_roster(&mut self, edit: impl FnOnce(&mut Roster)) {
         let id = match self.head.roster {
             Some(id) => id,
             None => {
@@ -69,14 +64,17 @@ impl Session<'_> {
             }
         };
         let slot = self.slot(id);
-        slot.dirty = true;
-        if !matches!(slot.record, Some(Record::Roster(_))) {
-            slot.record = Some(Record::Roster(Roster::default()));
+        if let Some(Record::Roster(roster)) = &mut slot.record {
+            edit(roster);
+            slot.dirty = true;
         }
-        match &mut slot.record {
-            Some(Record::Roster(roster)) => roster,
-            // Made one line above.
-            _ => unreachable!("a roster record is a roster"),
+    }
+}
+
+fn add_new(list: &mut Vec<Identity>, who: &[Identity]) {
+    for identity in who {
+        if !list.contains(identity) {
+            list.push(identity.clone());
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::sip::privacy::Privacy;
 use crate::sip::refer_sub::{self, ReferSubError};
 use crate::sip::refer_to::{ReferTo, ReferToError};
 use crate::sip::referred_by::{self, ReferredBy, ReferredByError};
+use crate::sip::target_dialog::{self, TargetDialog};
 use crate::sip::text;
 use crate::sip::uri::Uri;
 
@@ -109,6 +110,15 @@ impl Headers {
         self.slices("content-disposition")
             .next()
             .and_then(ContentDisposition::parse)
+    }
+
+    /// Target-Dialog; `None` when absent, given twice or not to be understood.
+    pub fn target_dialog(&self) -> Option<TargetDialog> {
+        let mut values = self.slices("target-dialog");
+        match (values.next(), values.next()) {
+            (Some(value), None) => target_dialog::parse(value),
+            _ => None,
+        }
     }
 
     /// Event: the package in lower case and the `id`.

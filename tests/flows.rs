@@ -1,0 +1,19 @@
+//! The session's states on a virtual clock: whole flows between simulated endpoints and the domain,
+//! over networks that lose, repeat and reorder. Not here: Kamailio, sockets, shared memory.
+
+#[path = "flows/anonymity.rs"]
+mod anonymity;
+#[path = "flows/bed/mod.rs"]
+mod bed;
+#[path = "flows/histories.rs"]
+mod histories;
+#[path = "flows/inviting.rs"]
+mod inviting;
+#[path = "flows/joining.rs"]
+mod joining;
+#[path = "flows/listing.rs"]
+mod listing;
+#[path = "flows/notifying.rs"]
+mod notifying;
+#[path = "flows/racing.rs"]
+mod racing;

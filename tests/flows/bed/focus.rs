@@ -1,0 +1,372 @@
+//! The way from bytes to inputs and from actions to bytes, as `src/module` does it in Kamailio.
+//! Not here: transactions (`super::tm`) and any decision (`cpm::cpm`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use cpm::cpm::action::{Action, Counter, Method, Outgoing};
+use cpm::cpm::answer::Refusal;
+use cpm::cpm::input::{Arrival, Input};
+use cpm::cpm::policy::Group;
+use cpm::cpm::records::{Id, Name};
+use cpm::cpm::route::{destination, no_such_session, Destination};
+use cpm::cpm::session::Session;
+use cpm::cpm::settings::{Env, Millis};
+use cpm::cpm::stray::end_stray_dialog;
+use cpm::sip::identity::Identity;
+use cpm::sip::uri::Uri;
+use cpm::sip::{NameAddr, Request, Response};
+
+use super::chance::fingerprint;
+use super::message::{answer, read, Message};
+use super::tm::Reply;
+use super::world::{Event, World};
+
+/// Where actions are carried out.
+#[derive(Clone)]
+pub enum Place {
+    /// With the request of a peer in hand.
+    Request {
+        peer: usize,
+        request: Box<Request>,
+    },
+    Elsewhere,
+}
+
+/// Which session a request outside a dialog is for.
+enum Which {
+    Living(Id),
+    New(Arc<Group>),
+    AdHoc,
+}
+
+impl World {
+    /// A datagram from a peer.
+    pub(super) fn focus_receives(&mut self, from: usize, bytes: &[u8]) {
+        match read(bytes) {
+            Ok(Message::Response(response)) => self.response(&response, from),
+            Ok(Message::Request(request)) => match request.method.as_str() {
+                "ACK" => self.ack(&request),
+                "CANCEL" => self.cancel(from, &request),
+                _ => self.request(from, request),
+            },
+            Err(why) => self.fail(&format!("a peer of the test writes nonsense: {why}")),
+        }
+    }
+
+    fn ack(&mut self, request: &Request) {
+        self.tm_ack(request);
+        if let Some(leg) = self.in_dialog(request) {
+            let actions = self.apply(leg, Input::AckReceived { leg, request });
+            self.perform_later(actions, Place::Elsewhere);
+        }
+    }
+
+    fn cancel(&mut self, from: usize, request: &Request) {
+        let (code, reason) = if self.tm_knows_invite(request) {
+            (200, "OK")
+        } else {
+            (481, "Call/Transaction Does Not Exist")
+        };
+        self.to_peer(from, answer(request, code, reason, "cancel", "", &[]));
+    }
+
+    fn request(&mut self, from: usize, request: Request) {
+        if !self.tm_new(from, &request) {
+            return;
+        }
+        let arrival = Arrival {
+            request,
+            socket: self.settings.sockets[0].clone(),
+            trusted: !self.peers[from].untrusted,
+        };
+        let actions = self.decide(&arrival);
+        let place = Place::Request {
+            peer: from,
+            request: Box::new(arrival.request),
+        };
+        self.perform_later(actions, place);
+    }
+
+    fn decide(&mut self, arrival: &Arrival) -> Vec<Action> {
+        let request = &arrival.request;
+        let method = request.method.as_str();
+        if request.to_tag.is_some() {
+            let holder = self.in_dialog(request);
+            return match holder {
+                Some(holder) => self.apply(holder, Input::RequestReceived { holder, arrival }),
+                None => self.refused(method, |_| Refusal::new(481, "no such dialog")),
+            };
+        }
+        if matches!(method, "INVITE" | "REFER") && !arrival.trusted {
+            return self.refused(method, |_| Refusal::new(403, "not from a trusted peer"));
+        }
+        let which = self.session_for(&request.uri, method == "INVITE");
+        let input = match (method, &which) {
+            ("INVITE", Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
+            ("INVITE", _) => Input::InviteReceived(arrival),
+            ("REFER", _) => Input::ReferReceived(arrival),
+            ("OPTIONS", _) => Input::OptionsReceived(arrival),
+            _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
+        };
+        match which {
+            Some(Which::Living(root)) => self.apply(root, input),
+            Some(Which::New(group)) => self.apply_new(Some(&group), input),
+            Some(Which::AdHoc) if method == "INVITE" => self.apply_new(None, input),
+            Some(Which::AdHoc) | None => self.refused(method, no_such_session),
+        }
+    }
+
+    fn refused(&self, method: &str, refusal: impl Fn(&Env<'_>) -> Refusal) -> Vec<Action> {
+        self.with_env(|env| refusal(env).actions(env, method, ""))
+    }
+
+    fn session_for(&self, uri: &str, may_start: bool) -> Option<Which> {
+        let destination =
+            self.with_env(|env| destination(uri, env, &|host, _| host == "127.0.0.1"));
+        match destination {
+            Destination::Group(group) => {
+                let name = Name::Group(Identity::of(&group.uri));
+                match self.find(&name) {
+                    Some(root) => Some(Which::Living(root)),
+                    None => may_start.then_some(Which::New(group)),
+                }
+            }
+            Destination::Focus(token) => self.find(&Name::Token(token)).map(Which::Living),
+            Destination::Factory => Some(Which::AdHoc),
+            _ => None,
+        }
+    }
+
+    fn in_dialog(&self, request: &Request) -> Option<Id> {
+        self.find(&Name::Dialog {
+            call_id: request.call_id.clone(),
+            local_tag: request.to_tag.clone()?,
+        })
+    }
+
+    // ---- the unit of work ----
+
+    /// Lets an input happen to the session of `record`; nothing if it is gone.
+    pub(super) fn apply(&mut self, record: Id, input: Input<'_>) -> Vec<Action> {
+        let Some(root) = self.records.root_of(record) else {
+            return Vec::new();
+        };
+        if self.forgets(&input) {
+            return Vec::new();
+        }
+        self.note_input(&input);
+        let handled = self.with_env(|env| {
+            let mut session = Session::open(root, &self.records, env)?;
+            session.handle(input.clone());
+            Some(session.finish())
+        });
+        match handled {
+            Some((changes, actions)) => self.committed(root, changes, actions, &input),
+            None => self.fail(&format!("{root:?} is no head")),
+        }
+    }
+
+    fn apply_new(&mut self, group: Option<&Group>, input: Input<'_>) -> Vec<Action> {
+        self.note_input(&input);
+        let (root, changes, actions) = self.with_env(|env| {
+            let mut session = match group {
+                Some(group) => Session::for_group(group, &self.records, env),
+                None => Session::ad_hoc(&env.token(), &self.records, env),
+            };
+            session.handle(input.clone());
+            let root = session.id();
+            let (changes, actions) = session.finish();
+            (root, changes, actions)
+        });
+        self.committed(root, changes, actions, &input)
+    }
+
+    /// An event that could not be stored; what it would have said is found by a deadline.
+    fn forgets(&mut self, input: &Input<'_>) -> bool {
+        let forgets = self.faults.forgets;
+        let forgettable = matches!(
+            input,
+            Input::AnswerReceived { .. }
+                | Input::AckReceived { .. }
+                | Input::InviteSent { .. }
+                | Input::TimedOut { .. }
+                | Input::SendFailed { .. }
+        );
+        forgettable && forgets > 0 && self.chance.percent(forgets)
+    }
+
+    // ---- carrying out ----
+
+    /// Another worker may get its turn before these actions are carried out.
+    fn perform_later(&mut self, actions: Vec<Action>, place: Place) {
+        if actions.is_empty() {
+            return;
+        }
+        let late = self.work();
+        self.after(late, Event::Perform(actions, place));
+    }
+
+    pub(super) fn perform(&mut self, actions: Vec<Action>, place: Place) {
+        let mut queue = VecDeque::from(actions);
+        while let Some(action) = queue.pop_front() {
+            match action {
+                Action::Answer(answer) => {
+                    let Place::Request { peer, request } = &place else {
+                        self.fail("an answer without a request to answer");
+                    };
+                    self.record_answer(*peer, request, &answer);
+                    if self.faults.answers {
+                        if let Some(leg) = answer.connects {
+                            queue.extend(self.apply(leg, Input::AnswerFailed { leg }));
+                        }
+                        continue;
+                    }
+                    self.tm_answer(
+                        request,
+                        answer.code,
+                        &answer.reason,
+                        &answer.to_tag,
+                        &answer.headers,
+                        &answer.body,
+                    );
+                }
+                Action::Send(outgoing) if next_hop_is_address(&outgoing) => self.send(&outgoing),
+                // A name is resolved by a process of its own.
+                Action::Send(outgoing) => {
+                    let late = self.work();
+                    self.after(late, Event::HandedOver(outgoing));
+                }
+                Action::Cancel { transaction, .. } => self.tm_cancel(transaction),
+                Action::Count(counter, by) => self.count(counter, by),
+                Action::Log(_, line) => self.note(format!("log   {line}")),
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, outgoing: &Outgoing) {
+        let to = self.peer_at(&outgoing.request_uri);
+        let fails = self.faults.sends.contains(&outgoing.method);
+        let Some(to) = to.filter(|_| !fails) else {
+            self.note(format!("send  {} fails", outgoing.method.as_str()));
+            self.record_unsent(outgoing);
+            if let Some(peer) = to {
+                self.peers[peer].unreliable |= outgoing.method == Method::Ack;
+            }
+            if let Some(record) = outgoing.owner {
+                let actions = self.apply(
+                    record,
+                    Input::SendFailed {
+                        record,
+                        method: outgoing.method,
+                        cseq: outgoing.cseq,
+                        why: "no route".into(),
+                    },
+                );
+                self.perform_later(actions, Place::Elsewhere);
+            }
+            return;
+        };
+        let transaction = self.tm_send(outgoing, to);
+        if let (Method::Invite, Some(leg)) = (outgoing.method, outgoing.owner) {
+            // tm gives the transaction's name only after the message is out.
+            let late = match self.faults.invite_sent_after {
+                Some(late) => late,
+                None => self.work(),
+            };
+            self.after(late, Event::InviteSent { leg, transaction });
+        }
+    }
+
+    pub(super) fn inputs_arrive(&mut self, record: Id, input: Input<'_>) {
+        let actions = self.apply(record, input);
+        self.perform_later(actions, Place::Elsewhere);
+    }
+
+    fn response(&mut self, response: &Response, from: usize) {
+        let trusted = !self.peers[from].untrusted;
+        let dialog = self.find(&Name::Dialog {
+            call_id: response.call_id.clone(),
+            local_tag: response.from_tag.clone(),
+        });
+        let accepts = response.cseq_method == "INVITE" && response.status / 100 == 2;
+        if accepts && dialog.is_none() && self.ends_stray(response) {
+            return;
+        }
+        let owner = match self.tm_reply(response) {
+            Reply::Known(owner) => owner,
+            // A 2xx to an INVITE whose transaction is gone finds its leg by the dialog.
+            Reply::Unknown => dialog.filter(|_| accepts),
+        };
+        if let Some(record) = owner {
+            self.inputs_arrive(
+                record,
+                Input::AnswerReceived {
+                    record,
+                    response,
+                    trusted,
+                },
+            );
+        }
+    }
+
+    /// Nothing is left of the leg, but the peer believes in a dialog.
+    fn ends_stray(&mut self, response: &Response) -> bool {
+        let socket = self.settings.sockets[0].clone();
+        let Some(requests) = self.with_env(|env| end_stray_dialog(response, &socket, env)) else {
+            return false;
+        };
+        let sends = requests.map(|request| Action::Send(Box::new(request)));
+        self.perform_later(sends.into(), Place::Elsewhere);
+        true
+    }
+
+    /// Who is reached by a URI: an address, or somebody registered under it.
+    pub fn peer_at(&self, uri: &str) -> Option<usize> {
+        let uri = Uri::parse(uri.as_bytes()).ok()?;
+        if let Some(peer) = self.peers.iter().position(|p| p.host == uri.host()) {
+            return Some(peer);
+        }
+        let identity = Identity::of(&uri);
+        self.peers.iter().position(|peer| {
+            let own = peer.identities.iter();
+            own.filter_map(|own| Uri::parse(own.as_bytes()).ok())
+                .any(|own| Identity::of(&own) == identity)
+        })
+    }
+
+    fn count(&mut self, counter: Counter, by: i32) {
+        *self.counters.entry(format!("{counter:?}")).or_insert(0) += i64::from(by);
+    }
+
+    pub fn counted(&self, counter: Counter) -> i64 {
+        self.counters
+            .get(&format!("{counter:?}"))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn find(&self, name: &Name) -> Option<Id> {
+        cpm::cpm::records::Family::find(&self.records, name)
+    }
+
+    fn with_env<T>(&self, f: impl FnOnce(&Env<'_>) -> T) -> T {
+        let now: Millis = self.now;
+        f(&Env {
+            now,
+            unix: 1_700_000_000 + (now / 1000) as i64,
+            settings: &self.settings,
+            groups: &self.groups,
+            random: &|| self.tokens.bits(),
+            seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
+        })
+    }
+}
+
+fn next_hop_is_address(request: &Outgoing) -> bool {
+    let next_hop = match request.route.first() {
+        Some(route) => NameAddr::parse(route.as_bytes()).ok().map(|r| r.uri),
+        None => Uri::parse(request.request_uri.as_bytes()).ok(),
+    };
+    next_hop.is_none_or(|uri| uri.is_address_literal())
+}

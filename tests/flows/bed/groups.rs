@@ -1,0 +1,78 @@
+//! The group document of the test world and the settings of its focus.
+//! Not here: who the endpoints are.
+
+use std::sync::Arc;
+
+use cpm::cpm::policy::{adhoc_document, AdhocPolicy, Directory, Group, InviteBy};
+use cpm::cpm::settings::{Settings, Socket, Transport};
+use cpm::cpm::text::WarningTexts;
+use cpm::sip::uri::Uri;
+
+pub const FACTORY: &str = "sip:conference-factory@conf.home1.test";
+pub const GROUP: &str = "sip:team@conf.home1.test";
+
+/// Everybody of home1.test but mallory may come; alice, bob and whoever is a number may invite;
+/// alice and bob may be anonymous and may remove others. Everybody of away.test may come and nothing else.
+pub fn team(max: Option<u32>) -> Directory {
+    let max = max.map_or(String::new(), |max| {
+        format!("<max-participant-count>{max}</max-participant-count>")
+    });
+    let document = format!(
+        r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:oxe="urn:oma:xml:xdm:extensions">
+ <list-service uri="{GROUP}">
+  <list><entry uri="sip:alice@home1.test"/><entry uri="tel:+358401234567"/></list>
+  {max}
+  <cp:ruleset>
+   <cp:rule id="members"><cp:conditions><is-list-member/></cp:conditions>
+    <cp:actions><join-handling>true</join-handling>
+     <allow-invite-users-dynamically>true</allow-invite-users-dynamically></cp:actions></cp:rule>
+   <cp:rule id="home"><cp:conditions><cp:identity>
+     <cp:many domain="home1.test"><cp:except id="sip:mallory@home1.test"/></cp:many>
+     <cp:many domain="away.test"/></cp:identity></cp:conditions>
+    <cp:actions><join-handling>true</join-handling></cp:actions></cp:rule>
+   <cp:rule id="hosts"><cp:conditions><cp:identity>
+     <cp:one id="sip:alice@home1.test"/><cp:one id="sip:bob@home1.test"/></cp:identity></cp:conditions>
+    <cp:actions><allow-invite-users-dynamically>true</allow-invite-users-dynamically>
+     <allow-anonymity>true</allow-anonymity>
+     <oxe:allow-expelling>true</oxe:allow-expelling></cp:actions></cp:rule>
+  </cp:ruleset>
+ </list-service>
+</group>"#
+    );
+    let (directory, problems) = Directory::load([("team.xml", document)]);
+    assert!(problems.is_empty(), "{problems:?}");
+    directory
+}
+
+pub fn settings() -> Settings {
+    let uri = Uri::parse(FACTORY.as_bytes());
+    let adhoc = adhoc_document(AdhocPolicy {
+        allow_anonymity: false,
+        invite_by: InviteBy::Participants,
+    });
+    let adhoc = Group::parse(adhoc.as_bytes()).expect("the document of ad-hoc sessions");
+    Settings {
+        domain: "conf.home1.test".into(),
+        factory: uri.expect("a URI of the test"),
+        contact_host: None,
+        msrp_uri: None,
+        orig_route: Vec::new(),
+        refer_ok_code: 200,
+        max_refer_targets: 100,
+        strict: false,
+        precheck_targets: false,
+        inactivity_timeout: 0,
+        invite_rate: 50,
+        adhoc_policy: Arc::new(adhoc),
+        max_participants: 100,
+        min_participants: 2,
+        invite_timeout: 60_000,
+        refer_notify_interval: 1_000,
+        sockets: vec![Socket {
+            transport: Transport::Udp,
+            host: "127.0.0.1".into(),
+            port: 5060,
+        }],
+        warnings: WarningTexts::default(),
+    }
+}

@@ -1,0 +1,354 @@
+//! What the focus has promised and what it has sent since: the REFERs it accepted, its requests in order.
+//! Not here: the state it keeps itself (`super::checks`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpm::cpm::action::{Answer, Method, Outgoing};
+use cpm::cpm::input::Input;
+use cpm::cpm::records::Id;
+use cpm::cpm::settings::{Millis, LOST_REQUEST};
+use cpm::sip::identity::Identity;
+use cpm::sip::uri::Uri;
+use cpm::sip::{ReferTarget, Request};
+
+/// What a slow worker may make of a span it measured right.
+const SLACK: Millis = 200;
+
+/// A request the focus sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub at: Millis,
+    pub to: usize,
+    pub request: Request,
+    pub text: String,
+}
+
+/// A REFER that was answered with a 2xx.
+#[derive(Debug)]
+pub struct Promise {
+    pub peer: usize,
+    pub call_id: String,
+    /// The referrer's tag and ours.
+    pub theirs: String,
+    pub ours: String,
+    pub cseq: u32,
+    /// It made a dialog of its own.
+    pub outside: bool,
+    /// The first one of its dialog.
+    pub first: bool,
+    pub suppressed: bool,
+    pub anonymous: bool,
+    /// How many people it names, and entries that name nobody.
+    pub targets: usize,
+    pub told: Vec<Told>,
+    /// A NOTIFY got an answer that ends the subscription, or none, or could not be sent.
+    pub excused: bool,
+}
+
+/// Somebody wants somebody in.
+struct Wish {
+    target: Identity,
+    by: usize,
+    anonymous: bool,
+}
+
+/// One NOTIFY.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub at: Millis,
+    pub cseq: u32,
+    pub status: u16,
+    pub state: String,
+    pub event: String,
+    pub body: String,
+}
+
+impl Told {
+    pub fn is_terminal(&self) -> bool {
+        self.state.starts_with("terminated")
+    }
+}
+
+struct Flight {
+    owner: Option<Id>,
+    cseq: u32,
+    at: Millis,
+    over: bool,
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    pub promises: Vec<Promise>,
+    pub sent: Vec<Sent>,
+    /// CANCELs: to whom, the Request-URI.
+    pub cancels: Vec<(usize, String)>,
+    flights: BTreeMap<(String, String), Flight>,
+    wishes: Vec<Wish>,
+}
+
+impl Ledger {
+    /// The REFER `request` was accepted.
+    pub fn promised(&mut self, peer: usize, request: &Request, answer: &Answer, inherits: bool) {
+        let ours = request.to_tag.clone().unwrap_or(answer.to_tag.clone());
+        let theirs = request.from_tag.clone();
+        let first = !self
+            .promises
+            .iter()
+            .any(|p| p.call_id == request.call_id && p.ours == ours);
+        let nosub = request.tokens("Require").contains(&"nosub".to_owned());
+        let anonymous = inherits || request.privacy().id;
+        let single = match request.refer_to().map(|refer_to| refer_to.target) {
+            Ok(ReferTarget::Uri(uri)) if request.body.is_empty() => vec![uri.as_str().to_owned()],
+            _ => Vec::new(),
+        };
+        let targets = self.wishes(peer, request, single, anonymous);
+        self.promises.push(Promise {
+            peer,
+            call_id: request.call_id.clone(),
+            theirs,
+            ours,
+            cseq: request.cseq,
+            outside: request.to_tag.is_none(),
+            first,
+            suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
+            anonymous,
+            targets,
+            told: Vec::new(),
+            excused: false,
+        });
+    }
+
+    /// Whom a request wants in, beside `single` those in its list. How many people that is.
+    pub fn wishes(
+        &mut self,
+        by: usize,
+        request: &Request,
+        single: Vec<String>,
+        anonymous: bool,
+    ) -> usize {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let listed = body.split("uri=\"").skip(1);
+        let listed = listed.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        let texts: Vec<String> = single.into_iter().chain(listed).collect();
+        let (mut people, mut nobody) = (BTreeSet::new(), BTreeSet::new());
+        for text in texts {
+            match Uri::parse(text.as_bytes()) {
+                Ok(uri) => people.insert(Identity::of(&uri)),
+                Err(_) => nobody.insert(text),
+            };
+        }
+        let count = people.len() + nobody.len();
+        let wishes = people.into_iter().map(|target| Wish {
+            target,
+            by,
+            anonymous,
+        });
+        self.wishes.extend(wishes);
+        count
+    }
+
+    /// An anonymous REFER made this dialog.
+    pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
+        self.promises.iter().any(|p| {
+            let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
+            same && p.outside && p.anonymous
+        })
+    }
+
+    /// One request at a time per dialog, numbered without a gap.
+    pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
+        if outgoing.method == Method::Ack || outgoing.owner.is_none() {
+            return Ok(());
+        }
+        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
+        let what = outgoing.method.as_str();
+        if let Some(last) = self.flights.get(&key) {
+            if outgoing.cseq != last.cseq + 1 {
+                return Err(format!(
+                    "{what} has CSeq {} after {}",
+                    outgoing.cseq, last.cseq
+                ));
+            }
+            if !last.over && now + SLACK < last.at + LOST_REQUEST {
+                return Err(format!("{what} overtakes the request in flight"));
+            }
+        }
+        let flight = Flight {
+            owner: outgoing.owner,
+            cseq: outgoing.cseq,
+            at: now,
+            over: false,
+        };
+        self.flights.insert(key, flight);
+        Ok(())
+    }
+
+    /// A NOTIFY leaves: whose it is, and that it may.
+    pub fn tell(&mut self, request: &Request, now: Millis) -> Result<(), String> {
+        let event = request.text("Event").unwrap_or_default();
+        let id = request
+            .event()
+            .and_then(|(_, id)| id)
+            .and_then(|id| id.parse().ok());
+        let tag = request.to_tag.clone().unwrap_or_default();
+        let promise = self.promises.iter_mut().find(|p| {
+            let dialog =
+                p.call_id == request.call_id && p.theirs == tag && p.ours == request.from_tag;
+            dialog && id.map_or(p.first, |id: u32| id == p.cseq)
+        });
+        let Some(promise) = promise else {
+            return Err(format!("a NOTIFY nobody was promised: Event: {event}"));
+        };
+        if promise.suppressed {
+            return Err("a NOTIFY of a suppressed subscription".into());
+        }
+        if promise.told.last().is_some_and(Told::is_terminal) {
+            return Err("a NOTIFY after the terminal one".into());
+        }
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let status = body
+            .strip_prefix("SIP/2.0 ")
+            .and_then(|rest| rest.get(..3))
+            .and_then(|code| code.parse().ok());
+        let Some(status) = status.filter(|_| body.ends_with("\r\n")) else {
+            return Err(format!("not a sipfrag: {body:?}"));
+        };
+        if promise.told.is_empty() && status != 100 {
+            return Err(format!("the first NOTIFY says {status}"));
+        }
+        promise.told.push(Told {
+            at: now,
+            cseq: request.cseq,
+            status,
+            state: request.text("Subscription-State").unwrap_or_default(),
+            event,
+            body,
+        });
+        Ok(())
+    }
+
+    /// A request that did not leave had its number all the same, and a NOTIFY its subscription.
+    pub fn unsent(
+        &mut self,
+        outgoing: &Outgoing,
+        request: &Request,
+        now: Millis,
+    ) -> Result<(), String> {
+        self.leaves(outgoing, now)?;
+        if outgoing.method == Method::Notify {
+            self.tell(request, now)?;
+            self.excuse(&outgoing.call_id, outgoing.cseq);
+        }
+        Ok(())
+    }
+
+    /// An INVITE leaves: somebody must have asked for it, and an anonymous referrer leaves no trace.
+    /// `traces`: what would give a peer away.
+    pub fn invites(
+        &self,
+        request: &Request,
+        text: &str,
+        traces: impl Fn(usize) -> Vec<String>,
+    ) -> Result<(), String> {
+        let Ok(uri) = Uri::parse(request.uri.as_bytes()) else {
+            return Err(format!("INVITE to {}", request.uri));
+        };
+        let target = Identity::of(&uri);
+        let asked = || self.wishes.iter().filter(|wish| wish.target == target);
+        if asked().next().is_none() {
+            return Err(format!("nobody asked for the INVITE to {}", request.uri));
+        }
+        let referrer = request.text("Referred-By").unwrap_or_default();
+        let anonymous = referrer.contains("anonymous.invalid");
+        if !anonymous && asked().all(|wish| wish.anonymous) {
+            return Err(format!("an anonymous referrer is named: {referrer}"));
+        }
+        // Who is the target itself, or stands in the list, is named for another reason.
+        let text = text.to_ascii_lowercase();
+        let hidden = |wish: &&Wish| {
+            let others = |trace: &String| !target.as_str().contains(trace.as_str());
+            anonymous && wish.anonymous && traces(wish.by).iter().all(others)
+        };
+        let head = text.split("<?xml").next().unwrap_or_default();
+        for wish in asked().filter(hidden) {
+            let found = traces(wish.by)
+                .into_iter()
+                .find(|trace| head.contains(trace));
+            if let Some(trace) = found {
+                return Err(format!("{trace} gives the referrer away: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What an input means for what is in flight.
+    pub fn heard(&mut self, input: &Input<'_>) {
+        match input {
+            Input::AnswerReceived { response, .. } if response.status >= 200 => {
+                if response.cseq_method == "CANCEL" {
+                    return;
+                }
+                let key = (response.call_id.clone(), response.from_tag.clone());
+                if let Some(flight) = self.flights.get_mut(&key) {
+                    flight.over |= flight.cseq == response.cseq;
+                }
+                if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
+                    self.excuse(&response.call_id, response.cseq);
+                }
+            }
+            Input::TimedOut { record, .. } | Input::SendFailed { record, .. } => {
+                let flights = self.flights.iter_mut();
+                let lost: Vec<_> = flights
+                    .filter(|(_, flight)| flight.owner == Some(*record) && !flight.over)
+                    .map(|(key, flight)| {
+                        flight.over = true;
+                        (key.0.clone(), flight.cseq)
+                    })
+                    .collect();
+                for (call_id, cseq) in lost {
+                    self.excuse(&call_id, cseq);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn excuse(&mut self, call_id: &str, cseq: u32) {
+        for promise in &mut self.promises {
+            if promise.call_id == call_id && promise.told.iter().any(|told| told.cseq == cseq) {
+                promise.excused = true;
+            }
+        }
+    }
+
+    /// At the end of a history nothing is owed any more.
+    pub fn settled(&self) -> Result<(), String> {
+        for promise in &self.promises {
+            let terminal = promise.told.iter().filter(|t| t.is_terminal()).count();
+            let due = usize::from(!promise.suppressed);
+            if promise.excused {
+                continue;
+            }
+            if terminal != due {
+                return Err(format!("{terminal} terminal NOTIFYs of {promise:?}"));
+            }
+            let finals = promise.told.iter().filter(|t| t.status >= 200).count();
+            let expired = promise
+                .told
+                .last()
+                .is_some_and(|t| t.state.ends_with("timeout"));
+            if !promise.suppressed && !expired && finals != promise.targets {
+                return Err(format!("{finals} results of {promise:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6665 section 4.2.2 and RFC 5057: nobody listens any more.
+fn is_fatal(status: u16) -> bool {
+    [
+        404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
+    ]
+    .contains(&status)
+}

@@ -1,0 +1,21 @@
+//! The test bed: one focus of the domain, simulated endpoints, a network that loses, repeats and
+//! reorders, and a clock of its own. Not here: any scenario.
+
+mod chance;
+mod checks;
+mod focus;
+mod groups;
+mod ledger;
+mod message;
+mod peer;
+mod play;
+mod store;
+mod tm;
+mod world;
+
+pub use chance::{Chance, Link};
+pub use groups::{team, FACTORY, GROUP};
+pub use message::sdp;
+pub use peer::{How, Manners, PeerDialog, Stage};
+pub use play::{interleaved, interleaved_over, quietly, Cast};
+pub use world::World;

@@ -1,0 +1,306 @@
+//! The endpoint as a server: INVITE in all its endings, CANCEL, BYE, NOTIFY.
+//! Not here: its own requests (`super::caller`).
+
+use cpm::sip::Request;
+
+use super::{Effect, How, Peer, PeerDialog, Served, Stage, Timer};
+use crate::bed::message::{answer, audio_sdp, sdp};
+
+const T1: u64 = 500;
+const T2: u64 = 4_000;
+const SIXTY_FOUR_T1: u64 = 64 * T1;
+
+impl Peer {
+    pub(super) fn request_arrives(&mut self, request: Request) -> Vec<Effect> {
+        let branch = request.branch.clone().unwrap_or_default();
+        if request.method == "ACK" {
+            return self.ack_arrives(&branch, &request);
+        }
+        let key = (branch.clone(), request.method.clone());
+        if let Some(served) = self.served.get(&key) {
+            let last = served.answers.last();
+            return last
+                .map(|(_, b)| Effect::Send(b.clone()))
+                .into_iter()
+                .collect();
+        }
+        self.received.push(request.clone());
+        self.served.insert(
+            key,
+            Served {
+                request: request.clone(),
+                answers: Vec::new(),
+                final_code: None,
+                acknowledged: Vec::new(),
+            },
+        );
+        match request.method.as_str() {
+            "INVITE" => self.invite_arrives(&branch),
+            "CANCEL" => self.cancel_arrives(&branch, &request),
+            "BYE" => self.bye_arrives(&branch, &request),
+            "NOTIFY" => self.notify_arrives(&branch, &request),
+            _ => self.reply(&branch, &request, 405, "", &[]),
+        }
+    }
+
+    fn invite_arrives(&mut self, branch: &str) -> Vec<Effect> {
+        let manners = self.manners.clone();
+        let mut effects = Vec::new();
+        if manners.trying {
+            effects.extend(self.progress(branch, 100));
+        }
+        for (after, code) in manners.rings {
+            let branch = branch.to_owned();
+            effects.push(Effect::After(after, Timer::Progress { branch, code }));
+        }
+        if let Some((after, _)) = manners.answer {
+            let branch = branch.to_owned();
+            effects.push(Effect::After(after, Timer::Final { branch }));
+        }
+        effects
+    }
+
+    pub(super) fn progress(&mut self, branch: &str, code: u16) -> Vec<Effect> {
+        let tag = format!("{}-{branch}-0", self.name);
+        let Some(served) = self.served.get_mut(&(branch.to_owned(), "INVITE".into())) else {
+            return Vec::new();
+        };
+        if served.final_code.is_some() {
+            return Vec::new();
+        }
+        let bytes = answer(&served.request, code, "Progress", &tag, "", &[]);
+        served.answers.push((tag, bytes.clone()));
+        vec![Effect::Send(bytes)]
+    }
+
+    /// The user decides.
+    pub(super) fn pick_up(&mut self, branch: &str) -> Vec<Effect> {
+        let code = self.manners.answer.map_or(200, |(_, code)| code);
+        self.final_answer(branch, code)
+    }
+
+    fn final_answer(&mut self, branch: &str, code: u16) -> Vec<Effect> {
+        let key = (branch.to_owned(), "INVITE".to_owned());
+        let devices = if code < 300 { self.manners.devices } else { 1 };
+        let (contact, manners) = (self.contact(), self.manners.clone());
+        let Some(served) = self.served.get_mut(&key) else {
+            return Vec::new();
+        };
+        if served.final_code.is_some() {
+            return Vec::new();
+        }
+        served.final_code = Some(code);
+        let request = served.request.clone();
+        let asserted: String = manners
+            .asserted
+            .iter()
+            .map(|uri| format!("P-Asserted-Identity: <{uri}>\r\n"))
+            .collect();
+        let mut effects = Vec::new();
+        for device in 0..devices {
+            let tag = format!("{}-{branch}-{device}", self.name);
+            let bytes = if code < 300 {
+                let headers =
+                    format!("Contact: <{contact}>\r\nContent-Type: application/sdp\r\n{asserted}");
+                let body = if manners.usable_sdp {
+                    sdp(&self.host, &tag)
+                } else {
+                    audio_sdp(&self.host)
+                };
+                self.dialogs.push(dialog_of(&request, &tag));
+                answer(&request, code, "OK", &tag, &headers, &body)
+            } else {
+                answer(&request, code, "Because", &tag, "", &[])
+            };
+            if let Some(served) = self.served.get_mut(&key) {
+                served.answers.push((tag.clone(), bytes.clone()));
+            }
+            effects.push(Effect::Send(bytes));
+            let branch = branch.to_owned();
+            let again = Timer::RepeatFinal {
+                branch,
+                tag,
+                next: T1,
+                until: SIXTY_FOUR_T1,
+            };
+            effects.push(Effect::After(T1, again));
+        }
+        effects
+    }
+
+    pub(super) fn repeat_final(
+        &mut self,
+        branch: String,
+        tag: String,
+        waited: u64,
+        left: u64,
+    ) -> Vec<Effect> {
+        let Some(served) = self.served.get(&(branch.clone(), "INVITE".into())) else {
+            return Vec::new();
+        };
+        if served.acknowledged.contains(&tag) {
+            return Vec::new();
+        }
+        let Some(left) = left.checked_sub(waited).filter(|left| *left > 0) else {
+            // That of a failure is tm's own affair.
+            if served.final_code.is_some_and(|code| code < 300) {
+                self.complaints.push(format!("no ACK for the 2xx of {tag}"));
+            }
+            return Vec::new();
+        };
+        let bytes = served
+            .answers
+            .iter()
+            .find(|(t, b)| *t == tag && is_final(b));
+        let mut effects: Vec<Effect> = bytes
+            .map(|(_, bytes)| Effect::Send(bytes.clone()))
+            .into_iter()
+            .collect();
+        let next = (waited * 2).min(T2);
+        let again = Timer::RepeatFinal {
+            branch,
+            tag,
+            next,
+            until: left,
+        };
+        effects.push(Effect::After(next, again));
+        effects
+    }
+
+    fn ack_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
+        let Some(tag) = request.to_tag.clone() else {
+            self.complaints.push("ACK without To-tag".into());
+            return Vec::new();
+        };
+        if let Some(dialog) = self.dialog_of(request) {
+            self.dialogs[dialog].acknowledged = true;
+        }
+        // The ACK to a 2xx has a branch of its own (RFC 3261 section 17).
+        let by_dialog = |served: &&mut Served| {
+            served.request.method == "INVITE"
+                && served.request.call_id == request.call_id
+                && served.request.cseq == request.cseq
+        };
+        let Some(served) = self.served.values_mut().find(by_dialog) else {
+            self.complaints.push(format!("ACK {branch} for no INVITE"));
+            return Vec::new();
+        };
+        served.acknowledged.push(tag);
+        Vec::new()
+    }
+
+    fn cancel_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
+        let invite = self.served.get(&(branch.to_owned(), "INVITE".into()));
+        let Some(final_code) = invite.map(|served| served.final_code) else {
+            return self.reply(branch, request, 481, "", &[]);
+        };
+        let mut effects = self.reply(branch, request, 200, "", &[]);
+        if final_code.is_none() {
+            let code = if self.manners.crosses { 200 } else { 487 };
+            effects.extend(self.final_answer(branch, code));
+        }
+        effects
+    }
+
+    fn bye_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
+        let known = self.dialog_of(request);
+        self.check_cseq(known, request);
+        let Some(dialog) = known.map(|index| &mut self.dialogs[index]) else {
+            return self.reply(branch, request, 481, "", &[]);
+        };
+        let over = dialog.stage == Stage::Over;
+        let reason = request.text("Reason").unwrap_or_default();
+        dialog.bye_reason.get_or_insert(reason);
+        dialog.stage = Stage::Over;
+        // A dialog that is over has no 2xx to repeat any more.
+        let tag = dialog.local_tag.clone();
+        for served in self.served.values_mut() {
+            if served.request.call_id == request.call_id {
+                served.acknowledged.push(tag.clone());
+            }
+        }
+        match self.manners.bye {
+            Some(_) if over => self.reply(branch, request, 481, "", &[]),
+            Some(code) => self.reply(branch, request, code, "", &[]),
+            None => Vec::new(),
+        }
+    }
+
+    fn notify_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
+        let known = self.dialog_of(request);
+        self.check_cseq(known, request);
+        match (known, self.manners.notify) {
+            (_, None) => Vec::new(),
+            (None, Some(_)) => self.reply(branch, request, 481, "", &[]),
+            (Some(_), Some(code)) => self.reply(branch, request, code, "", &[]),
+        }
+    }
+
+    fn check_cseq(&mut self, dialog: Option<usize>, request: &Request) {
+        let Some(dialog) = dialog.map(|index| &mut self.dialogs[index]) else {
+            return;
+        };
+        let over = dialog.stage == Stage::Over && request.method == "BYE";
+        if request.cseq <= dialog.remote_cseq && !over {
+            self.complaints.push(format!(
+                "{} with CSeq {} after {}",
+                request.method, request.cseq, dialog.remote_cseq
+            ));
+        }
+        dialog.remote_cseq = request.cseq;
+    }
+
+    fn reply(
+        &mut self,
+        branch: &str,
+        request: &Request,
+        code: u16,
+        headers: &str,
+        body: &[u8],
+    ) -> Vec<Effect> {
+        let tag = format!("{}-{branch}", self.name);
+        let bytes = answer(request, code, "Because", &tag, headers, body);
+        let key = (branch.to_owned(), request.method.clone());
+        if let Some(served) = self.served.get_mut(&key) {
+            served.answers.push((tag, bytes.clone()));
+            served.final_code = Some(code);
+        }
+        vec![Effect::Send(bytes)]
+    }
+
+    /// The dialog a request of the focus is in. The NOTIFY of a REFER may come before its 2xx.
+    fn dialog_of(&self, request: &Request) -> Option<usize> {
+        self.dialogs.iter().position(|d| {
+            d.call_id == request.call_id
+                && request.to_tag.as_ref() == Some(&d.local_tag)
+                && d.remote_tag
+                    .as_ref()
+                    .is_none_or(|tag| *tag == request.from_tag)
+        })
+    }
+}
+
+fn is_final(bytes: &[u8]) -> bool {
+    !bytes.starts_with(b"SIP/2.0 1")
+}
+
+/// The dialog that the 2xx with `tag` makes (RFC 3261 section 12.1.1).
+fn dialog_of(request: &Request, tag: &str) -> PeerDialog {
+    PeerDialog {
+        how: How::Invited,
+        stage: Stage::Up,
+        call_id: request.call_id.clone(),
+        local_tag: tag.to_owned(),
+        remote_tag: Some(request.from_tag.clone()),
+        local: format!("<{}>", request.to.uri.as_str()),
+        remote: format!("<{}>", request.from.uri.as_str()),
+        focus: request
+            .contact()
+            .map_or_else(|| request.uri.clone(), |c| c.as_str().to_owned()),
+        local_cseq: 50,
+        remote_cseq: request.cseq,
+        acknowledged: false,
+        bye_reason: None,
+        last_ack: Vec::new(),
+    }
+}

@@ -1,0 +1,164 @@
+//! Where the records of the test world live: maps instead of shared memory, with the promises of the real store.
+//! Not here: what the records say (`super::checks`).
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpm::cpm::records::{Family, Head, Id, Name, Record};
+use cpm::cpm::session::Change;
+use cpm::cpm::settings::Millis;
+
+/// One record with its place in the world.
+pub struct Row {
+    /// The head it belongs to; its own identity for a head.
+    pub root: Id,
+    pub record: Record,
+}
+
+/// All sessions. What the real store refuses is an error here, and every error fails the test.
+#[derive(Default)]
+pub struct Records {
+    rows: BTreeMap<Id, Row>,
+    names: BTreeMap<Name, Id>,
+    children: BTreeMap<Id, BTreeSet<Id>>,
+    due: BTreeSet<(Millis, Id)>,
+    next: Cell<u64>,
+}
+
+impl Records {
+    pub fn root_of(&self, id: Id) -> Option<Id> {
+        self.rows.get(&id).map(|row| row.root)
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = (Id, &Row)> {
+        self.rows.iter().map(|(id, row)| (*id, row))
+    }
+
+    /// A session's records below its head.
+    pub fn below(&self, root: Id) -> impl Iterator<Item = (Id, &Record)> {
+        let ids = self.children.get(&root).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, &self.rows.get(id)?.record)))
+    }
+
+    pub fn head(&self, root: Id) -> Option<&Head> {
+        match &self.rows.get(&root)?.record {
+            Record::Head(head) => Some(head),
+            _ => None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn deadline(&self, id: Id) -> Option<Millis> {
+        self.rows.get(&id)?.record.deadline()
+    }
+
+    /// The record that is due first.
+    pub fn first_due(&self) -> Option<(Millis, Id)> {
+        self.due.first().copied()
+    }
+
+    /// All changes or none, as `store::engine` does it.
+    pub fn commit(&mut self, root: Id, changes: Vec<Change>) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for change in &changes {
+            if !seen.insert(change.id) {
+                return Err(format!("{:?} is changed twice in one commit", change.id));
+            }
+            if change.id.0 > self.next.get() {
+                return Err(format!("{:?} was never handed out", change.id));
+            }
+        }
+        // A name may pass from one record to another in one commit: first everything leaves.
+        for change in &changes {
+            self.take_out(change.id);
+        }
+        for change in changes {
+            if let Some(record) = change.body {
+                self.put_in(change.id, root, record)?;
+            }
+        }
+        let orphaned = !self.rows.contains_key(&root)
+            && self.children.get(&root).is_some_and(|ids| !ids.is_empty());
+        if orphaned {
+            return Err(format!("head {root:?} is gone, records below it are not"));
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, id: Id) {
+        let Some(row) = self.rows.remove(&id) else {
+            return;
+        };
+        for name in row.record.names(row.root) {
+            self.names.remove(&name);
+        }
+        if let Some(at) = row.record.deadline() {
+            self.due.remove(&(at, id));
+        }
+        if row.root != id {
+            if let Some(ids) = self.children.get_mut(&row.root) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.children.remove(&row.root);
+                }
+            }
+        }
+    }
+
+    fn put_in(&mut self, id: Id, root: Id, record: Record) -> Result<(), String> {
+        let record = encoded_and_decoded(record)?;
+        for name in record.names(root) {
+            if let Some(other) = self.names.insert(name.clone(), id) {
+                return Err(format!(
+                    "key taken: {id:?} wants {name:?}, {other:?} has it"
+                ));
+            }
+        }
+        if let Some(at) = record.deadline() {
+            self.due.insert((at, id));
+        }
+        if root != id {
+            self.children.entry(root).or_default().insert(id);
+        }
+        self.rows.insert(id, Row { root, record });
+        Ok(())
+    }
+}
+
+/// What is read back is what was stored.
+fn encoded_and_decoded(record: Record) -> Result<Record, String> {
+    let bytes = postcard::to_stdvec(&record).map_err(|error| format!("not encoded: {error}"))?;
+    let again: Record =
+        postcard::from_bytes(&bytes).map_err(|error| format!("not decoded: {error}"))?;
+    if again != record {
+        return Err(format!("{record:?} comes back as {again:?}"));
+    }
+    Ok(again)
+}
+
+impl Family for Records {
+    fn load(&self, id: Id) -> Option<Record> {
+        self.rows.get(&id).map(|row| row.record.clone())
+    }
+
+    fn children(&self, session: Id) -> Vec<Id> {
+        let ids = self.children.get(&session);
+        ids.into_iter().flatten().copied().collect()
+    }
+
+    fn child_count(&self, session: Id) -> usize {
+        self.children.get(&session).map_or(0, BTreeSet::len)
+    }
+
+    fn find(&self, name: &Name) -> Option<Id> {
+        self.names.get(name).copied()
+    }
+
+    fn new_id(&self) -> Id {
+        self.next.set(self.next.get() + 1);
+        Id(self.next.get())
+    }
+}
