@@ -7,6 +7,7 @@ use std::path::Path;
 use once_cell::sync::OnceCell;
 
 use super::config::Config;
+use super::drain::Draining;
 use crate::cpm::policy::Directory;
 use crate::cpm::settings::{Env, Socket, Transport, SIXTY_FOUR_T1};
 use crate::kamailio::shm::KamailioShm;
@@ -28,6 +29,7 @@ pub struct Runtime {
     pub queue: Queue<KamailioShm>,
     /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
     pub trails: Option<Ring<KamailioShm>>,
+    pub draining: Draining,
 }
 
 /// By how much tm's timers of an INVITE have to exceed ours, ms.
