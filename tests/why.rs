@@ -78,7 +78,7 @@ fn an_accepted_refer_can_be_asked_about() {
     let told = why(&scene, &refer, &notified);
     assert_eq!(why(&scene, &call_id, &story), told);
     let log = scene.server.log_text();
-    for line in ["REFER accepted", "INVITE to", " joined"] {
+    for line in ["REFER accepted", "INVITE to", "test joined"] {
         let line = log.lines().find(|l| l.contains(line)).expect("logged");
         assert!(line.contains(&format!("refer={refer}")), "{line}");
     }
