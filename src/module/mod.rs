@@ -121,7 +121,9 @@ fn init() -> Result<(), String> {
     let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
         .map_err(|error| format!("cpm: {error}"))?;
     let queue =
-        Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"))?;
+        || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));
+    let queues = (0..senders).map(|_| queue()).collect::<Result<_, _>>()?;
+    let timeouts = queue()?;
     let trails = match config.trail_size {
         0 => None,
         size => Some(
@@ -144,7 +146,8 @@ fn init() -> Result<(), String> {
         groups,
         tm,
         store: Store::new(engine),
-        queue,
+        senders: queues,
+        timeouts,
         trails,
     });
     installed
@@ -152,7 +155,7 @@ fn init() -> Result<(), String> {
         .ok_or_else(|| "cpm: initialised twice".into())
 }
 
-/// Jobs that may wait for our own processes.
+/// Jobs that may wait for one of our own processes.
 const QUEUE_LENGTH: u32 = 10_000;
 
 /// In every process; ours are forked from the main one.

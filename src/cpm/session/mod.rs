@@ -130,8 +130,8 @@ impl<'a> Session<'a> {
 
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
-        self.expect_trail(&input);
         let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.expect_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),

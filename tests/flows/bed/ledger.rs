@@ -11,6 +11,9 @@ use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::{ReferTarget, Request};
 
+/// What a slow worker may make of a span it measured right.
+const SLACK: Millis = 200;
+
 /// A request the focus sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -29,6 +32,8 @@ pub struct Promise {
     pub theirs: String,
     pub ours: String,
     pub cseq: u32,
+    /// It made a dialog of its own.
+    pub outside: bool,
     /// The first one of its dialog.
     pub first: bool,
     pub suppressed: bool,
@@ -103,6 +108,7 @@ impl Ledger {
             theirs,
             ours,
             cseq: request.cseq,
+            outside: request.to_tag.is_none(),
             first,
             suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
             anonymous,
@@ -145,7 +151,7 @@ impl Ledger {
     pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
         self.promises.iter().any(|p| {
             let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
-            same && p.anonymous
+            same && p.outside && p.anonymous
         })
     }
 
@@ -163,7 +169,7 @@ impl Ledger {
                     outgoing.cseq, last.cseq
                 ));
             }
-            if !last.over && now < last.at + LOST_REQUEST {
+            if !last.over && now + SLACK < last.at + LOST_REQUEST {
                 return Err(format!("{what} overtakes the request in flight"));
             }
         }
