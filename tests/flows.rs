@@ -19,3 +19,5 @@ mod listing;
 mod notifying;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "flows/trail.rs"]
+mod trail;

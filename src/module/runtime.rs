@@ -16,17 +16,23 @@ use crate::kamailio::tm::Tm;
 use crate::kamailio::{clock, log};
 use crate::store::memory::Memory;
 use crate::store::queue::Queue;
+use crate::store::ring::Ring;
 use crate::store::unit::Store;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
-/// and what changes lives in shared memory behind `store` and `queue`.
+/// and what changes lives in shared memory behind `store` and the queues.
 pub struct Runtime {
     pub config: Config,
     pub groups: Directory,
     pub tm: Tm,
     pub store: Store<KamailioShm>,
-    pub queue: Queue<KamailioShm>,
+    /// For each sender the requests whose next hop is a name.
+    pub senders: Vec<Queue<KamailioShm>>,
+    /// What tm's timer process leaves to the process that watches deadlines.
+    pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
+    /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
+    pub trails: Option<Ring<KamailioShm>>,
 }
 
 /// By how much tm's timers of an INVITE have to exceed ours, ms.
