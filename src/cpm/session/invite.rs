@@ -212,6 +212,11 @@ impl Session<'_> {
         if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
             return;
         }
+        // The refusal that brought this second attempt about, once more, or what came before it.
+        let waits = |leg: &Leg| matches!(leg.state, LegState::Waiting { .. });
+        if response.status / 100 != 2 && self.leg(id).is_some_and(waits) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),

@@ -314,6 +314,8 @@ impl Session<'_> {
     pub(super) fn answer_failed(&mut self, id: Id) {
         let Some(leg) = self.leg_mut(id) else { return };
         leg.awaited_ack = None;
+        // A BYE that waited for the ACK has nothing to end.
+        leg.dialog.waiting.clear();
         if !leg.is_connected() {
             return;
         }
