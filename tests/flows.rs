@@ -11,6 +11,8 @@ mod histories;
 mod inviting;
 #[path = "flows/joining.rs"]
 mod joining;
+#[path = "flows/lasting.rs"]
+mod lasting;
 #[path = "flows/listing.rs"]
 mod listing;
 #[path = "flows/notifying.rs"]
@@ -19,5 +21,7 @@ mod notifying;
 mod racing;
 #[path = "kit/schema.rs"]
 mod schema;
+#[path = "flows/trail.rs"]
+mod trail;
 #[path = "flows/watching.rs"]
 mod watching;

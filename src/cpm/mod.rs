@@ -17,4 +17,5 @@ pub mod session;
 pub mod settings;
 pub mod stray;
 pub mod text;
+pub mod trail;
 pub mod watch;

@@ -9,7 +9,8 @@ use super::action::Transaction;
 use super::asked::Wanted;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
-use super::watch::{Audience, Board, Shown, Watcher};
+use super::trail::ReferId;
+use super::watch::{Appearance, Audience, Board, Watcher};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -153,6 +154,8 @@ pub struct Leg {
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
     pub watchers: Vec<Id>,
+    /// The REFER that made this leg, by the name log lines have for it.
+    pub asked_by: Option<ReferId>,
     /// Who invited this participant.
     pub referrer: Option<String>,
     /// Our INVITE, when the focus formed the dialog.
@@ -163,7 +166,7 @@ pub struct Leg {
     pub formed_by: Option<(String, u32)>,
     /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
     pub forks: Vec<String>,
-    pub shown: Shown,
+    pub appearance: Appearance,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,6 +284,8 @@ impl Leg {
 /// factory INVITE, which is served by the same code and owes nobody a NOTIFY.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refer {
+    /// Its name in log lines and for the operator.
+    pub label: ReferId,
     /// CSeq number of the REFER.
     pub cseq: u32,
     pub referrer: String,

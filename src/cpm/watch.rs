@@ -114,7 +114,7 @@ impl Ending {
 
 /// What a leg remembers for the watchers alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Shown {
+pub struct Appearance {
     /// Number of an anonymous participant; 0: it is shown by its URI.
     pub alias: u32,
     /// Seconds since 1970.

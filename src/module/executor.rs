@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters;
 use super::runtime::Runtime;
+use super::why;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
@@ -42,20 +43,32 @@ pub enum Place<'a> {
 
 /// Carries out `actions` and whatever follows from them. Takes no lock while Kamailio is called.
 pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
-    let mut queue = VecDeque::from(actions);
+    let mut queue = VecDeque::from(written(runtime, actions));
     while let Some(action) = queue.pop_front() {
         match action {
             Action::Answer(answer) => {
                 if let Some(failed) = answer_request(runtime, &answer, place) {
-                    queue.extend(failed);
+                    queue.extend(written(runtime, failed));
                 }
             }
-            Action::Send(request) => queue.extend(send(runtime, request, place)),
+            Action::Send(request) => queue.extend(written(runtime, send(runtime, request, place))),
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
             Action::Log(level, line) => write_log(level, &line),
+            // Written already.
+            Action::Trail { .. } => {}
         }
     }
+}
+
+/// Trails are written first: what another process makes of our sends must not come before their cause.
+fn written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
+    for action in &actions {
+        if let Action::Trail { refer, entry } = action {
+            why::record(runtime, *refer, entry);
+        }
+    }
+    actions
 }
 
 /// Lets an input happen to the session of `record` and gives the actions. A failure to store is

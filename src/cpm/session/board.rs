@@ -116,21 +116,21 @@ impl Session<'_> {
         let next_alias = self.head.aliases.saturating_add(1);
         self.portraits.remove(&id);
         let Some(leg) = self.leg_mut(id) else { return };
-        if leg.outgoing.is_some() && leg.shown.invited.is_none() {
-            leg.shown.invited = Some(now);
+        if leg.outgoing.is_some() && leg.appearance.invited.is_none() {
+            leg.appearance.invited = Some(now);
         }
-        if status == Status::Connected && leg.shown.joined.is_none() {
-            leg.shown.joined = Some(now);
+        if status == Status::Connected && leg.appearance.joined.is_none() {
+            leg.appearance.joined = Some(now);
         }
-        let named_now = leg.anonymous && leg.shown.alias == 0;
+        let named_now = leg.anonymous && leg.appearance.alias == 0;
         if named_now {
-            leg.shown.alias = next_alias;
+            leg.appearance.alias = next_alias;
         }
         let entity = leg.entity();
         if named_now {
             self.head.aliases = next_alias;
         }
-        self.note(|board| board.note_changed(id, &entity));
+        self.note_on_board(|board| board.note_changed(id, &entity));
     }
 
     fn note_gone(&mut self, id: Id) {
@@ -140,17 +140,19 @@ impl Session<'_> {
         if self.head.board.is_none() {
             return;
         }
-        let had_joined = self.leg(id).is_some_and(|leg| leg.shown.joined.is_some());
+        let had_joined = self
+            .leg(id)
+            .is_some_and(|leg| leg.appearance.joined.is_some());
         let parting = parting.unwrap_or_else(|| match had_joined {
             true => Parting::departed(),
             false => Parting::of(Disconnection::Failed),
         });
         if let Some(user) = self.farewell(id, parting) {
-            self.note(|board| board.note_gone(id, user));
+            self.note_on_board(|board| board.note_gone(id, user));
         }
     }
 
-    fn note(&mut self, change: impl FnOnce(&mut Board)) {
+    fn note_on_board(&mut self, change: impl FnOnce(&mut Board)) {
         let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
         if let Some(board) = self.board_mut() {
             change(board);

@@ -197,10 +197,9 @@ impl Session<'_> {
 
     /// tm refused to send: no route, no socket, or the script dropped it.
     pub(super) fn send_failed(&mut self, record: Id, method: Method, cseq: u32, why: &str) {
-        self.log(
-            Level::Warn,
-            format!("{} could not be sent: {why}", method.as_str()),
-        );
+        self.note_sent(record, Level::Warn, |_| {
+            format!("{} could not be sent: {why}", method.as_str())
+        });
         match method {
             Method::Invite => {
                 self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))

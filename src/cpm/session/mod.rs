@@ -14,18 +14,19 @@ mod portrait;
 mod refer;
 mod roster;
 mod state;
+mod trail;
 mod watching;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::board::Parting;
-use super::action::{Action, Counter, Level};
-use super::answer::Refusal;
+use super::action::{Action, Counter};
 use super::input::Input;
 use super::policy::{Group, PolicyRequest, Role, Verdict};
 use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
 use super::settings::Env;
+use super::trail::ReferId;
 use super::watch::status_of;
 use crate::sip::conference_info::{Status, User};
 use crate::sip::identity::Identity;
@@ -53,6 +54,8 @@ pub struct Session<'a> {
     /// Legs as watchers are shown them, as far as somebody asked.
     portraits: BTreeMap<Id, User>,
     actions: Vec<Action>,
+    /// The REFER in hand: whatever is written down meanwhile is about it.
+    about: Option<ReferId>,
 }
 
 struct Slot {
@@ -128,6 +131,7 @@ impl<'a> Session<'a> {
             partings: BTreeMap::new(),
             portraits: BTreeMap::new(),
             actions: Vec::new(),
+            about: None,
         }
     }
 
@@ -142,6 +146,7 @@ impl<'a> Session<'a> {
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
         let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.expect_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
@@ -179,6 +184,7 @@ impl<'a> Session<'a> {
             self.head.active = self.env.now;
         }
         self.end_if_due();
+        self.about = None;
     }
 
     /// The records to commit and what to do after that.
@@ -382,16 +388,6 @@ impl<'a> Session<'a> {
     }
 
     // ---- what to say ----
-
-    fn refuse(&mut self, method: &str, refusal: &Refusal) {
-        let actions = refusal.actions(self.env, method, &self.head.token);
-        self.actions.extend(actions);
-    }
-
-    fn log(&mut self, level: Level, line: String) {
-        let line = format!("{line} session={}", self.head.token);
-        self.actions.push(Action::Log(level, line));
-    }
 
     fn count(&mut self, counter: Counter, by: i32) {
         self.actions.push(Action::Count(counter, by));

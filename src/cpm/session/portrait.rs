@@ -22,7 +22,7 @@ impl Leg {
     /// The URI it is shown by; of an anonymous participant nothing but a number (RFC 7701 section 5.2),
     /// a different one for each (RFC 4575 section 4.5).
     pub(super) fn entity(&self) -> String {
-        match (self.anonymous, self.shown.alias) {
+        match (self.anonymous, self.appearance.alias) {
             (false, _) => self.uri.clone(),
             (true, alias) => format!("sip:anonymous-{alias}@anonymous.invalid"),
         }
@@ -188,10 +188,10 @@ fn endpoint(leg: &Leg, status: Status) -> Endpoint {
         entity: leg.entity(),
         referred: leg.outgoing.as_ref().map(|_| Execution {
             by: Some(leg.referrer.clone().unwrap_or_else(|| UNNAMED.to_owned())),
-            ..when(leg.shown.invited)
+            ..when(leg.appearance.invited)
         }),
         status,
-        joining: leg.shown.joined.map(|at| (method, when(Some(at)))),
+        joining: leg.appearance.joined.map(|at| (method, when(Some(at)))),
         disconnection: None,
     }
 }
