@@ -12,12 +12,14 @@ use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
 use crate::kamailio::message::Message;
+use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
 use crate::kamailio::tm::{OutgoingRequest, Reply, TmError, TransactionId};
 use crate::kamailio::{log, sl};
 use crate::sip::name_addr::NameAddr;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
+use crate::store::queue::Queue;
 use crate::store::unit::UnitError;
 
 /// tm gave up on a request, in its timer process, which must not be kept: for our own.
@@ -25,6 +27,12 @@ use crate::store::unit::UnitError;
 pub struct TimedOut {
     pub record: Id,
     pub status: u16,
+}
+
+/// Leaves a job to the process that empties `queue`.
+pub fn enqueue(queue: &Queue<KamailioShm>, job: &impl Serialize) -> Result<(), String> {
+    let bytes = postcard::to_stdvec(job).map_err(|error| error.to_string())?;
+    queue.push(&bytes).map_err(|error| error.to_string())
 }
 
 /// Where actions are carried out.
@@ -171,13 +179,11 @@ fn invite_sent(runtime: &Runtime, leg: Id, transaction: Transaction) -> Vec<Acti
 /// Requests to one next hop go through one sender, so those of one dialog leave in their order (an ACK
 /// before its BYE), and a name that is slow to resolve holds up one sender only.
 fn hand_over(runtime: &Runtime, request: &Outgoing, next_hop: &str) -> Vec<Action> {
-    let pushed = postcard::to_stdvec(request)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            let sender = sender_for(next_hop, runtime.senders.len());
-            let queue = runtime.senders.get(sender).ok_or("there are no senders")?;
-            queue.push(&bytes).map_err(|error| error.to_string())
-        });
+    let sender = sender_for(next_hop, runtime.senders.len());
+    let pushed = match runtime.senders.get(sender) {
+        Some(queue) => enqueue(queue, request),
+        None => Err("there are no senders".to_owned()),
+    };
     match pushed {
         Err(why) => failed(runtime, request, request.owner, why),
         Ok(()) => Vec::new(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use once_cell::sync::OnceCell;
 
 use super::config::Config;
+use super::drain::Draining;
 use crate::cpm::policy::Directory;
 use crate::cpm::settings::{Env, Socket, Transport, SIXTY_FOUR_T1};
 use crate::kamailio::shm::KamailioShm;
@@ -28,6 +29,7 @@ pub struct Runtime {
     pub senders: Vec<Queue<KamailioShm>>,
     /// What tm's timer process leaves to the process that watches deadlines.
     pub timeouts: Queue<KamailioShm>,
+    pub draining: Draining,
 }
 
 /// By how much tm's timers of an INVITE have to exceed ours, ms.

@@ -60,6 +60,8 @@ pub fn settings() -> Settings {
         refer_ok_code: 200,
         max_refer_targets: 100,
         strict: false,
+        precheck_targets: false,
+        inactivity_timeout: 0,
         invite_rate: 50,
         adhoc_policy: Arc::new(adhoc),
         max_participants: 100,

@@ -141,6 +141,14 @@ impl Ledger {
         count
     }
 
+    /// An anonymous REFER made this dialog.
+    pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
+        self.promises.iter().any(|p| {
+            let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
+            same && p.anonymous
+        })
+    }
+
     /// One request at a time per dialog, numbered without a gap.
     pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
         if outgoing.method == Method::Ack || outgoing.owner.is_none() {
@@ -178,7 +186,8 @@ impl Ledger {
             .and_then(|id| id.parse().ok());
         let tag = request.to_tag.clone().unwrap_or_default();
         let promise = self.promises.iter_mut().find(|p| {
-            let dialog = p.call_id == request.call_id && p.theirs == tag;
+            let dialog =
+                p.call_id == request.call_id && p.theirs == tag && p.ours == request.from_tag;
             dialog && id.map_or(p.first, |id: u32| id == p.cseq)
         });
         let Some(promise) = promise else {
@@ -212,6 +221,21 @@ impl Ledger {
         Ok(())
     }
 
+    /// A request that did not leave had its number all the same, and a NOTIFY its subscription.
+    pub fn unsent(
+        &mut self,
+        outgoing: &Outgoing,
+        request: &Request,
+        now: Millis,
+    ) -> Result<(), String> {
+        self.leaves(outgoing, now)?;
+        if outgoing.method == Method::Notify {
+            self.tell(request, now)?;
+            self.excuse(&outgoing.call_id, outgoing.cseq);
+        }
+        Ok(())
+    }
+
     /// An INVITE leaves: somebody must have asked for it, and an anonymous referrer leaves no trace.
     /// `traces`: what would give a peer away.
     pub fn invites(
@@ -233,10 +257,17 @@ impl Ledger {
         if !anonymous && asked().all(|wish| wish.anonymous) {
             return Err(format!("an anonymous referrer is named: {referrer}"));
         }
-        for wish in asked().filter(|wish| anonymous && wish.anonymous) {
+        // Who is the target itself, or stands in the list, is named for another reason.
+        let text = text.to_ascii_lowercase();
+        let hidden = |wish: &&Wish| {
+            let others = |trace: &String| !target.as_str().contains(trace.as_str());
+            anonymous && wish.anonymous && traces(wish.by).iter().all(others)
+        };
+        let head = text.split("<?xml").next().unwrap_or_default();
+        for wish in asked().filter(hidden) {
             let found = traces(wish.by)
                 .into_iter()
-                .find(|trace| text.to_ascii_lowercase().contains(trace));
+                .find(|trace| head.contains(trace));
             if let Some(trace) = found {
                 return Err(format!("{trace} gives the referrer away: {text}"));
             }

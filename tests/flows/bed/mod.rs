@@ -17,5 +17,5 @@ pub use chance::{Chance, Link};
 pub use groups::{team, FACTORY, GROUP};
 pub use message::sdp;
 pub use peer::{Manners, Stage};
-pub use play::{interleaved, interleaved_over, Cast};
+pub use play::{interleaved, interleaved_over, quietly, Cast};
 pub use world::World;
