@@ -12,6 +12,7 @@ use crate::cpm::asked::{Purpose, Targets, Wanted};
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Aim, Carrier, Id, Record, Refer, Subscription};
+use crate::cpm::route::leads_here;
 use crate::cpm::settings::{Socket, SIXTY_FOUR_T1};
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
@@ -211,8 +212,8 @@ impl Session<'_> {
         invited: &mut u32,
     ) -> Option<(u16, &'static str)> {
         let who = Who::new(vec![target.clone()], false);
-        if self.is_ourselves(target) {
-            return Some((403, "the focus does not invite itself"));
+        if self.is_ourselves(target) || leads_here(target, self.env) {
+            return Some((403, "the focus does not invite itself or another one"));
         }
         if referrer
             .identities
