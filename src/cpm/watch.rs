@@ -217,3 +217,65 @@ pub fn status_of(leg: &Leg) -> Option<Status> {
         LegState::Withdrawn { .. } | LegState::Left => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::conference_info::State;
+
+    fn user(n: usize) -> User {
+        User {
+            entity: format!("sip:{n}@home1.test"),
+            state: State::Deleted,
+            yourown: false,
+            roles: Vec::new(),
+            endpoint: None,
+        }
+    }
+
+    #[test]
+    fn the_board_stays_small_and_knows_how_far_back_it_goes() {
+        let mut board = Board::new(Id(1));
+        for n in 0..MAX_CHANGED {
+            board.note_changed(Id(n as u64), &user(n).entity);
+        }
+        assert_eq!((board.latest, board.floor), (MAX_CHANGED as u64, 0));
+        // Once more the same leg: still one entry.
+        board.note_changed(Id(0), &user(0).entity);
+        assert_eq!((board.changed.len(), board.floor), (MAX_CHANGED, 0));
+        board.note_changed(Id(9_999), "sip:late@home1.test");
+        assert_eq!((board.changed.len(), board.floor), (MAX_CHANGED, 2));
+        for n in 0..=MAX_GONE {
+            board.note_gone(Id(n as u64), user(n));
+        }
+        assert_eq!(board.gone.len(), MAX_GONE);
+        assert_eq!(board.floor, board.gone[0].change - 1);
+    }
+
+    #[test]
+    fn whoever_comes_back_is_not_gone_any_more() {
+        let mut board = Board::new(Id(1));
+        board.note_gone(Id(7), user(7));
+        board.note_changed(Id(8), &user(7).entity);
+        assert!(board.gone.is_empty());
+        assert_eq!(board.changed, [(2, Id(8))]);
+    }
+
+    #[test]
+    fn the_first_change_is_told_at_once_and_the_next_after_the_interval() {
+        let mut board = Board::new(Id(1));
+        board.schedule(1_000, 500);
+        assert_eq!(board.due, Some(1_000));
+        board.due = None;
+        board.last_round = Some(1_000);
+        board.schedule(1_100, 500);
+        assert_eq!(board.due, Some(1_500));
+        board.due = None;
+        board.schedule(9_000, 500);
+        assert_eq!(board.due, Some(9_000));
+        board.due = None;
+        board.over = true;
+        board.schedule(9_000, 500);
+        assert_eq!(board.due, None);
+    }
+}

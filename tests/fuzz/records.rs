@@ -24,6 +24,9 @@ pub fn record(input: &[u8]) -> u64 {
         Record::Head(head) => kind(head.slots() > 0),
         Record::Leg(leg) => kind((leg.is_member(), leg.is_pending(), leg.is_finished())),
         Record::Refer(refer) => kind((refer.all_settled(), refer.is_finished(u64::MAX / 2))),
+        Record::Board(board) => kind((board.due.is_some(), board.gone.len().min(2))),
+        Record::Audience(audience) => kind(audience.watchers.len().min(2)),
+        Record::Watcher(watcher) => kind((watcher.ending.is_some(), watcher.told_end)),
         Record::Roster(roster) => kind(roster.known.len().min(2)),
     };
     kind((more, names.min(4), deadline.is_some()))
