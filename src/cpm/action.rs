@@ -42,6 +42,7 @@ pub enum Method {
     Bye,
     Notify,
     Prack,
+    Update,
 }
 
 impl Method {
@@ -52,6 +53,7 @@ impl Method {
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
             Method::Prack => "PRACK",
+            Method::Update => "UPDATE",
         }
     }
 }
