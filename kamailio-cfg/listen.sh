@@ -77,21 +77,62 @@ answers() {
     [[ $first == S ]]
 }
 
-# announce_when_ready PID SOCKET…: prints `cpm: ready` once every socket answers. Runs beside
-# Kamailio and ends with it. It must not be Kamailio's child: Kamailio stops when a child ends.
+# announce_when_ready SOCKET…: prints `cpm: ready` once every socket answers; when Kamailio, which
+# this shell is about to become, ends before, the reason is the last line of standard error. For
+# that all its messages pass through here. Runs beside Kamailio and ends with it. It must not be
+# Kamailio's child: Kamailio stops when a child ends. It outlives the Ctrl-C that both get.
 announce_when_ready() {
-    local pid=$1
-    shift
-    (
+    exec 2> >(
+        exec 8<&0
         (
-            for socket in "$@"; do
-                until answers "$socket"; do
-                    kill -0 "$pid" 2>/dev/null ||
-                        die "Kamailio ended before it was ready: see its ERROR line above"
-                    sleep 0.1
-                done
-            done
-            printf 'cpm: ready\n'
+            trap '' INT TERM HUP
+            follow "$@"
         ) </dev/null &
     )
+    wait "$!" || true # the child is gone, the grandchild stays
+}
+
+# follow SOCKET…: what comes in on descriptor 8 goes on to standard error.
+follow() {
+    local line='' part='' count=0
+    # Of those messages: the module's last error, Kamailio's first, and whether it was the module.
+    local own='' first='' stopped=0
+    while (($#)); do
+        if IFS= read -r -t 0.1 -u 8 part; then
+            pass_on "$line$part"
+            line=''
+            ((++count % 100 == 0)) || continue # messages without a pause must not stop us asking
+        elif (($? > 128)); then
+            line+=$part # a pause, maybe within a line
+        else
+            [[ -z $line$part ]] || pass_on "$line$part"
+            say "$(why)"
+            return
+        fi
+        if answers "$1"; then shift; fi
+    done
+    printf 'cpm: ready\n'
+    printf '%s' "$line" >&2
+    exec cat <&8 >&2
+}
+
+pass_on() {
+    printf '%s\n' "$1" >&2
+    if [[ $1 =~ (ERROR|CRITICAL):\ cpm\ \[[^]]*\]:\ (cpm:\ )?(.*) ]]; then
+        own=${BASH_REMATCH[3]}
+    elif [[ $1 == *'rror while initializing module cpm '* ]]; then
+        stopped=1
+    elif [[ -z $first && $1 =~ (ERROR|CRITICAL):\ (.*) ]]; then
+        first=${BASH_REMATCH[2]}
+    fi
+}
+
+why() {
+    if ((stopped)) && [[ -n $own ]]; then
+        printf '%s' "$own"
+    elif [[ -n $first ]]; then
+        printf 'Kamailio did not start: %s' "$first"
+    else
+        printf 'Kamailio ended before it was ready'
+    fi
 }

@@ -13,10 +13,13 @@ usage: ./kamailio-cfg/run.sh [command]
 
   (none)       build if needed, then serve in the foreground until SIGTERM or Ctrl-C;
                prints "cpm: ready" once the sockets answer
-  demo         the main job, visibly: a group, a REFER, and who got what; on loopback
+  demo         the main job, visibly: a group, a REFER for one, one with a list, and who got
+               what; on loopback, captured from the wire (as root)
   check FILE…  check group documents, without a running server
   setup        install what the others need, fetch Kamailio's headers; then stop
   --help       this text
+
+Missing Debian packages are installed, as root or by sudo.
 
 from the environment             default
   CPM_LISTEN          sockets    udp:127.0.0.1:5060 tcp:127.0.0.1:5060
@@ -129,8 +132,26 @@ check_configuration() {
     local output
     output=$("${KAMAILIO[@]}" -c 2>&1) && return
     printf '%s\n' "$output" | grep -E 'CRITICAL|ERROR|WARNING' >&2 || printf '%s\n' "$output" >&2
-    die "Kamailio refuses its configuration: $(printf '%s\n' "$output" |
-        grep -E 'CRITICAL|ERROR' | head -n 1 | sed 's/^ *[0-9]*([0-9]*) *//')"
+    die "Kamailio refuses its configuration: $(what_is_wrong "$output")"
+}
+
+# what_is_wrong OUTPUT: Kamailio's first error, with the line of configuration it is about.
+what_is_wrong() {
+    local error place='' file line
+    error=$(grep -E -m 1 'CRITICAL|ERROR' <<<"$1" | sed 's/^ *[0-9]*([0-9]*) *//') || error=${1##*$'\n'}
+    if [[ $1 =~ 'in config file '([^$'\n']+)', line '([0-9]+)', ' ]]; then
+        file=${BASH_REMATCH[1]} line=${BASH_REMATCH[2]}
+        place=$(sed -n "${line}{s/^[[:space:]]*//;s/[[:space:]]*\$//;p}" "$file" 2>/dev/null || true)
+        [[ $file != "$CPM_RUN_DIR/modules/local.cfg" ]] || file=$CPM_LOCAL_CFG
+        place="$file, line $line: $place: "
+    fi
+    if [[ $error =~ 'parameter <'([^>]*)'> of type <'[0-9]:([a-z]+)'> not found in module <cpm>' ]]; then
+        local kind=number
+        [[ ${BASH_REMATCH[2]} == int ]] || kind=text
+        error="cpm has no parameter ${BASH_REMATCH[1]} that takes a $kind, expected a name from the README, \
+numbers without quotes, texts with; example: modparam(\"cpm\", \"invite_timeout\", 180000)"
+    fi
+    printf '%s%s\n' "$place" "${error:-it gives no reason}"
 }
 
 serve() {
@@ -140,13 +161,13 @@ serve() {
     install_module
     kamailio_command
     check_configuration
-    announce_when_ready "$$" "${SOCKETS[@]}"
+    announce_when_ready "${SOCKETS[@]}"
     exec "${KAMAILIO[@]}"
 }
 
 check_documents() {
     (($#)) || die "check: which files? For example: run.sh check kamailio-cfg/groups/*.xml"
-    have cargo || die "cargo was not found: install Rust (rustup.rs) or put cargo into PATH"
+    setup_rust
     exec cargo run --quiet --locked --manifest-path "$CPM_ROOT/Cargo.toml" --no-default-features \
         --bin cpm-check -- "$@"
 }

@@ -42,17 +42,36 @@ locked() {
     ) 9>"$CPM_ROOT/target/setup.lock"
 }
 
-setup_kamailio() { have kamailio && have kamcmd || locked need kamailio=kamailio kamcmd=kamailio; }
+setup_kamailio() { have kamailio && have kamcmd || locked install_kamailio; }
+
+# The package starts a server of its own with Debian's sample configuration, on the very port that
+# run.sh takes by default. Who has installed Kamailio for us alone has no use for that one.
+install_kamailio() {
+    ! have kamailio || ! have kamcmd || return 0
+    need kamailio=kamailio kamcmd=kamailio
+    if have systemctl && systemctl --quiet is-active kamailio 2>/dev/null; then
+        say "stopping the kamailio service that came with the package"
+        as_root systemctl --quiet disable --now kamailio </dev/null
+    elif [[ -d /run/kamailio && -x /etc/init.d/kamailio ]]; then
+        as_root /etc/init.d/kamailio stop >/dev/null 2>&1 </dev/null || true
+    fi
+}
 
 # The user agents and the capture of the demo.
 setup_demo() { have sipp && have tshark || locked need sipp=sip-tester tshark=tshark; }
 
+# What the pure part needs: cargo, and a linker for it.
+setup_rust() {
+    have cargo || die "cargo was not found: install Rust (rustup.rs) or put cargo into PATH"
+    have cc || locked need cc=gcc
+}
+
 # What `cargo build` with the feature `module` needs: libclang for bindgen, and the headers.
 setup_build() {
-    have cargo || die "cargo was not found: install Rust (rustup.rs) or put cargo into PATH"
-    if ! have cc || [[ -z ${LIBCLANG_PATH:-} ]] && ! { compgen -G '/usr/lib/llvm-*/lib/libclang.so' &&
+    setup_rust
+    if [[ -z ${LIBCLANG_PATH:-} ]] && ! { compgen -G '/usr/lib/llvm-*/lib/libclang.so' &&
         compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; } >/dev/null; then
-        locked need /usr/lib/llvm-14/lib/libclang.so=libclang-14-dev cc=gcc
+        locked need /usr/lib/llvm-14/lib/libclang.so=libclang-14-dev
     fi
     [[ -n ${KAMAILIO_SRC:-} ]] || headers_current || locked fetch_headers
 }

@@ -9,6 +9,8 @@ mod bed;
 mod inviting;
 #[path = "flows/joining.rs"]
 mod joining;
+#[path = "flows/listing.rs"]
+mod listing;
 #[path = "flows/notifying.rs"]
 mod notifying;
 #[path = "flows/racing.rs"]

@@ -2,7 +2,8 @@
 # All checks and tests, from a fresh machine to the runner's summary; `bench` runs the benchmarks.
 # Not here: what is tested. CI calls this through .ci/run.
 #
-# usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner; without one everything runs
+# usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner, and only tests run; without one
+#                                     everything does: format, clippy, tests, the demo
 #        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
 set -euo pipefail
 # shellcheck source=../kamailio-cfg/setup.sh
@@ -44,6 +45,16 @@ run_tests() {
     fi
 }
 
+# The demo takes about ten seconds; a hanging one must not take the whole time CI has.
+show_demo() {
+    step "demo"
+    if timeout --foreground --kill-after=10 90 ./kamailio-cfg/run.sh demo; then
+        printf '\n== demo: every step happened\n'
+    else
+        die "demo failed with status $?: see above"
+    fi
+}
+
 setup_kamailio
 setup_build
 if [[ ${1-} == bench ]]; then
@@ -52,6 +63,8 @@ if [[ ${1-} == bench ]]; then
     step "benchmarks"
     exec cargo bench --locked --no-default-features "$@"
 fi
+(($#)) || setup_demo
 (($#)) || check_style
 module
 run_tests "$@"
+(($#)) || show_demo

@@ -2,7 +2,7 @@
 # Not here: where the messages come from. -v parties="alice bob …" gives the columns in order.
 BEGIN {
     FS = "\t"
-    WIDTH = 15
+    WIDTH = 13 # of a column: "200 INVITE" fits into the arrow between two neighbours
     n = split(parties, name, " ")
     for (i = 1; i <= n; i++) column[name[i]] = i
     head = "       "
@@ -31,7 +31,8 @@ function lines(a, b, label,   row, i, low, high, room, left) {
     # Between the two bars, which stand in the middle of their columns.
     left = (low - 1) * WIDTH + int((WIDTH - 1) / 2) + 1
     room = (high - low) * WIDTH - 1
-    label = substr(" " label " ", 1, room - 1)
+    label = substr(" " label, 1, room - 1)
+    if (length(label) < room - 2) label = label " "
     i = int((room - length(label)) / 2)
     label = dashes(i) label dashes(room - length(label) - i)
     label = a < b ? substr(label, 1, room - 1) ">" : "<" substr(label, 2)

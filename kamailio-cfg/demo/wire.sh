@@ -10,7 +10,8 @@
 # start_capture FILE PORT: returns once packets are really being taken; CAPTURE is its pid.
 start_capture() {
     local tries=0
-    dumpcap -q -i lo -f "udp port $2" -w "$1" 2>"$1.log" &
+    : >"$1.log"
+    dumpcap -q -i lo -f "udp port $2" -w "$1" 2>>"$1.log" &
     CAPTURE=$!
     # dumpcap names its file after the device is open and the filter is set.
     until grep -q '^File: ' "$1.log"; do
@@ -37,7 +38,8 @@ read_capture() {
     local fields=() field
     for field in frame.time_relative ip.src ip.dst sip.Method sip.Status-Code sip.CSeq.method \
         sip.CSeq.seq sip.Call-ID sip.Subscription-State sipfrag.line sip.Status-Line sip.r-uri \
-        sip.Contact sip.Refer-To sip.Event sip.Referred-by sip.From sip.Reason; do
+        sip.Contact sip.Refer-To sip.Event sip.Referred-by sip.From sip.Reason \
+        mime_multipart.header.content-disposition xml.attribute; do
         fields+=(-e "$field")
     done
     tshark -r "$1" -d "udp.port==$2,sip" -Y sip -T fields -E separator=/t -E occurrence=a \
@@ -54,15 +56,22 @@ read_capture() {
                 split(state, part, ";")
                 return cut(frag[1]) (frag[2] ~ /^To:/ ? ", " cut(frag[2]) : "") " (" part[1] ")"
             }
+            # The user parts of a resource list, from the attributes of its XML.
+            function listed(attributes,   part, i, n, names) {
+                n = split(attributes, part, "|")
+                for (i = 1; i <= n; i++)
+                    if (sub(/^uri="sip:/, "", part[i]) && sub(/@.*/, "", part[i])) names = names " " part[i]
+                return names
+            }
             {
                 kind = $4 != "" ? $4 : $5
                 detail = ""
                 if (kind == "NOTIFY") detail = notified($10, $9)
-                else if (kind == "REFER") detail = "Refer-To: " $14
+                else if (kind == "REFER") detail = "Refer-To: " $14 ($14 ~ /^<cid:/ ? " =" listed($20) : "")
                 else if (kind == "INVITE") detail = $12
-                else if (kind == "BYE" && $18 != "") detail = "Reason: " $18
+                else if (kind ~ /^(BYE|CANCEL)$/ && $18 != "") detail = "Reason: " $18
                 else if ($4 == "") detail = cut($11)
-                print $1, name[$2], name[$3], kind, $6, $7, $8, $9, $10, detail, $12, $13, $14, $15, $16, $17
+                print $1, name[$2], name[$3], kind, $6, $7, $8, $9, $10, detail, $12, $13, $14, $15, $16, $17, $19, listed($20)
             }'
 }
 

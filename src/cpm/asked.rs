@@ -48,12 +48,63 @@ impl Quirk {
     }
 }
 
+/// One target.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Text instead of a URI that cannot be used (R3.18).
+    pub uri: Result<Uri, String>,
+    /// The one embedded header that goes on to the invited user: which one-to-one session the group
+    /// session replaces for it. All others are dropped (R3.3).
+    pub session_replaces: Option<String>,
+}
+
+impl Wanted {
+    pub fn plain(uri: Uri) -> Wanted {
+        Wanted {
+            uri: Ok(uri),
+            session_replaces: None,
+        }
+    }
+
+    fn with_headers(uri: Result<Uri, String>, headers: &[(String, String)]) -> Wanted {
+        let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Session-Replaces");
+        Wanted {
+            uri,
+            session_replaces: headers
+                .iter()
+                .find(named)
+                .and_then(|(_, value)| embedded(value)),
+        }
+    }
+}
+
+/// The value of an embedded header: unescaped, printable, of bounded length.
+fn embedded(raw: &str) -> Option<String> {
+    const LONGEST: usize = 256;
+    let mut out = Vec::new();
+    let mut bytes = raw.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => {
+                let hex = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?
+            }
+            other => other,
+        };
+        out.push(byte);
+    }
+    let text = String::from_utf8(out).ok()?;
+    let fit =
+        !text.is_empty() && text.len() <= LONGEST && text.bytes().all(|b| b.is_ascii_graphic());
+    fit.then_some(text)
+}
+
 /// Whom a REFER is about.
 #[derive(Clone, Debug)]
 pub struct Targets {
     pub purpose: Purpose,
-    /// In list order, one per person; text instead of a URI that cannot be used (R3.18).
-    pub wanted: Vec<Result<Uri, String>>,
+    /// In list order, one per person.
+    pub wanted: Vec<Wanted>,
     /// How many entries the sender wrote.
     pub written: usize,
     /// What invited users may learn of each other (RFC 5364 section 4). None: a single target.
@@ -131,7 +182,7 @@ pub fn read_refer(
         ReferTarget::Uri(_) if list_meant => listed(request, ListPart::Any, method),
         ReferTarget::Uri(uri) => Ok(Targets {
             purpose: purpose(&refer_to.method)?,
-            wanted: vec![Ok(uri)],
+            wanted: vec![Wanted::with_headers(Ok(uri), &refer_to.headers)],
             written: 1,
             history: None,
         }),
@@ -241,7 +292,7 @@ fn listed(
     targets(entries, method)
 }
 
-fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
+fn targets(mut entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
     let written = entries.len();
     // R3.6: a method of the entry overrides that of the Refer-To.
     let mut methods = entries
@@ -256,6 +307,10 @@ fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal
         });
     }
     let purpose = purpose(&first)?;
+    // All say the same; who is written with and who without it is one person still.
+    for entry in &mut entries {
+        entry.method = None;
+    }
     let entries = resource_list::merge(entries);
     if entries.iter().all(|entry| entry.target.is_err()) {
         return Err(Refusal::bad_request("No entry of the list can be used"));
@@ -265,7 +320,7 @@ fn targets(entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal
         purpose,
         wanted: entries
             .into_iter()
-            .map(|entry| entry.target.map_err(|_| entry.text))
+            .map(|entry| Wanted::with_headers(entry.target.map_err(|_| entry.text), &entry.headers))
             .collect(),
         written,
         history: (purpose == Purpose::Invite)
@@ -301,8 +356,21 @@ fn undecodable(status: u16, error: impl std::fmt::Display) -> Refusal {
 }
 
 impl Targets {
+    /// Targets nobody wrote a list for.
+    pub fn plain(purpose: Purpose, uris: Vec<Uri>) -> Targets {
+        Targets {
+            purpose,
+            written: uris.len(),
+            wanted: uris.into_iter().map(Wanted::plain).collect(),
+            history: None,
+        }
+    }
+
     /// Those that can be reached at all.
     pub fn identities(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.wanted.iter().flatten().map(Identity::of)
+        self.wanted
+            .iter()
+            .flat_map(|wanted| &wanted.uri)
+            .map(Identity::of)
     }
 }

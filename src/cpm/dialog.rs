@@ -59,6 +59,8 @@ pub enum ByeCause {
     Gone,
     /// Removed by another participant.
     Removed,
+    /// Nothing happened for too long; clients take a BYE without 410 for inactivity (G7).
+    Inactive,
     /// The participant is in through another leg, or withdrew while the answer was on its way.
     Replaced,
     /// The SDP answer cannot be used.
@@ -70,15 +72,17 @@ pub enum ByeCause {
 }
 
 impl ByeCause {
-    pub fn reason_header(self) -> &'static str {
-        match self {
+    /// None: no Reason header at all.
+    pub fn reason_header(self) -> Option<&'static str> {
+        Some(match self {
+            ByeCause::Inactive => return None,
             ByeCause::Gone => "SIP;cause=410;text=\"Gone\"",
             ByeCause::Removed => "SIP;cause=200;text=\"Call completed\"",
             ByeCause::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",
             ByeCause::NotAcceptable => "SIP;cause=488;text=\"Not Acceptable Here\"",
             ByeCause::Expired => "SIP;cause=408;text=\"Session timer expired\"",
             ByeCause::NoAck => "SIP;cause=408;text=\"No ACK\"",
-        }
+        })
     }
 }
 

@@ -103,6 +103,23 @@ fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {
     Err(Refusal::new(420, format!("unsupported: {list}")).header("Unsupported", &list))
 }
 
+/// Longest Conversation-ID or Contribution-ID taken over.
+const MAX_IDENTIFIER: usize = 256;
+
+/// The Contribution-ID of a request, if it is fit to be one.
+pub fn contribution_id(request: &Request) -> Option<String> {
+    identifier(request, "Contribution-ID")
+}
+
+/// A CPM identifier, fit to be repeated in a header of ours and to be compared: one printable word of
+/// bounded length.
+pub(super) fn identifier(request: &Request, header: &str) -> Option<String> {
+    let fit = |text: &String| {
+        (1..=MAX_IDENTIFIER).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    };
+    request.text(header).filter(fit)
+}
+
 /// A request for a focus that does not exist (P5).
 pub fn no_such_session(env: &Env<'_>) -> Refusal {
     Refusal::new(404, "no such session").warning(&env.settings.warnings.no_session)

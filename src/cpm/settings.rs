@@ -113,6 +113,10 @@ pub struct Settings {
     pub refer_ok_code: u16,
     /// Most entries of one list.
     pub max_refer_targets: u32,
+    /// How long nothing may happen in a session before it is closed; 0: for ever.
+    pub inactivity_timeout: Millis,
+    /// A REFER all of whose targets the policy refuses is itself refused.
+    pub precheck_targets: bool,
     /// Refuse what deployed clients do against the rules.
     pub strict: bool,
     /// INVITEs per second of one fan-out; 0: no pacing.

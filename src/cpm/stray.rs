@@ -39,7 +39,7 @@ pub fn end_stray_dialog(
         method: Method::Bye,
         cseq: response.cseq.saturating_add(1),
         headers: Lines::new()
-            .line("Reason", ByeCause::Gone.reason_header())
+            .maybe("Reason", ByeCause::Gone.reason_header())
             .text(),
         ..ack.clone()
     };

@@ -22,6 +22,8 @@ pub static CONTACT_HOST: StringParam = StringParam::unset();
 pub static MSRP_URI: StringParam = StringParam::unset();
 pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
 pub static MAX_REFER_TARGETS: IntParam = IntParam::with_default(100);
+pub static PRECHECK_TARGETS: IntParam = IntParam::with_default(0);
+pub static INACTIVITY_TIMEOUT: IntParam = IntParam::with_default(0);
 pub static STRICT: IntParam = IntParam::with_default(0);
 pub static INVITE_RATE: IntParam = IntParam::with_default(50);
 pub static ADHOC_ALLOW_ANONYMITY: IntParam = IntParam::with_default(0);
@@ -102,6 +104,14 @@ impl Config {
                     "100",
                 )?,
                 invite_rate: number("invite_rate", &INVITE_RATE, 0..=10_000, "50")?,
+                precheck_targets: number("precheck_targets", &PRECHECK_TARGETS, 0..=1, "1")? == 1,
+                inactivity_timeout: number(
+                    "inactivity_timeout",
+                    &INACTIVITY_TIMEOUT,
+                    0..=2_147_483_647,
+                    "3600000",
+                )?
+                .into(),
                 strict: number("strict", &STRICT, 0..=1, "1")? == 1,
                 adhoc_policy: adhoc_policy()?,
                 max_participants: number("max_participants", &MAX_PARTICIPANTS, 2..=10_000, "100")?,

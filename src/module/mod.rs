@@ -3,6 +3,7 @@
 
 mod config;
 mod counters;
+mod drain;
 mod executor;
 mod replies;
 mod request;
@@ -38,7 +39,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<20> = params([
+static PARAMS: ParamTable<22> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -48,6 +49,8 @@ static PARAMS: ParamTable<20> = params([
     string(c"msrp_uri", &config::MSRP_URI),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),
     integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
+    integer(c"precheck_targets", &config::PRECHECK_TARGETS),
+    integer(c"inactivity_timeout", &config::INACTIVITY_TIMEOUT),
     integer(c"strict", &config::STRICT),
     integer(c"invite_rate", &config::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),
@@ -62,7 +65,15 @@ static PARAMS: ParamTable<20> = params([
 ]);
 
 /// `kamcmd cpm.…`.
-static RPC: RpcTable<3> = rpc_table([rpc::LIST, rpc::SHOW, rpc::CHECK]);
+static RPC: RpcTable<7> = rpc_table([
+    rpc::LIST,
+    rpc::SHOW,
+    rpc::CHECK,
+    rpc::INVITE,
+    rpc::REMOVE,
+    rpc::END,
+    rpc::DRAIN,
+]);
 
 /// `KSR.cpm.…`.
 static KEMI: KemiTable<4> = kemi::kemi([
@@ -113,7 +124,10 @@ fn init() -> Result<(), String> {
     {
         return Err("cpm: kamailio did not take a callback".into());
     }
+    let draining = drain::Draining::create()
+        .ok_or("cpm: shared memory has no room; give Kamailio more (-m)")?;
     let installed = runtime::install(Runtime {
+        draining,
         config,
         groups,
         tm,

@@ -2,12 +2,12 @@
 //! Not here: any decision about a session (`crate::cpm`).
 
 use super::executor::{perform, Place};
-use super::runtime::{random_bits, runtime, Runtime};
+use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
-use crate::cpm::route::{destination, no_such_session, Destination};
+use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
 use crate::cpm::settings::{Env, Socket};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
@@ -210,6 +210,10 @@ fn decide(
     if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
         return Err(Refusal::new(403, "not from a trusted peer"));
     }
+    let begins = method == "INVITE" && !matches!(where_to, Destination::Focus(_));
+    if begins && runtime.draining.is_on() {
+        return Err(Refusal::new(503, "the server is draining").header("Retry-After", RETRY_AFTER));
+    }
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
@@ -231,10 +235,10 @@ fn decide(
             .store
             .with_focus(token, env, |session| session.handle(input)),
         Destination::Factory if method == "INVITE" => {
-            let seed = random_bits() as u64;
+            let contribution = contribution_id(request).unwrap_or_else(|| env.token());
             runtime
                 .store
-                .with_new_session(seed, env, |session| session.handle(input))
+                .with_contribution(&contribution, env, |session| session.handle(input))
         }
         _ => Err(UnitError::NoSession),
     };

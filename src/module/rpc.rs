@@ -1,12 +1,15 @@
-//! Commands for the operator: `cpm.list`, `cpm.show`, `cpm.check`. They change nothing.
+//! Commands for the operator: `cpm.list`, `cpm.show`, `cpm.check`. `cpm.invite`, `cpm.remove`, `cpm.end`, `cpm.drain`.
 //! Not here: how an RPC answer is built (`crate::kamailio::rpc`).
 
+use super::executor::{perform, Place};
 use super::runtime::{self, runtime, Runtime};
 use crate::cpm::policy::explain;
 use crate::cpm::records::{Carrier, Id, Leg, LegState, Name, Record, Refer};
-use crate::kamailio::clock;
+use crate::cpm::session::Session;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
+use crate::kamailio::{clock, log};
 use crate::sip::identity::Identity;
+use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
 static LIST_DOC: Doc =
@@ -17,9 +20,23 @@ static SHOW_DOC: Doc = Doc::new(
 static CHECK_DOC: Doc =
     Doc::new(c"Policy dry run, nothing is sent; parameters: group URI, referrer URI, target URI");
 
+static INVITE_DOC: Doc =
+    Doc::new(c"Invite a user into a session as the focus; parameters: focus URI, target URI");
+static REMOVE_DOC: Doc =
+    Doc::new(c"Take a user out of a session; parameters: focus URI, user's URI");
+static DRAIN_DOC: Doc = Doc::new(
+    c"Graceful stop: refuses new sessions, ends the running ones; ask again until done is 1",
+);
+static END_DOC: Doc = Doc::new(c"End a session: BYE to everybody; parameter: focus URI");
+
 pub const LIST: RpcCommand = command(c"cpm.list", &LIST_DOC, list);
 pub const SHOW: RpcCommand = command(c"cpm.show", &SHOW_DOC, show);
 pub const CHECK: RpcCommand = command(c"cpm.check", &CHECK_DOC, check);
+
+pub const INVITE: RpcCommand = command(c"cpm.invite", &INVITE_DOC, invite);
+pub const REMOVE: RpcCommand = command(c"cpm.remove", &REMOVE_DOC, remove);
+pub const DRAIN: RpcCommand = command(c"cpm.drain", &DRAIN_DOC, drain);
+pub const END: RpcCommand = command(c"cpm.end", &END_DOC, end);
 
 /// Sessions read per turn; each turn takes the locks once.
 const PAGE: usize = 100;
@@ -138,6 +155,71 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
         target.string(c"uri", &aim.uri);
         target.int(c"result", aim.outcome.unwrap_or(0).into());
     }
+}
+
+fn invite(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    act_on_user(rpc, "cpm.invite", |session, user| {
+        session.invite_by_operator(user)
+    })
+}
+
+fn remove(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    act_on_user(rpc, "cpm.remove", |session, user| {
+        session.remove_by_operator(user)
+    })
+}
+
+/// Answers with the status a referrer would be told.
+fn act_on_user(
+    rpc: &mut Rpc<'_>,
+    name: &str,
+    act: impl FnOnce(&mut Session<'_>, &Uri) -> u16,
+) -> Result<(), Fault> {
+    let (Some(focus), Some(user)) = (rpc.next_string(), rpc.next_string()) else {
+        return Err(Fault::new(
+            400,
+            format!("expected: {name} <focus> <user's URI>"),
+        ));
+    };
+    let user = Uri::parse(user.as_bytes())
+        .map_err(|error| Fault::new(400, format!("user {user}: {error}")))?;
+    let mut status = 0;
+    act_on(&focus, |session| status = act(session, &user))?;
+    rpc.add_struct()
+        .int(c"status", status.into())
+        .string(c"reason", reason_phrase(status));
+    Ok(())
+}
+
+fn end(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    let focus = rpc
+        .next_string()
+        .ok_or_else(|| Fault::new(400, "expected: cpm.end <focus>"))?;
+    act_on(&focus, |session| session.end_by_operator())?;
+    rpc.add_struct().string(c"state", "ending");
+    Ok(())
+}
+
+fn drain(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
+    let runtime = started()?;
+    if !runtime.draining.begin() {
+        log::notice!("draining: no new sessions, the running ones are ended");
+    }
+    // What is left of ended sessions waits for answers and acknowledgements.
+    let left = runtime.store.engine().counts().records;
+    rpc.add_struct()
+        .int(c"records", i64::try_from(left).unwrap_or(i64::MAX))
+        .int(c"done", i64::from(left == 0));
+    Ok(())
+}
+
+fn act_on(focus: &str, act: impl FnOnce(&mut Session<'_>)) -> Result<(), Fault> {
+    let runtime = started()?;
+    let id = find(runtime, focus).ok_or_else(|| Fault::new(404, "no such live session"))?;
+    let done = runtime.decide(|env| runtime.store.with_record(id, env, act));
+    let actions = done.map_err(|error| Fault::new(500, error.to_string()))?;
+    perform(runtime, actions, Place::Inline);
+    Ok(())
 }
 
 fn check(rpc: &mut Rpc<'_>) -> Result<(), Fault> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use once_cell::sync::OnceCell;
 
 use super::config::Config;
+use super::drain::Draining;
 use crate::cpm::policy::Directory;
 use crate::cpm::settings::{Env, Socket, Transport, SIXTY_FOUR_T1};
 use crate::kamailio::shm::KamailioShm;
@@ -25,6 +26,7 @@ pub struct Runtime {
     pub tm: Tm,
     pub store: Store<KamailioShm>,
     pub queue: Queue<KamailioShm>,
+    pub draining: Draining,
 }
 
 /// By how much tm's timers of an INVITE have to exceed ours, ms.

@@ -4,6 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::drain::end_some;
 use super::executor::{apply, perform, Job, Place};
 use super::runtime::runtime;
 use crate::cpm::action::Action;
@@ -36,6 +37,9 @@ fn watch_deadlines() {
     let Some(runtime) = runtime() else {
         return sleep(Duration::from_millis(TICK));
     };
+    if runtime.draining.is_on() {
+        end_some(runtime);
+    }
     let due = runtime.store.due(clock::monotonic_ms(), AT_ONCE);
     let full = due.len() == AT_ONCE;
     for record in due {

@@ -130,20 +130,27 @@ impl<M: Memory> Store<M> {
         Ok(actions)
     }
 
-    /// The same for a session made now, under whatever lock `seed` leads to.
-    pub fn with_new_session(
+    /// The same for the living ad-hoc session with this Contribution-ID, or for one made now. All who
+    /// ask with one id meet at one lock, so that a restart finds the living session instead of a twin.
+    pub fn with_contribution(
         &self,
-        seed: u64,
+        contribution: &str,
         env: &Env<'_>,
         f: impl FnOnce(&mut Session<'_>),
     ) -> Result<Vec<Action>, UnitError> {
-        let locked = self.engine.lock(self.engine.random_anchor(seed));
+        let name = Name::Contribution(contribution.to_owned());
+        let contribution_key = key(&self.engine, &name);
+        let locked = self.engine.lock(self.engine.anchor_of(contribution_key));
+        let living = locked.find(contribution_key);
         let mut desk = Desk {
             engine: &self.engine,
             locked,
         };
         let (root, changes, actions) = {
-            let mut session = Session::ad_hoc(&desk, env);
+            let mut session = match living {
+                Some(id) => Session::open(to_id(id), &desk, env).ok_or(UnitError::NoSession)?,
+                None => Session::ad_hoc(contribution, &desk, env),
+            };
             f(&mut session);
             let root = session.id();
             let (changes, actions) = session.finish();
@@ -267,6 +274,7 @@ impl<M: Memory> Desk<'_, M> {
 fn key<M: Memory>(engine: &Engine<M>, name: &Name) -> Key {
     match name {
         Name::Token(token) => engine.key(&[b"token", token.as_bytes()]),
+        Name::Contribution(id) => engine.key(&[b"contribution", id.as_bytes()]),
         Name::Group(group) => engine.key(&[b"group", group.as_str().as_bytes()]),
         Name::Dialog { call_id, local_tag } => {
             engine.key(&[b"dialog", call_id.as_bytes(), local_tag.as_bytes()])

@@ -8,6 +8,7 @@ pub mod check;
 pub mod dialog;
 pub mod groups;
 pub mod inbox;
+pub mod lists;
 pub mod refer;
 pub mod scene;
 pub mod script;

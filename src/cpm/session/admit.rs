@@ -106,6 +106,14 @@ impl Session<'_> {
                 Refusal::new(403, why).warning(&format!("More than {most} targets in one request"))
             );
         }
+        if purpose == Purpose::Invite
+            && self.env.settings.precheck_targets
+            && self.nobody_may_join(&targets)
+        {
+            return Err(
+                Refusal::new(403, "policy: no target may join").warning(&texts.no_destinations)
+            );
+        }
         let all_strangers = targets
             .identities()
             .all(|target| self.member(&[target]).is_none());
@@ -113,6 +121,18 @@ impl Session<'_> {
             return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
         }
         Ok(targets)
+    }
+
+    /// R7.5: the policy refuses every single target.
+    fn nobody_may_join(&self, targets: &Targets) -> bool {
+        targets
+            .wanted
+            .iter()
+            .flat_map(|wanted| &wanted.uri)
+            .all(|uri| {
+                let who = Who::new(vec![uri.clone()], false);
+                !self.decide(&who).allowed.join_handling
+            })
     }
 
     /// R1.3: in a dialog the asserted identity must be that of whoever it is with; without one that

@@ -2,12 +2,12 @@
 //! Not here: inviting the listed users, which is what a REFER does (`super::refer`).
 
 use super::join::Body;
+use super::refer::Order;
 use super::{Session, Who};
 use crate::cpm::action::Level;
 use crate::cpm::answer::Refusal;
 use crate::cpm::asked::{read_recipients, Purpose, Targets};
 use crate::cpm::input::Arrival;
-use crate::cpm::records::{Aim, Carrier, Record, Refer};
 use crate::cpm::route::{check_require_at_factory, identify};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -20,33 +20,47 @@ impl Session<'_> {
             Err(refusal) => return self.refuse("INVITE", &refusal),
         };
         self.head.creator = who.identities.clone();
-        let id = self.family.new_id();
-        let refer = Refer {
-            cseq: arrival.request.cseq,
-            referrer: who.uri().to_owned(),
-            identities: who.identities.clone(),
-            anonymous: who.anonymous,
-            referred_by: super::admit::referred_by(&who, None),
-            socket: arrival.socket.clone(),
-            targets: targets.wanted.iter().map(Aim::of).collect(),
-            history: targets.history.clone(),
-            event_id: None,
-            carrier: Carrier::None,
-            guests: Vec::new(),
-            subscription: None,
-            merge: None,
-            remembered_until: self.env.now,
-        };
         self.join(arrival, who.clone(), &contact, body);
         self.remember(&who.identities);
         let listed: Vec<Identity> = targets.identities().collect();
         self.remember(&listed);
-        self.insert(id, Record::Refer(Box::new(refer)));
         self.log(
             Level::Info,
             format!("created with {} listed users", targets.wanted.len()),
         );
-        self.fan_out(id, &who, &targets);
+        self.invite_listed(arrival, &who, &targets);
+    }
+
+    /// INVITE to the factory with the Contribution-ID of a living session: whoever belongs there comes
+    /// back in, and who is listed and missing is invited again (G5).
+    pub(super) fn restart_received(&mut self, arrival: &Arrival) {
+        let listed = match read_recipients(&arrival.request) {
+            Some(Err(refusal)) => return self.refuse("INVITE", &refusal),
+            Some(Ok(targets)) => Some(targets).filter(|targets| targets.purpose == Purpose::Invite),
+            None => None,
+        };
+        let (who, contact, body) = match self.admit(arrival, true) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse("INVITE", &refusal),
+        };
+        self.join(arrival, who.clone(), &contact, body);
+        let mut inviter = who;
+        inviter.participant = true;
+        let may_invite = self.decide(&inviter).allowed.allow_invite_users_dynamically;
+        if let Some(targets) = listed.filter(|_| may_invite) {
+            self.invite_listed(arrival, &inviter, &targets);
+        }
+    }
+
+    /// Everybody on the list of an INVITE, through the very code a REFER uses.
+    pub(super) fn invite_listed(&mut self, arrival: &Arrival, who: &Who, targets: &Targets) {
+        let order = Order {
+            referred_by: super::admit::referred_by(who, None),
+            socket: Some(arrival.socket.clone()),
+            cseq: arrival.request.cseq,
+        };
+        let refer = self.place_order(order, who, targets);
+        self.fan_out(refer, who, targets);
     }
 
     /// Everything that may refuse a creator, in the order of a REFER's pipeline.

@@ -71,7 +71,7 @@ impl Session<'_> {
         }
         let leg = self.leg(holder).map(|leg| leg.is_connected());
         match (method, leg) {
-            ("BYE", Some(_)) => self.bye_received(holder, to_tag),
+            ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("REFER", Some(true) | None) => self.refer_received(arrival, Some(holder)),
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
@@ -201,6 +201,9 @@ impl Session<'_> {
     /// Whatever of this record is due by now.
     pub(super) fn deadline_reached(&mut self, record: Id) {
         let now = self.env.now;
+        if record == self.id {
+            return self.inactive();
+        }
         let lost = self
             .dialog_mut(record)
             .and_then(|dialog| dialog.in_flight)
@@ -232,6 +235,6 @@ impl Session<'_> {
 impl ByeCause {
     /// The Reason header line (RFC 3326).
     pub(super) fn header(self) -> String {
-        Lines::new().line("Reason", self.reason_header()).text()
+        Lines::new().maybe("Reason", self.reason_header()).text()
     }
 }

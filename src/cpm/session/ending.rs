@@ -31,17 +31,26 @@ impl Session<'_> {
         self.pump(id);
     }
 
+    /// The head's deadline: nothing happened for too long.
+    pub(super) fn inactive(&mut self) {
+        let due = self.head.active.saturating_add(self.head.inactivity);
+        if self.head.live && self.head.inactivity > 0 && due <= self.env.now {
+            self.log(Level::Info, "nothing happened for too long".into());
+            self.end(ByeCause::Inactive);
+        }
+    }
+
     /// Nobody is connected; or the minimum was reached once and cannot be any more.
     pub(super) fn end_if_due(&mut self) {
         let head = &self.head;
         let too_few = head.connected.saturating_add(head.pending) < head.min_participants;
         if head.live && (head.connected == 0 || (head.had_minimum && too_few)) {
-            self.end();
+            self.end(ByeCause::Gone);
         }
     }
 
     /// The session is over: CANCEL what rings, tell who waits for it, BYE to the rest.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self, cause: ByeCause) {
         self.head.live = false;
         self.count(Counter::Sessions, -1);
         self.log(Level::Info, "session ended".into());
@@ -57,7 +66,7 @@ impl Session<'_> {
         }
         for id in legs {
             if self.leg(id).is_some_and(|leg| leg.is_connected()) {
-                self.hang_up(id, ByeCause::Gone);
+                self.hang_up(id, cause);
             }
         }
     }

@@ -33,9 +33,9 @@ const BURST: u32 = 10;
 impl Session<'_> {
     /// Commits the leg as being invited, the `nth` (from 0) of the fan-out of `refer`, and asks for its
     /// INVITE to be sent, now or in its turn.
-    pub(super) fn invite(&mut self, refer: Id, target: &Uri, nth: u32) -> Id {
+    pub(super) fn invite(&mut self, refer: Id, index: u32, target: &Uri, nth: u32) -> Id {
         let settings = self.env.settings;
-        let arrived = self.refer(refer).map(|refer| refer.socket.clone());
+        let arrived = self.refer(refer).and_then(|refer| refer.socket.clone());
         let next_hop = settings
             .orig_route
             .first()
@@ -77,6 +77,7 @@ impl Session<'_> {
             referrer: None,
             outgoing: Some(Attempt {
                 refer,
+                index,
                 cseq: 0,
                 retried: false,
                 acknowledged: Vec::new(),
@@ -102,7 +103,7 @@ impl Session<'_> {
         let (LegState::Waiting { .. }, Some(attempt)) = (leg.state, leg.outgoing.as_ref()) else {
             return;
         };
-        let refer = attempt.refer;
+        let (refer, index) = (attempt.refer, attempt.index);
         let Some(refer) = self.refer(refer).cloned() else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
@@ -124,7 +125,14 @@ impl Session<'_> {
                 },
             ]),
         };
-        let headers = self.invite_headers(&refer, &contact, &kind);
+        let replaces = refer
+            .targets
+            .get(index as usize)
+            .and_then(|aim| aim.session_replaces.clone());
+        let headers = self.invite_headers(&refer, &contact, &kind)
+            + &Lines::new()
+                .maybe("Session-Replaces", replaces.as_deref())
+                .text();
         let Some(leg) = self.leg_mut(id) else { return };
         leg.referrer = (!refer.anonymous).then_some(refer.referrer);
         leg.state = LegState::Inviting {

@@ -5,39 +5,53 @@ use super::admit::merge_name;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
-use crate::cpm::asked::read_sdp;
+use crate::cpm::asked::{read_sdp, Purpose, Targets};
 use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
-use crate::cpm::route::{check_require, identify};
+use crate::cpm::route::{
+    check_require, check_require_at_factory, contribution_id, identifier, identify,
+};
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
 use crate::sip::message::Request;
 use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
 use crate::sip::uri::Uri;
 
-/// Longest Conversation-ID or Contribution-ID taken over.
-const MAX_IDENTIFIER: usize = 256;
 /// Longest Subject taken over, in bytes.
 const MAX_SUBJECT: usize = 512;
 
 impl Session<'_> {
     /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
     pub(super) fn invite_received(&mut self, arrival: &Arrival) {
-        match self.admit(arrival) {
-            Ok((who, contact, body)) => self.join(arrival, who, &contact, body),
+        let starts = self.before.is_none();
+        match self.admit(arrival, false) {
+            Ok((who, contact, body)) => {
+                self.join(arrival, who.clone(), &contact, body);
+                if starts {
+                    self.invite_members(arrival, &who);
+                }
+            }
             Err(refusal) => self.refuse("INVITE", &refusal),
         }
     }
 
     /// Everything that may refuse a joiner, in order; nothing has changed yet.
-    fn admit(&mut self, arrival: &Arrival) -> Result<(Who, Uri, Body), Refusal> {
+    pub(super) fn admit(
+        &mut self,
+        arrival: &Arrival,
+        at_factory: bool,
+    ) -> Result<(Who, Uri, Body), Refusal> {
         let request = &arrival.request;
         if self.is_merged(request) {
             return Err(Refusal::new(482, "merged request"));
         }
-        check_require(request)?;
+        if at_factory {
+            check_require_at_factory(request)?;
+        } else {
+            check_require(request)?;
+        }
         let mut who = identify(arrival)?;
         who.participant = self.member(&who.identities).is_some();
         let may_return = self.may_return(&who.identities);
@@ -49,6 +63,21 @@ impl Session<'_> {
         });
         let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body))
+    }
+
+    /// A group whose document says so is called together when its session starts (G3).
+    fn invite_members(&mut self, arrival: &Arrival, starter: &Who) {
+        let Some(group) = self.policy().filter(|group| group.invite_members) else {
+            return;
+        };
+        let others = group
+            .members
+            .iter()
+            .filter(|member| !starter.identities.contains(&member.identity));
+        let uris: Vec<Uri> = others.map(|member| member.uri.clone()).collect();
+        if !uris.is_empty() {
+            self.invite_listed(arrival, starter, &Targets::plain(Purpose::Invite, uris));
+        }
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
@@ -164,11 +193,10 @@ impl Session<'_> {
 
     /// The first one in names the conversation, if it brings names (CPM identifiers).
     fn take_over(&mut self, request: &Request) {
-        let named = |header: &str| request.text(header).filter(|id| is_identifier(id));
-        if let Some(id) = named("Conversation-ID") {
+        if let Some(id) = identifier(request, "Conversation-ID") {
             self.head.conversation_id = id;
         }
-        if let Some(id) = named("Contribution-ID") {
+        if let Some(id) = contribution_id(request) {
             self.head.contribution_id = id;
         }
         if self.head.subject.is_none() {
@@ -297,8 +325,9 @@ impl Session<'_> {
     }
 
     /// BYE: the participant leaves. Its dialog lives on for NOTIFYs it was promised (N11).
-    pub(super) fn bye_received(&mut self, id: Id, to_tag: String) {
+    pub(super) fn bye_received(&mut self, id: Id, request: &Request, to_tag: String) {
         let Some(leg) = self.leg_mut(id) else { return };
+        let identities = leg.identities.clone();
         let who = leg.uri.clone();
         let was_in = leg.is_connected();
         // Ours is under way or waits for its turn; then theirs is enough.
@@ -322,6 +351,9 @@ impl Session<'_> {
         }));
         if was_in {
             self.disconnected();
+            if leaves_for_good(request) {
+                self.forget(&identities);
+            }
             self.log(Level::Info, format!("BYE, left from={}", Redacted(&who)));
         }
         self.pump(id);
@@ -381,9 +413,13 @@ fn answer_to(request: &Request, media: &Media) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Fit to be repeated in a header of ours and to be compared: one printable word of bounded length.
-fn is_identifier(text: &str) -> bool {
-    (1..=MAX_IDENTIFIER).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+/// G6: RCS clients say by `Reason: SIP;cause=200` that they leave the group; without it they are only away.
+fn leaves_for_good(request: &Request) -> bool {
+    request.list("Reason").iter().any(|reason| {
+        let text = String::from_utf8_lossy(reason).to_ascii_lowercase();
+        let mut parts = text.split(';').map(str::trim);
+        parts.next() == Some("sip") && parts.any(|part| part.replace(' ', "") == "cause=200")
+    })
 }
 
 fn refuse_sdp(error: SdpError) -> Refusal {

@@ -8,6 +8,7 @@ mod ending;
 mod invite;
 mod join;
 mod notify;
+mod operator;
 mod refer;
 mod roster;
 
@@ -89,8 +90,12 @@ impl<'a> Session<'a> {
     }
 
     /// A new session made on the spot. It is kept only if the input makes it live.
-    pub fn ad_hoc(family: &'a dyn Family, env: &'a Env<'a>) -> Self {
-        Session::with(family.new_id(), new_head(env), None, family, env)
+    pub fn ad_hoc(contribution: &str, family: &'a dyn Family, env: &'a Env<'a>) -> Self {
+        let head = Head {
+            contribution_id: contribution.to_owned(),
+            ..new_head(env)
+        };
+        Session::with(family.new_id(), head, None, family, env)
     }
 
     fn with(
@@ -121,9 +126,13 @@ impl<'a> Session<'a> {
 
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
+        let by_clock = matches!(input, Input::DeadlineReached { .. });
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
+            Input::FactoryInviteReceived(arrival) if self.before.is_some() => {
+                self.restart_received(arrival)
+            }
             Input::FactoryInviteReceived(arrival) => self.factory_invite_received(arrival),
             Input::OptionsReceived(arrival) => {
                 let contact = self
@@ -149,6 +158,9 @@ impl<'a> Session<'a> {
                 why,
             } => self.send_failed(record, method, cseq, &why),
             Input::DeadlineReached { record } => self.deadline_reached(record),
+        }
+        if self.head.inactivity > 0 && !by_clock {
+            self.head.active = self.env.now;
         }
         self.end_if_due();
     }
@@ -409,6 +421,8 @@ fn new_head(env: &Env<'_>) -> Head {
         started: env.now,
         max_participants: env.settings.max_participants,
         min_participants: env.settings.min_participants,
+        active: env.now,
+        inactivity: env.settings.inactivity_timeout,
         connected: 0,
         pending: 0,
         had_minimum: false,

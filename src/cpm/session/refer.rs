@@ -7,14 +7,21 @@ use super::admit::Admitted;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::Lines;
-use crate::cpm::asked::{Purpose, Targets};
+use crate::cpm::asked::{Purpose, Targets, Wanted};
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Aim, Carrier, Id, Record, Refer, Subscription};
-use crate::cpm::settings::SIXTY_FOUR_T1;
+use crate::cpm::settings::{Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
+
+/// What is not told by who asks and whom for.
+pub(super) struct Order {
+    pub referred_by: String,
+    pub socket: Option<Socket>,
+    pub cseq: u32,
+}
 
 /// How long a subscription outlives the longest ringing (RFC 3515 section 3.4, N3), ms.
 const EXPIRES_MARGIN: u64 = 60_000;
@@ -39,7 +46,7 @@ impl Session<'_> {
             identities: admitted.who.identities.clone(),
             anonymous: admitted.who.anonymous,
             referred_by: admitted.referred_by.clone(),
-            socket: arrival.socket.clone(),
+            socket: Some(arrival.socket.clone()),
             targets: admitted.targets.wanted.iter().map(Aim::of).collect(),
             history: admitted.targets.history.clone(),
             event_id: None,
@@ -165,11 +172,31 @@ impl Session<'_> {
         }));
     }
 
+    /// A fan-out nobody sent a REFER for: the list of a factory INVITE, a group's members, an operator.
+    pub(super) fn place_order(&mut self, order: Order, who: &Who, targets: &Targets) -> Id {
+        self.add(Record::Refer(Box::new(Refer {
+            cseq: order.cseq,
+            referrer: who.uri().to_owned(),
+            identities: who.identities.clone(),
+            anonymous: who.anonymous,
+            referred_by: order.referred_by,
+            socket: order.socket,
+            targets: targets.wanted.iter().map(Aim::of).collect(),
+            history: targets.history.clone(),
+            event_id: None,
+            carrier: Carrier::None,
+            guests: Vec::new(),
+            subscription: None,
+            merge: None,
+            remembered_until: self.env.now,
+        })))
+    }
+
     /// Steps 7 and 8: each target by itself, in list order; nobody's result touches another's.
     pub(super) fn fan_out(&mut self, refer: Id, referrer: &Who, targets: &Targets) {
         let mut invited = 0;
         for (index, target) in (0u32..).zip(&targets.wanted) {
-            let settled = match target {
+            let settled = match &target.uri {
                 Ok(uri) => self.aim(refer, index, referrer, uri, &mut invited),
                 Err(_) => Some((404, "a URI that cannot be invited")),
             };
@@ -211,7 +238,7 @@ impl Session<'_> {
         if self.head.slots() == 0 {
             return Some((486, "session is full"));
         }
-        let leg = self.invite(refer, target, *invited);
+        let leg = self.invite(refer, index, target, *invited);
         *invited += 1;
         self.watch(refer, index, leg);
         None
@@ -221,11 +248,11 @@ impl Session<'_> {
         &mut self,
         refer: Id,
         index: u32,
-        target: &Result<Uri, String>,
+        target: &Wanted,
         settled: Option<(u16, &'static str)>,
     ) {
         let Some((status, why)) = settled else { return };
-        let name = match target {
+        let name = match &target.uri {
             Ok(uri) => uri.as_str(),
             Err(text) => text,
         };
@@ -252,7 +279,7 @@ impl Session<'_> {
     /// REFER with method BYE: out of the session (requirements section 2.6).
     fn remove_all(&mut self, refer: Id, referrer: &Who, targets: &Targets) {
         for (index, target) in (0u32..).zip(&targets.wanted) {
-            let settled = match target {
+            let settled = match &target.uri {
                 Ok(uri) => self.remove(referrer, uri),
                 Err(_) => (404, "a URI that cannot be in the session"),
             };
@@ -261,7 +288,7 @@ impl Session<'_> {
     }
 
     /// BYE to whoever is in, CANCEL to whoever is still being invited. They do not come back by themselves.
-    fn remove(&mut self, referrer: &Who, target: &Uri) -> (u16, &'static str) {
+    pub(super) fn remove(&mut self, referrer: &Who, target: &Uri) -> (u16, &'static str) {
         let who = Who::new(vec![target.clone()], false);
         let Some(id) = self.member(&who.identities) else {
             return (404, "not in the session");

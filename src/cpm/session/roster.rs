@@ -19,6 +19,13 @@ impl Session<'_> {
         self.edit_roster(|roster| add_new(&mut roster.removed, who));
     }
 
+    /// Left for good by its own will: it comes back by invitation only.
+    pub(super) fn forget(&mut self, who: &[Identity]) {
+        if self.head.group.is_none() && self.head.roster.is_some() {
+            self.edit_roster(|roster| roster.known.retain(|identity| !who.contains(identity)));
+        }
+    }
+
     /// Invited again by somebody who may.
     pub(super) fn unban(&mut self, who: &[Identity]) {
         if self.head.roster.is_some() {

@@ -63,16 +63,16 @@ impl Link {
         work: 20,
     };
     pub const BAD: Link = Link {
-        loss: 25,
+        loss: 30,
         duplicates: 20,
         delay: 1_500,
         work: 50,
     };
 }
 
-/// Losses in a row that one message can suffer. Repetitions get through in the end, so what never
-/// arrives is the sender's fault.
-const LOST_IN_A_ROW: u8 = 3;
+/// Losses in a row that one message can suffer. A request and its answer must get through once within
+/// 64*T1, so that what never arrives is the sender's fault.
+const LOST_IN_A_ROW: u8 = 1;
 
 /// Draws what happens to each datagram.
 pub struct Network {

@@ -14,7 +14,7 @@ mod tm;
 mod world;
 
 pub use chance::{Chance, Link};
-pub use groups::{team, GROUP};
+pub use groups::{team, FACTORY, GROUP};
 pub use message::sdp;
 pub use peer::{Manners, Stage};
 pub use play::{interleaved, interleaved_over, Cast};
