@@ -10,6 +10,7 @@ pub mod answer;
 pub mod asked;
 pub mod dialog;
 pub mod input;
+pub mod media;
 pub mod policy;
 pub mod records;
 pub mod route;

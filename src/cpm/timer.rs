@@ -64,7 +64,8 @@ impl Timer {
     }
 
     pub fn deadline(&self) -> Millis {
-        self.refresh_at.map_or(self.expires, |at| at.min(self.expires))
+        self.refresh_at
+            .map_or(self.expires, |at| at.min(self.expires))
     }
 }
 
@@ -80,7 +81,12 @@ impl Keepalive {
     }
 
     /// Of a peer's request that our 2xx answers so.
-    pub fn granted(settings: &Settings, request: &Request, granted: Option<Granted>, now: Millis) -> Keepalive {
+    pub fn granted(
+        settings: &Settings,
+        request: &Request,
+        granted: Option<Granted>,
+        now: Millis,
+    ) -> Keepalive {
         let mut new = Keepalive::new(settings);
         new.learn(request);
         new.grant(granted, now);
@@ -132,7 +138,9 @@ impl Keepalive {
 
     /// Header lines of a request of ours: that we want a timer, and refresh the session ourselves.
     pub fn ask(&self, lines: Lines, settings: &Settings) -> Lines {
-        let wanted = self.timer.map_or(settings.session_expires, |timer| timer.interval);
+        let wanted = self
+            .timer
+            .map_or(settings.session_expires, |timer| timer.interval);
         if wanted == 0 {
             return lines;
         }
@@ -147,7 +155,11 @@ impl Granted {
     /// Header lines of the 2xx (RFC 4028 section 9).
     pub fn say(granted: Option<Granted>, lines: Lines) -> Lines {
         let Some(granted) = granted else { return lines };
-        let value = format!("{};refresher={}", granted.interval, granted.refresher.as_str());
+        let value = format!(
+            "{};refresher={}",
+            granted.interval,
+            granted.refresher.as_str()
+        );
         let lines = lines.line("Session-Expires", &value);
         if granted.known {
             lines.line("Require", "timer")
@@ -174,7 +186,9 @@ pub fn grant(
     let asked = request.session_expires();
     let too_small = asked.is_some_and(|asked| asked.seconds < least);
     if too_small && known {
-        return Err(Refusal::new(422, "session interval too small").header("Min-SE", &least.to_string()));
+        return Err(
+            Refusal::new(422, "session interval too small").header("Min-SE", &least.to_string())
+        );
     }
     // Put in by a proxy for a peer that would not understand a 422.
     let asked = asked.filter(|_| !too_small);

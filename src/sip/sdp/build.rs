@@ -222,7 +222,9 @@ impl Place {
 pub fn is_fingerprint(text: &str) -> bool {
     let pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
     text.split_once(' ').is_some_and(|(function, hash)| {
-        text::is_token(function.as_bytes()) && hash.split(':').count() >= 16 && hash.split(':').all(pair)
+        text::is_token(function.as_bytes())
+            && hash.split(':').count() >= 16
+            && hash.split(':').all(pair)
     })
 }
 

@@ -89,7 +89,10 @@ fn ours_over_ipv6_and_tls() {
         ..local.clone()
     };
     let text = String::from_utf8(build_offer(&named)).unwrap();
-    assert!(text.ends_with(&format!("a=fingerprint:{hash}\r\n")), "{text}");
+    assert!(
+        text.ends_with(&format!("a=fingerprint:{hash}\r\n")),
+        "{text}"
+    );
     let plain = parse(&peer(MESSAGE));
     assert!(matches!(
         build_answer(&local, &plain),
@@ -292,7 +295,10 @@ fn what_is_offered_again_keeps_the_lines() {
     let kinds: Vec<&str> = again.media.iter().map(|m| m.kind.as_str()).collect();
     assert_eq!(kinds, ["audio", "message"]);
     let own = again.usable_offer().unwrap();
-    assert_eq!((own.setup, own.direction), (Some(Setup::ActPass), Direction::SendRecv));
+    assert_eq!(
+        (own.setup, own.direction),
+        (Some(Setup::ActPass), Direction::SendRecv)
+    );
     let long = "x".repeat(65);
     let text = peer(&format!("m={long} 1 RTP/AVP 0\r\n{MESSAGE}"));
     assert!(Shape::answering(&local(), &parse(&text)).is_err());
