@@ -48,7 +48,7 @@ mod kamailio {
         "_cnts_row_len|_cnts_vals|_km_log_func|_ksr_slog_func|_pkg_root|_shm_root",
         "CPM_.*|dprint_crit|log_level_info|log_prefix_val|log_stderr",
         "process_no|pt|cfg_(global|local|group|global_lock)",
-        "PARAM_(STRING|INT|STR)|PROC_.*|PRE_SCRIPT_CB|SIP_REQUEST|LUMP_RPL_HDR|E_(DROP|NO_SOCKET|OUT_OF_MEM|SCRIPT)",
+        "PARAM_(STRING|INT|STR)|PROC_.*|PRE_SCRIPT_CB|SIP_REQUEST|LUMP_RPL_HDR|E_(DROP|BAD_REQ|NO_SOCKET|OUT_OF_MEM|SCRIPT)",
         "SR_KEMIP_.*|TMCB_.*|CANCEL_REAS_.*|T_CANCELED|T_IS_LOCAL_FLAG|T_BR_UNDEFINED",
         "REQUEST_ROUTE|EVENT_ROUTE|ANY_ROUTE",
     ];

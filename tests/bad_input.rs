@@ -4,7 +4,7 @@
 
 mod kit;
 
-use kit::{check, Group, Leg, Msg, Place, Scene, PLACES, QUIET, SOON};
+use kit::{check, Group, Leg, Msg, Place, Scene, Transport, PLACES, QUIET, SOON};
 
 const CAROL: &str = "sip:carol@home1.test";
 const ALICE: &str = "sip:alice@home1.test";
@@ -245,6 +245,24 @@ fn a_content_length_larger_than_the_datagram() {
     if let Some(answer) = answer {
         check::refused(&answer, 400, None);
     }
+    scene.nobody_invited();
+}
+
+#[test]
+fn headers_that_do_not_end_are_the_sender_s_fault_and_no_lack_of_memory() {
+    let (scene, alice) = with_alice();
+    let via = alice.ua().via(Transport::Udp);
+    let refer = alice.refer_outside(&format!("<{CAROL}>")).with("Via", &via);
+    let bytes = refer.to_bytes();
+    let cut = bytes.strip_suffix(b"\r\n").expect("an empty line");
+    alice
+        .ua()
+        .send_raw(scene.server.addr(), Transport::Udp, cut);
+    let answer = alice.ua().inbox().take(SOON, |i| {
+        i.msg.status() >= 200 && i.msg.branch() == refer.branch()
+    });
+    check::refused(&answer.expect("an answer").msg, 400, None);
+    assert!(!scene.server.log_text().contains("shared memory is full"));
     scene.nobody_invited();
 }
 

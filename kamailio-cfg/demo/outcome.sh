@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016 # the $1 in quotes are awk's
 # What should have happened in the demo, and what each target got: asked of the captured messages.
 # Not here: the capture and its fields $1 … $18 (wire.sh), those who produce it (demo.sh, *.xml).
 
@@ -118,16 +118,16 @@ told_once() {
 }
 
 # step TEXT CONDITION: it happened when a captured message meets the condition.
-step() { verdict "$1" "$(($(count "$FLOW" "$2") >= 1))"; }
+step() { verdict "$1" MISSING "$(($(count "$FLOW" "$2") >= 1))"; }
 
 # exactly TEXT COUNT CONDITION: that many of them do.
-exactly() { verdict "$1" "$(($(count "$FLOW" "$3") == $2))"; }
+exactly() { verdict "$1" "NOT SO " "$(($(count "$FLOW" "$3") == $2))"; }
 
 verdict() {
-    if (($2)); then
+    if (($3)); then
         printf '  done     %s\n' "$1"
     else
-        printf '  MISSING  %s\n' "$1"
+        printf '  %s  %s\n' "$2" "$1"
         FAILED=$((FAILED + 1))
     fi
 }

@@ -96,6 +96,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Where the headers end, once Kamailio has parsed them all.
+    pub(super) fn end_of_headers(&self) -> Option<NonNull<std::ffi::c_char>> {
+        NonNull::new(self.get().eoh)
+    }
+
     /// Whether it came over a connection (so that a body ends where Content-Length says).
     pub fn is_stream(&self) -> bool {
         Proto::from_number(i64::from(self.get().rcv.proto)).is_some_and(Proto::is_stream)

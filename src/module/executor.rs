@@ -2,6 +2,7 @@
 //! Not here: what to ask for. What comes of an action is an input again, handled here too.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,20 +12,21 @@ use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
 use crate::kamailio::message::Message;
+use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
 use crate::kamailio::tm::{OutgoingRequest, Reply, TmError, TransactionId};
 use crate::kamailio::{log, sl};
 use crate::sip::name_addr::NameAddr;
+use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
+use crate::store::queue::Queue;
 use crate::store::unit::UnitError;
 
-/// Work that must not be done where it was found: for the processes of our own.
+/// tm gave up on a request, in its timer process, which must not be kept: for our own.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Job {
-    /// A request whose next hop is a name: tm resolves it while the sender waits.
-    Send(Box<Outgoing>),
-    /// tm gave up on a request, in its timer process.
-    TimedOut { record: Id, status: u16 },
+pub struct TimedOut {
+    pub record: Id,
+    pub status: u16,
 }
 
 /// Where actions are carried out.
@@ -89,11 +91,11 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
     };
     let error = runtime.tm.reply(message, &reply).err()?;
     log::warning!("answer {} not sent: {error}", answer.code);
-    if error == TmError::OutOfMemory {
-        // sl needs no shared memory.
+    // tm fails here when shared memory is full, of which sl needs none: nobody is left without an answer.
+    if error != TmError::AlreadyAnswered {
         let (code, reason, headers) = match answer.code {
             200..=299 => (503, "Service Unavailable", "Retry-After: 10\r\n"),
-            code => (code, answer.reason.as_str(), answer.headers.as_str()),
+            code => (code, reason_phrase(code), answer.headers.as_str()),
         };
         if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
             log::warning!("answer {code} not sent: {error}");
@@ -104,8 +106,10 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
 }
 
 fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Action> {
-    if !matches!(place, Place::Sender) && !next_hop_is_address(&request) {
-        return hand_over(runtime, request);
+    if !matches!(place, Place::Sender) {
+        if let Some(name) = next_hop_name(&request) {
+            return hand_over(runtime, &request, &name);
+        }
     }
     let socket = LocalSocket::parse(&request.socket.to_string());
     let outgoing = OutgoingRequest {
@@ -137,28 +141,60 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
                 index: id.index,
                 label: id.label,
             };
-            apply(runtime, leg, Input::InviteSent { leg, transaction })
+            invite_sent(runtime, leg, transaction)
         }
         (Ok(_), _) => Vec::new(),
         (Err(error), owner) => failed(runtime, &request, owner, error.to_string()),
     }
 }
 
-fn hand_over(runtime: &Runtime, request: Box<Outgoing>) -> Vec<Action> {
-    let owner = request.owner;
-    let job = Job::Send(request);
-    let pushed = postcard::to_stdvec(&job)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            runtime
-                .queue
-                .push(&bytes)
-                .map_err(|error| error.to_string())
-        });
-    match (pushed, job) {
-        (Err(why), Job::Send(request)) => failed(runtime, &request, owner, why),
-        _ => Vec::new(),
+/// Tells the leg by which name its INVITE can be cancelled. If nothing is left of the leg, because the
+/// INVITE waited too long for a sender, nobody else would ever cancel it.
+fn invite_sent(runtime: &Runtime, leg: Id, transaction: Transaction) -> Vec<Action> {
+    let input = Input::InviteSent { leg, transaction };
+    let handled = runtime.decide(|env| {
+        runtime
+            .store
+            .with_record(leg, env, |session| session.handle(input))
+    });
+    match handled {
+        Ok(actions) => actions,
+        Err(UnitError::NoSession) => vec![Action::Cancel {
+            owner: leg,
+            transaction,
+        }],
+        Err(error) => {
+            log::error!("an INVITE was sent but not stored: {error}");
+            Vec::new()
+        }
     }
+}
+
+/// Requests to one next hop go through one sender, so those of one dialog leave in their order (an ACK
+/// before its BYE), and a name that is slow to resolve holds up one sender only.
+fn hand_over(runtime: &Runtime, request: &Outgoing, next_hop: &str) -> Vec<Action> {
+    let sender = sender_for(next_hop, runtime.senders.len());
+    let pushed = match runtime.senders.get(sender) {
+        Some(queue) => enqueue(queue, request),
+        None => Err("there are no senders".into()),
+    };
+    match pushed {
+        Err(why) => failed(runtime, request, request.owner, why),
+        Ok(()) => Vec::new(),
+    }
+}
+
+/// Leaves a job to the process that waits on this queue.
+pub fn enqueue(queue: &Queue<KamailioShm>, job: &impl Serialize) -> Result<(), String> {
+    let bytes = postcard::to_stdvec(job).map_err(|error| error.to_string())?;
+    queue.push(&bytes).map_err(|error| error.to_string())
+}
+
+fn sender_for(next_hop: &str, senders: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    next_hop.hash(&mut hasher);
+    // Below the number of senders, so nothing is cut.
+    (hasher.finish() % senders.max(1) as u64) as usize
 }
 
 fn failed(runtime: &Runtime, request: &Outgoing, owner: Option<Id>, why: String) -> Vec<Action> {
@@ -175,8 +211,8 @@ fn failed(runtime: &Runtime, request: &Outgoing, owner: Option<Id>, why: String)
     apply(runtime, record, input)
 }
 
-/// Whether tm can send without asking DNS.
-fn next_hop_is_address(request: &Outgoing) -> bool {
+/// The name tm would have to ask DNS for; none when the next hop is an address.
+fn next_hop_name(request: &Outgoing) -> Option<String> {
     let next_hop = match request.route.first() {
         Some(route) => NameAddr::parse(route.as_bytes())
             .ok()
@@ -184,7 +220,8 @@ fn next_hop_is_address(request: &Outgoing) -> bool {
         None => Uri::parse(request.request_uri.as_bytes()).ok(),
     };
     // What cannot be read is refused by tm at once.
-    next_hop.is_none_or(|uri| uri.is_address_literal())
+    let uri = next_hop?;
+    (!uri.is_address_literal()).then(|| uri.host().to_owned())
 }
 
 fn cancel(runtime: &Runtime, transaction: Transaction) {

@@ -119,7 +119,9 @@ fn init() -> Result<(), String> {
     let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
         .map_err(|error| format!("cpm: {error}"))?;
     let queue =
-        Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"))?;
+        || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));
+    let queues = (0..senders).map(|_| queue()).collect::<Result<_, _>>()?;
+    let timeouts = queue()?;
     counters::register_all().map_err(|error| format!("cpm: {error}"))?;
     workers::reserve(senders).map_err(|error| format!("cpm: {error}"))?;
     if !Tm::set_response_handler(replies::on_event)
@@ -135,14 +137,15 @@ fn init() -> Result<(), String> {
         groups,
         tm,
         store: Store::new(engine),
-        queue,
+        senders: queues,
+        timeouts,
     });
     installed
         .then_some(())
         .ok_or_else(|| "cpm: initialised twice".into())
 }
 
-/// Jobs that may wait for our own processes.
+/// Jobs that may wait for one of our own processes.
 const QUEUE_LENGTH: u32 = 10_000;
 
 /// In every process; ours are forked from the main one.

@@ -1,7 +1,7 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 //! Not here: what follows from them (`crate::cpm`).
 
-use super::executor::{apply, perform, Job, Place};
+use super::executor::{self, apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
@@ -33,7 +33,7 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
             }
             Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
         },
-        Event::Timeout { code } if in_timer => enqueue(runtime, record, code),
+        Event::Timeout { code } if in_timer => leave_timeout(runtime, record, code),
         Event::Timeout { code } => {
             let input = Input::TimedOut {
                 record,
@@ -54,17 +54,9 @@ fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
 }
 
 /// tm's timer process must not be kept waiting: our own process goes on with it.
-fn enqueue(runtime: &Runtime, record: Id, status: u16) {
-    let job = Job::TimedOut { record, status };
-    let pushed = postcard::to_stdvec(&job)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            runtime
-                .queue
-                .push(&bytes)
-                .map_err(|error| error.to_string())
-        });
-    if let Err(why) = pushed {
+fn leave_timeout(runtime: &Runtime, record: Id, status: u16) {
+    let job = TimedOut { record, status };
+    if let Err(why) = executor::enqueue(&runtime.timeouts, &job) {
         log::error!("a timeout waits for its deadline: {why}");
     }
 }

@@ -13,7 +13,7 @@ use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
-use crate::sip::message::Request;
+use crate::sip::message::{MessageError, Request};
 use crate::store::unit::{OfGroup, UnitError};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -127,6 +127,17 @@ fn out_of_memory(message: &Message<'_>) -> i32 {
     FAILED
 }
 
+/// tm cannot make a transaction of it: 400, if it can be answered at all (without a Via it cannot).
+fn unreadable(message: &Message<'_>, why: Option<MessageError>) -> i32 {
+    let (code, reason) = why.map_or((400, "Bad Request".to_owned()), |error| {
+        (error.status(), error.reason())
+    });
+    let answered = sl::reply_stateless(message, code, &reason, "");
+    let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
+    log::info!("request refused {code} why=\"{reason}\"{note}");
+    TAKEN
+}
+
 fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i32 {
     if let Err(error) = sl::reply_stateless(message, code, reason, headers) {
         log::error!("answer {code} not sent: {error}");
@@ -143,6 +154,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
+        Err(TmError::Malformed) => return unreadable(message, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");

@@ -19,13 +19,16 @@ use crate::store::queue::Queue;
 use crate::store::unit::Store;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
-/// and what changes lives in shared memory behind `store` and `queue`.
+/// and what changes lives in shared memory behind `store` and the queues.
 pub struct Runtime {
     pub config: Config,
     pub groups: Directory,
     pub tm: Tm,
     pub store: Store<KamailioShm>,
-    pub queue: Queue<KamailioShm>,
+    /// For each sender the requests whose next hop is a name.
+    pub senders: Vec<Queue<KamailioShm>>,
+    /// What tm's timer process leaves to the process that watches deadlines.
+    pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
 }
 

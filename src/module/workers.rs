@@ -5,9 +5,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::drain::end_some;
-use super::executor::{apply, perform, Job, Place};
+use super::executor::{apply, perform, Place, TimedOut};
 use super::runtime::runtime;
-use crate::cpm::action::Action;
+use crate::cpm::action::{Action, Outgoing};
 use crate::cpm::input::Input;
 use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
@@ -27,8 +27,8 @@ pub fn reserve(senders: u32) -> Result<(), ProcessError> {
 /// In `child_init(Main)`.
 pub fn start(senders: u32) -> Result<(), ProcessError> {
     process::start(c"CPM deadlines", watch_deadlines)?;
-    for _ in 0..senders {
-        process::start(c"CPM sender", send_next)?;
+    for index in 0..senders as usize {
+        process::start(c"CPM sender", move || send_next(index))?;
     }
     Ok(())
 }
@@ -46,24 +46,31 @@ fn watch_deadlines() {
         let actions: Vec<Action> = apply(runtime, record, Input::DeadlineReached { record });
         perform(runtime, actions, Place::Inline);
     }
-    if !full {
-        sleep(Duration::from_millis(TICK));
+    // Waits for the next look, and is woken by what tm's timer process leaves here.
+    for n in 0..AT_ONCE {
+        let wait = if full || n > 0 { 0 } else { TICK };
+        let Some(bytes) = runtime.timeouts.pop(wait) else {
+            return;
+        };
+        match postcard::from_bytes::<TimedOut>(&bytes) {
+            Ok(TimedOut { record, status }) => {
+                let actions = apply(runtime, record, Input::TimedOut { record, status });
+                perform(runtime, actions, Place::Inline);
+            }
+            Err(error) => log::error!("a timeout that cannot be read: {error}"),
+        }
     }
 }
 
-fn send_next() {
-    let Some(runtime) = runtime() else {
+fn send_next(index: usize) {
+    let Some((runtime, queue)) = runtime().and_then(|r| Some((r, r.senders.get(index)?))) else {
         return sleep(Duration::from_millis(IDLE));
     };
-    let Some(bytes) = runtime.queue.pop(IDLE) else {
+    let Some(bytes) = queue.pop(IDLE) else {
         return;
     };
-    match postcard::from_bytes::<Job>(&bytes) {
-        Ok(Job::Send(request)) => perform(runtime, vec![Action::Send(request)], Place::Sender),
-        Ok(Job::TimedOut { record, status }) => {
-            let actions = apply(runtime, record, Input::TimedOut { record, status });
-            perform(runtime, actions, Place::Sender);
-        }
+    match postcard::from_bytes::<Box<Outgoing>>(&bytes) {
+        Ok(request) => perform(runtime, vec![Action::Send(request)], Place::Sender),
         Err(error) => log::error!("a job that cannot be read: {error}"),
     }
 }

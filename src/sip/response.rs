@@ -14,7 +14,8 @@ use super::text;
 pub struct Response {
     /// 100 to 699.
     pub status: u16,
-    /// The reason phrase as far as it is printable; may be empty.
+    /// The reason phrase as far as it is printable; may be empty, and its end is cut off when it is long:
+    /// it is repeated to others.
     pub reason: String,
     /// Call-ID, visible ASCII.
     pub call_id: String,
@@ -87,7 +88,10 @@ fn status_line(line: &[u8]) -> Result<(u16, String), MessageError> {
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (100..700).contains(status))
         .ok_or(MessageError::StartLine)?;
-    Ok((status, text::shown(text::trim(phrase.unwrap_or_default()))))
+    Ok((
+        status,
+        text::excerpt(text::trim(phrase.unwrap_or_default())),
+    ))
 }
 
 #[cfg(test)]
@@ -120,6 +124,8 @@ mod tests {
         // RFC 4475 section 3.1.1.13
         let r = parse("SIP/2.0 200 = 2**3 * 5**2 \u{43d}\u{43e}", "\r\n").unwrap();
         assert_eq!(r.reason, "= 2**3 * 5**2 \u{43d}\u{43e}");
+        let long = format!("SIP/2.0 486 {}", "x".repeat(60_000));
+        assert!(parse(&long, "\r\n").unwrap().reason.len() <= 100);
         assert_eq!(
             parse("SIP/2.0 200 a\rb", "\r\n").unwrap().reason,
             "a\u{FFFD}b"

@@ -97,8 +97,7 @@ impl<M: Memory> Store<M> {
         live.then_some(actions).ok_or(UnitError::NoSession)
     }
 
-    /// The same for the session of a pre-defined group. All processes that ask for one group meet at
-    /// one lock, so that two people who start it at once start one session.
+    /// The same for the session of a pre-defined group.
     pub fn with_group(
         &self,
         group: &Group,
@@ -107,31 +106,18 @@ impl<M: Memory> Store<M> {
         f: impl FnOnce(&mut Session<'_>),
     ) -> Result<Vec<Action>, UnitError> {
         let name = Name::Group(Identity::of(&group.uri));
-        let group_key = key(&self.engine, &name);
-        let locked = self.engine.lock(self.engine.anchor_of(group_key));
-        let living = locked.find(group_key);
-        let mut desk = Desk {
-            engine: &self.engine,
-            locked,
-        };
-        let (root, changes, actions) = {
-            let mut session = match living {
-                Some(id) => Session::open(to_id(id), &desk, env).ok_or(UnitError::NoSession)?,
-                None if which == OfGroup::LivingOrNew => Session::for_group(group, &desk, env),
-                None => return Err(UnitError::NoSession),
-            };
-            f(&mut session);
-            let root = session.id();
-            let (changes, actions) = session.finish();
-            (root, changes, actions)
-        };
-        let root = from_id(root).ok_or(UnitError::Encoding)?;
-        desk.commit(root, &changes)?;
-        Ok(actions)
+        match which {
+            OfGroup::Living => self.with_named(&name, env, |_, _| None, f),
+            OfGroup::LivingOrNew => self.with_named(
+                &name,
+                env,
+                |family, env| Some(Session::for_group(group, family, env)),
+                f,
+            ),
+        }
     }
 
-    /// The same for the living ad-hoc session with this Contribution-ID, or for one made now. All who
-    /// ask with one id meet at one lock, so that a restart finds the living session instead of a twin.
+    /// The same for the living ad-hoc session with this Contribution-ID, or for one made now.
     pub fn with_contribution(
         &self,
         contribution: &str,
@@ -139,18 +125,36 @@ impl<M: Memory> Store<M> {
         f: impl FnOnce(&mut Session<'_>),
     ) -> Result<Vec<Action>, UnitError> {
         let name = Name::Contribution(contribution.to_owned());
-        let contribution_key = key(&self.engine, &name);
-        let locked = self.engine.lock(self.engine.anchor_of(contribution_key));
-        let living = locked.find(contribution_key);
+        self.with_named(
+            &name,
+            env,
+            |family, env| Some(Session::ad_hoc(contribution, family, env)),
+            f,
+        )
+    }
+
+    /// The living session of this name, or the one that `make` makes. All processes that ask for one
+    /// name meet at one lock, so that two people who start a session at once start one session.
+    fn with_named(
+        &self,
+        name: &Name,
+        env: &Env<'_>,
+        make: impl for<'d> FnOnce(&'d dyn Family, &'d Env<'d>) -> Option<Session<'d>>,
+        f: impl FnOnce(&mut Session<'_>),
+    ) -> Result<Vec<Action>, UnitError> {
+        let key = key(&self.engine, name);
+        let locked = self.engine.lock(self.engine.anchor_of(key));
+        let living = locked.find(key);
         let mut desk = Desk {
             engine: &self.engine,
             locked,
         };
         let (root, changes, actions) = {
-            let mut session = match living {
-                Some(id) => Session::open(to_id(id), &desk, env).ok_or(UnitError::NoSession)?,
-                None => Session::ad_hoc(contribution, &desk, env),
+            let session = match living {
+                Some(id) => Session::open(to_id(id), &desk, env),
+                None => make(&desk, env),
             };
+            let mut session = session.ok_or(UnitError::NoSession)?;
             f(&mut session);
             let root = session.id();
             let (changes, actions) = session.finish();

@@ -67,6 +67,12 @@ impl Session<'_> {
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
+        // Whoever has answered our INVITE may already send; that overtook the answer. Not so a BYE, which
+        // waits for our ACK (RFC 3261 section 15).
+        if dialog.remote_tag.is_none() && method != "BYE" {
+            let refusal = Refusal::new(500, "the answer to our INVITE is not here yet");
+            return self.refuse(method, &refusal.header("Retry-After", "1"));
+        }
         // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
         let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
         if !ours {

@@ -40,22 +40,12 @@ impl Session<'_> {
         let request = &arrival.request;
         let settings = self.env.settings;
         let id = self.family.new_id();
-        let mut refer = Refer {
-            cseq: request.cseq,
-            referrer: admitted.who.uri().to_owned(),
-            identities: admitted.who.identities.clone(),
-            anonymous: admitted.who.anonymous,
+        let order = Order {
             referred_by: admitted.referred_by.clone(),
             socket: Some(arrival.socket.clone()),
-            targets: admitted.targets.wanted.iter().map(Aim::of).collect(),
-            history: admitted.targets.history.clone(),
-            event_id: None,
-            carrier: Carrier::None,
-            guests: Vec::new(),
-            subscription: None,
-            merge: None,
-            remembered_until: self.env.now,
+            cseq: request.cseq,
         };
+        let mut refer = self.ordered(order, &admitted.who, &admitted.targets);
         let (to_tag, contact) = match holder {
             Some(holder) => self.refer_in_dialog(holder, arrival, &mut refer),
             None => {
@@ -174,7 +164,13 @@ impl Session<'_> {
 
     /// A fan-out nobody sent a REFER for: the list of a factory INVITE, a group's members, an operator.
     pub(super) fn place_order(&mut self, order: Order, who: &Who, targets: &Targets) -> Id {
-        self.add(Record::Refer(Box::new(Refer {
+        let refer = self.ordered(order, who, targets);
+        self.add(Record::Refer(Box::new(refer)))
+    }
+
+    /// The record of a fan-out that owes nobody a NOTIFY yet.
+    fn ordered(&self, order: Order, who: &Who, targets: &Targets) -> Refer {
+        Refer {
             cseq: order.cseq,
             referrer: who.uri().to_owned(),
             identities: who.identities.clone(),
@@ -189,7 +185,7 @@ impl Session<'_> {
             subscription: None,
             merge: None,
             remembered_until: self.env.now,
-        })))
+        }
     }
 
     /// Steps 7 and 8: each target by itself, in list order; nobody's result touches another's.

@@ -57,6 +57,8 @@ pub enum TmError {
     NoTransaction,
     #[error("the headers of a reply must be lines that end in CRLF, its reason and tag one line")]
     BadReply,
+    #[error("kamailio cannot read the request")]
+    Malformed,
     #[error("out of shared memory")]
     OutOfMemory,
     #[error("the request was answered or cancelled before")]
@@ -76,6 +78,10 @@ impl Tm {
             // The script has made it before it called us.
             code if code == sys::E_SCRIPT && self.current().is_some() => {
                 Ok(NewTransaction::Created)
+            }
+            // tm gives that code too when it found no end of the headers.
+            code if code == sys::E_BAD_REQ || message.end_of_headers().is_none() => {
+                Err(TmError::Malformed)
             }
             code if code == sys::E_OUT_OF_MEM => Err(TmError::OutOfMemory),
             code => Err(TmError::Failed(code)),

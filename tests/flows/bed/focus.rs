@@ -152,6 +152,9 @@ impl World {
         let Some(root) = self.records.root_of(record) else {
             return Vec::new();
         };
+        if self.forgets(&input) {
+            return Vec::new();
+        }
         self.note_input(&input);
         let handled = self.with_env(|env| {
             let mut session = Session::open(root, &self.records, env)?;
@@ -169,7 +172,7 @@ impl World {
         let (root, changes, actions) = self.with_env(|env| {
             let mut session = match group {
                 Some(group) => Session::for_group(group, &self.records, env),
-                None => Session::ad_hoc(&self.records, env),
+                None => Session::ad_hoc(&env.token(), &self.records, env),
             };
             session.handle(input.clone());
             let root = session.id();
@@ -177,6 +180,20 @@ impl World {
             (root, changes, actions)
         });
         self.committed(root, changes, actions, &input)
+    }
+
+    /// An event that could not be stored; what it would have said is found by a deadline.
+    fn forgets(&mut self, input: &Input<'_>) -> bool {
+        let forgets = self.faults.forgets;
+        let forgettable = matches!(
+            input,
+            Input::AnswerReceived { .. }
+                | Input::AckReceived { .. }
+                | Input::InviteSent { .. }
+                | Input::TimedOut { .. }
+                | Input::SendFailed { .. }
+        );
+        forgettable && forgets > 0 && self.chance.percent(forgets)
     }
 
     // ---- carrying out ----
@@ -232,6 +249,10 @@ impl World {
         let fails = self.faults.sends.contains(&outgoing.method);
         let Some(to) = to.filter(|_| !fails) else {
             self.note(format!("send  {} fails", outgoing.method.as_str()));
+            self.record_unsent(outgoing);
+            if let Some(peer) = to {
+                self.peers[peer].unreliable |= outgoing.method == Method::Ack;
+            }
             if let Some(record) = outgoing.owner {
                 let actions = self.apply(
                     record,

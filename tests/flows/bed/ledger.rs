@@ -11,6 +11,9 @@ use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::{ReferTarget, Request};
 
+/// What a slow worker may make of a span it measured right.
+const SLACK: Millis = 200;
+
 /// A request the focus sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -29,6 +32,8 @@ pub struct Promise {
     pub theirs: String,
     pub ours: String,
     pub cseq: u32,
+    /// It made a dialog of its own.
+    pub outside: bool,
     /// The first one of its dialog.
     pub first: bool,
     pub suppressed: bool,
@@ -103,6 +108,7 @@ impl Ledger {
             theirs,
             ours,
             cseq: request.cseq,
+            outside: request.to_tag.is_none(),
             first,
             suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
             anonymous,
@@ -141,6 +147,14 @@ impl Ledger {
         count
     }
 
+    /// An anonymous REFER made this dialog.
+    pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
+        self.promises.iter().any(|p| {
+            let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
+            same && p.outside && p.anonymous
+        })
+    }
+
     /// One request at a time per dialog, numbered without a gap.
     pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
         if outgoing.method == Method::Ack || outgoing.owner.is_none() {
@@ -155,7 +169,7 @@ impl Ledger {
                     outgoing.cseq, last.cseq
                 ));
             }
-            if !last.over && now < last.at + LOST_REQUEST {
+            if !last.over && now + SLACK < last.at + LOST_REQUEST {
                 return Err(format!("{what} overtakes the request in flight"));
             }
         }
@@ -178,7 +192,8 @@ impl Ledger {
             .and_then(|id| id.parse().ok());
         let tag = request.to_tag.clone().unwrap_or_default();
         let promise = self.promises.iter_mut().find(|p| {
-            let dialog = p.call_id == request.call_id && p.theirs == tag;
+            let dialog =
+                p.call_id == request.call_id && p.theirs == tag && p.ours == request.from_tag;
             dialog && id.map_or(p.first, |id: u32| id == p.cseq)
         });
         let Some(promise) = promise else {
@@ -212,6 +227,21 @@ impl Ledger {
         Ok(())
     }
 
+    /// A request that did not leave had its number all the same, and a NOTIFY its subscription.
+    pub fn unsent(
+        &mut self,
+        outgoing: &Outgoing,
+        request: &Request,
+        now: Millis,
+    ) -> Result<(), String> {
+        self.leaves(outgoing, now)?;
+        if outgoing.method == Method::Notify {
+            self.tell(request, now)?;
+            self.excuse(&outgoing.call_id, outgoing.cseq);
+        }
+        Ok(())
+    }
+
     /// An INVITE leaves: somebody must have asked for it, and an anonymous referrer leaves no trace.
     /// `traces`: what would give a peer away.
     pub fn invites(
@@ -233,10 +263,17 @@ impl Ledger {
         if !anonymous && asked().all(|wish| wish.anonymous) {
             return Err(format!("an anonymous referrer is named: {referrer}"));
         }
-        for wish in asked().filter(|wish| anonymous && wish.anonymous) {
+        // Who is the target itself, or stands in the list, is named for another reason.
+        let text = text.to_ascii_lowercase();
+        let hidden = |wish: &&Wish| {
+            let others = |trace: &String| !target.as_str().contains(trace.as_str());
+            anonymous && wish.anonymous && traces(wish.by).iter().all(others)
+        };
+        let head = text.split("<?xml").next().unwrap_or_default();
+        for wish in asked().filter(hidden) {
             let found = traces(wish.by)
                 .into_iter()
-                .find(|trace| text.to_ascii_lowercase().contains(trace));
+                .find(|trace| head.contains(trace));
             if let Some(trace) = found {
                 return Err(format!("{trace} gives the referrer away: {text}"));
             }

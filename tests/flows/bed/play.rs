@@ -1,7 +1,9 @@
 //! What tests say to the world: the usual endpoints and what they do, in the words of a scenario.
 //! Not here: how any of it works.
 
+use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::Once;
 
 use super::chance::Link;
 use super::groups::{settings, team, GROUP};
@@ -51,6 +53,27 @@ pub fn interleaved_over<T: Copy>(cases: &[T], scenario: impl Fn(&mut World, Cast
             resume_unwind(cause);
         }
     }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` without the report a panic makes: whoever looks for the shortest history causes many.
+pub fn quietly<T>(f: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                report(info);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let result = f();
+    QUIET.set(before);
+    result
 }
 
 impl World {

@@ -128,6 +128,14 @@ impl World {
         Transaction { index: 7, label }
     }
 
+    /// tm refused to send this.
+    pub(super) fn record_unsent(&mut self, outgoing: &Outgoing) {
+        let (_, request) = self.written(outgoing, 0);
+        if let Err(why) = self.ledger.unsent(outgoing, &request, self.now) {
+            self.fail(&why);
+        }
+    }
+
     /// `cancel_uacs` with how = 0: now if a 1xx came, else with the first one.
     pub(super) fn tm_cancel(&mut self, transaction: Transaction) {
         let label = transaction.label;

@@ -46,6 +46,8 @@ pub struct Faults {
     pub sends: Vec<Method>,
     /// No answer can be sent.
     pub answers: bool,
+    /// How many of the inputs in a hundred are lost between tm and the store.
+    pub forgets: u8,
     /// When the name of an INVITE's transaction comes back, instead of by chance.
     pub invite_sent_after: Option<Millis>,
 }
@@ -307,7 +309,7 @@ impl World {
     }
 
     /// A REFER that is accepted is owed something from the commit on.
-    pub(super) fn note_promise(&mut self, input: &Input<'_>, actions: &[Action]) {
+    pub(super) fn note_promise(&mut self, root: Id, input: &Input<'_>, actions: &[Action]) {
         let (arrival, holder): (&Arrival, Option<Id>) = match input {
             Input::ReferReceived(arrival) => (arrival, None),
             Input::RequestReceived { arrival, holder } => (arrival, Some(*holder)),
@@ -329,7 +331,8 @@ impl World {
         if let Some(answer) = accepted.filter(|_| arrival.request.method == "REFER") {
             let contact = arrival.request.contact();
             let peer = contact.and_then(|contact| self.peer_at(contact.as_str()));
-            let inherits = self.is_anonymous(peer, holder);
+            let inherits = self.is_anonymous(root, peer, holder)
+                || self.ledger.is_anonymous_dialog(&arrival.request);
             let peer = peer.unwrap_or_else(|| self.fail("a REFER from nowhere"));
             self.ledger
                 .promised(peer, &arrival.request, answer, inherits);
@@ -337,9 +340,9 @@ impl World {
     }
 
     /// Who joined anonymously stays so (R2.5).
-    fn is_anonymous(&self, peer: Option<usize>, holder: Option<Id>) -> bool {
+    fn is_anonymous(&self, root: Id, peer: Option<usize>, holder: Option<Id>) -> bool {
         let contact = peer.map(|peer| self.peers[peer].contact());
-        self.records.rows().any(|(id, row)| match &row.record {
+        self.records.below(root).any(|(id, record)| match record {
             Record::Leg(leg) => {
                 let its = Some(&leg.dialog.remote_target) == contact.as_ref() && leg.is_connected();
                 leg.anonymous && (holder == Some(id) || its)

@@ -116,7 +116,7 @@ impl Peer {
                 dialog,
                 bytes: bytes.clone(),
                 provisional: false,
-                given_up: false,
+                waited: 0,
             },
         );
         let repeat = Timer::Repeat {
@@ -144,25 +144,20 @@ impl Peer {
         }
     }
 
-    pub(super) fn repeat(&mut self, branch: &str, waited: u64) -> Vec<Effect> {
+    pub(super) fn repeat(&mut self, branch: &str, interval: u64) -> Vec<Effect> {
         let Some(asked) = self.asked.get_mut(branch) else {
             return Vec::new();
         };
-        let done = asked.answer.as_ref().is_some_and(|a| a.status >= 200) || asked.given_up;
+        asked.waited += interval;
+        let done = asked.answer.is_some() || asked.waited >= SIXTY_FOUR_T1;
         let invite = asked.request.method == "INVITE";
         if done || (invite && asked.provisional) {
             return Vec::new();
         }
-        // `waited` is the last interval; their sum is about twice it until T2 is reached.
-        let next = if invite {
-            waited * 2
-        } else {
-            (waited * 2).min(T2)
+        let next = match invite {
+            true => interval * 2,
+            false => (interval * 2).min(T2),
         };
-        if waited >= SIXTY_FOUR_T1 {
-            asked.given_up = true;
-            return Vec::new();
-        }
         let again = Timer::Repeat {
             branch: branch.to_owned(),
             next,
@@ -239,7 +234,7 @@ impl Peer {
         if !self.manners.acks {
             return Vec::new();
         }
-        if first {
+        if first || self.dialogs[index].last_ack.is_empty() {
             let branch = self.branch();
             let mut draft = self.draft(index, "ACK", &branch);
             draft.cseq = cseq;

@@ -131,7 +131,8 @@ pub struct Asked {
     pub dialog: Option<usize>,
     bytes: Vec<u8>,
     provisional: bool,
-    given_up: bool,
+    /// For how long it was repeated, ms.
+    waited: u64,
 }
 
 /// An INVITE or another request that was served, so that a repetition gets the same.
@@ -148,6 +149,8 @@ pub struct Peer {
     pub identities: Vec<String>,
     pub host: String,
     pub manners: Manners,
+    /// It did not hear or answer everything, so what it believes does not count.
+    pub unreliable: bool,
     /// Its network is none whose P-headers are believed.
     pub untrusted: bool,
     pub dialogs: Vec<PeerDialog>,
@@ -167,6 +170,7 @@ impl Peer {
             identities,
             host,
             manners: Manners::default(),
+            unreliable: false,
             untrusted: false,
             dialogs: Vec::new(),
             received: Vec::new(),
