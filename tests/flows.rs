@@ -15,5 +15,9 @@ mod joining;
 mod listing;
 #[path = "flows/notifying.rs"]
 mod notifying;
+#[path = "flows/offering.rs"]
+mod offering;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "flows/refreshing.rs"]
+mod refreshing;
