@@ -21,3 +21,5 @@ mod offering;
 mod racing;
 #[path = "flows/refreshing.rs"]
 mod refreshing;
+#[path = "flows/trail.rs"]
+mod trail;

@@ -37,6 +37,7 @@ pub fn describe(
     settings: &Settings,
     media: &Media,
 ) -> Result<Described, Refusal> {
+    let refused = |error| refused(error, settings);
     let Some(sdp) = read_sdp(request)? else {
         return Ok(Described {
             shape: media.shape.offer_again(),
@@ -61,14 +62,16 @@ pub fn accepted(answer: &[u8]) -> Result<Direction, String> {
         .map_err(|error| error.to_string())
 }
 
-/// As [`accepted`], for the answer that an ACK has to carry.
+/// As [`accepted`], for the answer that an ACK has to carry. Clients that send nothing but a list to
+/// the factory have been seen to leave it away: unless `strict`, they are in without any media.
 ///
 /// # Errors
 /// As [`accepted`].
-pub fn accepted_by_ack(ack: &Request) -> Result<Direction, String> {
+pub fn accepted_by_ack(ack: &Request, strict: bool) -> Result<Direction, String> {
     match read_sdp(ack) {
         Ok(Some(answer)) => accepted(&answer),
-        Ok(None) => Err("no SDP in the ACK".into()),
+        Ok(None) if !strict => Ok(Direction::Inactive),
+        Ok(None) => Err("no SDP".into()),
         Err(refusal) => Err(refusal.why),
     }
 }
@@ -98,10 +101,10 @@ impl Media {
     }
 }
 
-fn refused(error: SdpError) -> Refusal {
+fn refused(error: SdpError, settings: &Settings) -> Refusal {
     match error {
         SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
         SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
-            .warning(&format!("No usable MSRP media: {what}")),
+            .warning(&settings.warnings.no_usable_media),
     }
 }

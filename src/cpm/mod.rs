@@ -19,3 +19,4 @@ pub mod settings;
 pub mod stray;
 pub mod text;
 pub mod timer;
+pub mod trail;

@@ -10,6 +10,7 @@ use super::asked::Wanted;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
 use super::timer::Keepalive;
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::sdp::{Direction, Shape};
 use crate::sip::uri::Uri;
@@ -145,6 +146,8 @@ pub struct Leg {
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
     pub watchers: Vec<Id>,
+    /// The REFER that made this leg, by the name log lines have for it.
+    pub asked_by: Option<ReferId>,
     /// Who invited this participant.
     pub referrer: Option<String>,
     /// Our INVITE, when the focus formed the dialog.
@@ -283,6 +286,8 @@ impl Leg {
 /// factory INVITE, which is served by the same code and owes nobody a NOTIFY.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refer {
+    /// Its name in log lines and for the operator.
+    pub label: ReferId,
     /// CSeq number of the REFER.
     pub cseq: u32,
     pub referrer: String,

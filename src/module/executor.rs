@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters;
 use super::runtime::Runtime;
+use super::why;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
@@ -54,6 +55,7 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
             Action::Log(level, line) => write_log(level, &line),
+            Action::Trail { refer, entry } => why::record(runtime, refer, &entry),
         }
     }
 }

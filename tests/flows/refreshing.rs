@@ -163,6 +163,7 @@ fn a_refused_update_is_followed_by_a_re_invite() {
 fn who_does_not_answer_a_refresh_is_out_and_may_come_back() {
     interleaved(|world, cast| {
         refreshed_by_focus(world, cast, "UPDATE");
+        world.run(MINUTE);
         world.manners(cast.alice).dead = true;
         world.run(10 * MINUTE);
         assert_eq!(world.counted(Counter::Participants), 2);

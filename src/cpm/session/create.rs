@@ -34,7 +34,7 @@ impl Session<'_> {
     /// INVITE to the factory with the Contribution-ID of a living session: whoever belongs there comes
     /// back in, and who is listed and missing is invited again (G5).
     pub(super) fn restart_received(&mut self, arrival: &Arrival) {
-        let listed = match read_recipients(&arrival.request) {
+        let listed = match read_recipients(&arrival.request, &self.env.settings.warnings) {
             Some(Err(refusal)) => return self.refuse("INVITE", &refusal),
             Some(Ok(targets)) => Some(targets).filter(|targets| targets.purpose == Purpose::Invite),
             None => None,
@@ -73,6 +73,7 @@ impl Session<'_> {
         let mut who = identify(arrival)?;
         who.participant = true;
         who.creator = true;
+        self.note_who(&who, request);
         let served = self.creation(arrival, &who);
         let (contact, body, targets) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body, targets))
@@ -95,7 +96,7 @@ impl Session<'_> {
             );
         }
         let nobody = || Refusal::new(403, "nobody to invite").warning(&texts.no_destinations);
-        let targets = read_recipients(request).ok_or_else(nobody)??;
+        let targets = read_recipients(request, texts).ok_or_else(nobody)??;
         if targets.purpose != Purpose::Invite {
             return Err(Refusal::bad_request("A list of an INVITE invites"));
         }

@@ -146,6 +146,7 @@ impl Session<'_> {
 
     /// An answer to one of our requests: to the INVITE of a leg, or to what is in flight in a dialog.
     pub(super) fn answer_received(&mut self, record: Id, response: &Response, trusted: bool) {
+        self.refreshes_only = self.is_refresh(record, response);
         match response.cseq_method.as_str() {
             "INVITE" if !self.is_reinvite(record, response.cseq) => {
                 self.invite_answered(record, response, trusted);
@@ -219,10 +220,9 @@ impl Session<'_> {
 
     /// tm refused to send: no route, no socket, or the script dropped it.
     pub(super) fn send_failed(&mut self, record: Id, method: Method, cseq: u32, why: &str) {
-        self.log(
-            Level::Warn,
-            format!("{} could not be sent: {why}", method.as_str()),
-        );
+        self.note_sent(record, Level::Warn, |_| {
+            format!("{} could not be sent: {why}", method.as_str())
+        });
         match method {
             Method::Invite if !self.is_reinvite(record, cseq) => {
                 self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))

@@ -10,7 +10,6 @@ use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::media::{accepted, new_media};
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
-use crate::cpm::text::Redacted;
 use crate::cpm::timer::Keepalive;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
@@ -75,6 +74,7 @@ impl Session<'_> {
             keepalive: Keepalive::new(settings),
             subscriptions: Vec::new(),
             watchers: Vec::new(),
+            asked_by: self.refer(refer).map(|refer| refer.label),
             referrer: None,
             outgoing: Some(Attempt {
                 refer,
@@ -150,7 +150,9 @@ impl Session<'_> {
         }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
-        self.log(Level::Info, format!("INVITE to {}", Redacted(&target)));
+        self.note_leg(id, Level::Info, |show| {
+            format!("INVITE to {}", show.who(&target))
+        });
         self.actions.push(Action::Send(Box::new(request)));
     }
 
@@ -202,10 +204,9 @@ impl Session<'_> {
                     transaction: sent,
                 });
             }
-            LegState::Withdrawn { .. }
-            | LegState::Waiting { .. }
-            | LegState::Connected
-            | LegState::Left => {}
+            // A re-INVITE of ours.
+            LegState::Connected => self.refreshes_only = true,
+            LegState::Withdrawn { .. } | LegState::Waiting { .. } | LegState::Left => {}
         }
     }
 
@@ -233,6 +234,10 @@ impl Session<'_> {
         {
             *ringing = true;
         }
+        let (status, who) = (response.status, self.leg_uri(id));
+        self.note_leg(id, Level::Debug, |show| {
+            format!("{} answered {status}", show.who(&who))
+        });
         for refer in watchers {
             self.progress(refer, id, response.status, &response.reason);
         }
@@ -295,15 +300,11 @@ impl Session<'_> {
             return false;
         }
         leg.state = LegState::Waiting { at };
-        let who = leg.uri.clone();
-        self.log(
-            Level::Info,
-            format!(
-                "{} answered {}: once more in {wait} ms",
-                Redacted(&who),
-                response.status
-            ),
-        );
+        let (who, status) = (leg.uri.clone(), response.status);
+        self.note_leg(id, Level::Info, |show| {
+            let who = show.who(&who);
+            format!("{who} answered {status}: once more in {wait} ms")
+        });
         if wait == 0 {
             self.send_invite(id);
         }
@@ -313,7 +314,7 @@ impl Session<'_> {
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
     fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
         let Some(tag) = response.to_tag.clone() else {
-            return self.log(Level::Warn, "2xx without To-tag ignored".into());
+            return self.note_leg(id, Level::Warn, |_| "2xx without To-tag ignored".into());
         };
         let Some(leg) = self.leg(id) else { return };
         match &leg.dialog.remote_tag {
@@ -334,10 +335,9 @@ impl Session<'_> {
         let who = leg.uri.clone();
         self.actions.push(Action::Send(Box::new(ack)));
         if !wanted {
-            self.log(
-                Level::Info,
-                format!("2xx of {} crossed our CANCEL: BYE", Redacted(&who)),
-            );
+            self.note_leg(id, Level::Info, |show| {
+                format!("2xx of {} crossed our CANCEL: BYE", show.who(&who))
+            });
             return self.hang_up(id, ByeCause::Replaced);
         }
         let answer = accepted(&response.body);
@@ -346,13 +346,10 @@ impl Session<'_> {
             Ok(direction) => direction,
             Err(why) => {
                 self.count(Counter::InvitesFailed, 1);
-                self.log(
-                    Level::Info,
-                    format!(
-                        "{} answered with SDP that cannot be used ({why}): BYE",
-                        Redacted(&who)
-                    ),
-                );
+                self.note_leg(id, Level::Info, |show| {
+                    let who = show.who(&who);
+                    format!("{who} answered with SDP that cannot be used ({why}): BYE")
+                });
                 self.settle_watchers(id, 488, reason_phrase(488));
                 return self.hang_up(id, ByeCause::NotAcceptable);
             }
@@ -368,7 +365,7 @@ impl Session<'_> {
         }
         self.connected();
         self.count(Counter::InvitesAccepted, 1);
-        self.log(Level::Info, format!("{} joined", Redacted(&who)));
+        self.note_leg(id, Level::Info, |show| format!("{} joined", show.who(&who)));
         self.settle_watchers(id, response.status, &response.reason);
     }
 
@@ -401,7 +398,8 @@ impl Session<'_> {
         }
         self.actions.push(Action::Send(Box::new(ack)));
         if !known {
-            self.log(Level::Info, "a second 2xx of one INVITE: ACK, BYE".into());
+            let line = "a second 2xx of one INVITE: ACK, BYE";
+            self.note_leg(id, Level::Info, |_| line.into());
             self.actions.push(Action::Send(Box::new(bye)));
         }
     }
@@ -417,24 +415,26 @@ impl Session<'_> {
         if was_pending {
             self.head.pending = self.head.pending.saturating_sub(1);
             self.count(Counter::InvitesFailed, 1);
-            self.log(
-                Level::Info,
-                format!("{} not reached: {status}", Redacted(&who)),
-            );
+            self.note_leg(id, Level::Info, |show| {
+                format!("{} not reached: {status}", show.who(&who))
+            });
             self.settle_watchers(id, status, reason);
         }
     }
 
     /// The target did not answer in time: CANCEL, and 408 is the result.
     pub(super) fn rang_too_long(&mut self, id: Id) {
-        let who = self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default();
+        let who = self.leg_uri(id);
         self.count(Counter::InvitesFailed, 1);
-        self.log(
-            Level::Info,
-            format!("{} did not answer in time: CANCEL", Redacted(&who)),
-        );
+        self.note_leg(id, Level::Info, |show| {
+            format!("{} did not answer in time: CANCEL", show.who(&who))
+        });
         self.settle_watchers(id, 408, reason_phrase(408));
         self.withdraw(id);
+    }
+
+    fn leg_uri(&mut self, id: Id) -> String {
+        self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default()
     }
 
     /// We do not want this INVITE any more. A 2xx may still cross; then ACK and BYE.

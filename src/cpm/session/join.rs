@@ -168,6 +168,7 @@ impl Session<'_> {
             keepalive: Keepalive::granted(self.env.settings, request, body.granted, self.env.now),
             subscriptions: Vec::new(),
             watchers: Vec::new(),
+            asked_by: None,
             referrer: None,
             outgoing: None,
             referred_before: false,

@@ -9,7 +9,6 @@ use crate::cpm::dialog::{ByeCause, InFlight, Waiting};
 use crate::cpm::media::accepted;
 use crate::cpm::records::Id;
 use crate::cpm::settings::Millis;
-use crate::cpm::text::Redacted;
 use crate::sip::Response;
 
 /// How a refresh was refused.
@@ -50,7 +49,9 @@ impl Session<'_> {
     /// The leg is given up; whoever it is may come back (G8).
     fn expire(&mut self, id: Id, why: &str) {
         let who = self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default();
-        self.log(Level::Info, format!("{why}: BYE to {}", Redacted(&who)));
+        self.note_leg(id, Level::Info, |show| {
+            format!("{why}: BYE to {}", show.who(&who))
+        });
         self.hang_up(id, ByeCause::Expired);
     }
 
@@ -90,6 +91,15 @@ impl Session<'_> {
             .is_some_and(|leg| leg.keepalive.reinvite == Some(cseq))
     }
 
+    /// Whether an answer only tells of keeping a leg alive.
+    pub(super) fn is_refresh(&mut self, id: Id, response: &Response) -> bool {
+        match response.cseq_method.as_str() {
+            "UPDATE" => true,
+            "INVITE" => self.is_reinvite(id, response.cseq),
+            _ => false,
+        }
+    }
+
     /// Every 2xx to our re-INVITE gets its ACK, also when it comes again or too late.
     pub(super) fn acknowledge(&mut self, id: Id, response: &Response) {
         let Some(leg) = self.leg(id) else { return };
@@ -104,7 +114,6 @@ impl Session<'_> {
 
     /// A 2xx to the refresh in flight.
     pub(super) fn refreshed(&mut self, id: Id, response: &Response) {
-        self.refreshes_only = true;
         let now = self.env.now;
         let Some(leg) = self.leg_mut(id) else { return };
         leg.dialog.refresh_target(response.contact());
@@ -119,10 +128,9 @@ impl Session<'_> {
         match accepted(&response.body) {
             Ok(direction) => leg.media.direction = direction,
             Err(why) => {
-                self.log(
-                    Level::Info,
-                    format!("a re-INVITE was answered with SDP that cannot be used ({why}): BYE"),
-                );
+                self.note_leg(id, Level::Info, |_| {
+                    format!("a re-INVITE was answered with SDP that cannot be used ({why}): BYE")
+                });
                 self.hang_up(id, ByeCause::NotAcceptable);
             }
         }
@@ -130,7 +138,6 @@ impl Session<'_> {
 
     /// The refresh in flight was refused, or nobody answered (RFC 4028 section 10).
     pub(super) fn refresh_failed(&mut self, id: Id, sent: InFlight, refused: &Refused) {
-        self.refreshes_only = true;
         let now = self.env.now;
         let pause = self.glare_pause(id);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -158,10 +165,9 @@ impl Session<'_> {
         if let Some(timer) = &mut leg.keepalive.timer {
             timer.refresh_at = again.filter(|at| *at > now);
         }
-        self.log(
-            Level::Info,
-            format!("a refresh got {} of {}", refused.status, Redacted(&who)),
-        );
+        self.note_leg(id, Level::Info, |show| {
+            format!("a refresh got {} of {}", refused.status, show.who(&who))
+        });
         if again == Some(now) {
             self.queue_refresh(id);
         }

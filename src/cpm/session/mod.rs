@@ -13,16 +13,17 @@ mod offers;
 mod operator;
 mod refer;
 mod roster;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::action::{Action, Counter, Level};
-use super::answer::Refusal;
+use super::action::{Action, Counter};
 use super::input::Input;
 use super::policy::{Group, PolicyRequest, Role, Verdict};
 use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
 use super::settings::Env;
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -46,6 +47,8 @@ pub struct Session<'a> {
     actions: Vec<Action>,
     /// What happened only kept a leg alive: nobody did anything.
     refreshes_only: bool,
+    /// The REFER in hand: whatever is written down meanwhile is about it.
+    about: Option<ReferId>,
 }
 
 struct Slot {
@@ -118,6 +121,7 @@ impl<'a> Session<'a> {
             loaded: BTreeMap::new(),
             actions: Vec::new(),
             refreshes_only: false,
+            about: None,
         }
     }
 
@@ -132,6 +136,7 @@ impl<'a> Session<'a> {
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
         let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.open_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
@@ -169,6 +174,7 @@ impl<'a> Session<'a> {
             self.head.active = self.env.now;
         }
         self.end_if_due();
+        self.about = None;
     }
 
     /// The records to commit and what to do after that.
@@ -365,16 +371,6 @@ impl<'a> Session<'a> {
     }
 
     // ---- what to say ----
-
-    fn refuse(&mut self, method: &str, refusal: &Refusal) {
-        let actions = refusal.actions(self.env, method, &self.head.token);
-        self.actions.extend(actions);
-    }
-
-    fn log(&mut self, level: Level, line: String) {
-        let line = format!("{line} session={}", self.head.token);
-        self.actions.push(Action::Log(level, line));
-    }
 
     fn count(&mut self, counter: Counter, by: i32) {
         self.actions.push(Action::Count(counter, by));

@@ -11,7 +11,6 @@ use crate::cpm::media::{accepted_by_ack, describe, Described};
 use crate::cpm::records::{AwaitedAck, Id, Leg};
 use crate::cpm::route::check_require;
 use crate::cpm::settings::{Settings, SIXTY_FOUR_T1};
-use crate::cpm::text::Redacted;
 use crate::cpm::timer::{grant, Granted};
 use crate::sip::Request;
 
@@ -78,14 +77,10 @@ impl Session<'_> {
         let (to_tag, direction) = (leg.dialog.local_tag.clone(), leg.media.direction);
         let level = if changed { Level::Info } else { Level::Debug };
         self.refreshes_only = !changed;
-        self.log(
-            level,
-            format!(
-                "{what} accepted, media {} from={}",
-                direction.name(),
-                Redacted(&who)
-            ),
-        );
+        self.note_leg(id, level, |show| {
+            let who = show.who(&who);
+            format!("{what} accepted, media {} from={who}", direction.name())
+        });
         self.actions.push(Action::Answer(Answer {
             code: 200,
             reason: "OK".into(),
@@ -103,16 +98,17 @@ impl Session<'_> {
             return;
         };
         self.refreshes_only = true;
+        let strict = self.env.settings.strict;
         let Some(leg) = self.leg_mut(id) else { return };
         if ack.offered && leg.is_connected() {
             let who = leg.uri.clone();
-            match accepted_by_ack(request) {
+            match accepted_by_ack(request, strict) {
                 Ok(direction) => leg.media.direction = direction,
                 Err(why) => {
-                    self.log(
-                        Level::Info,
-                        format!("answer in ACK: {why}: BYE from={}", Redacted(&who)),
-                    );
+                    self.note_leg(id, Level::Info, |show| {
+                        let who = show.who(&who);
+                        format!("answer in ACK: {why}: BYE from={who}")
+                    });
                     return self.hang_up(id, ByeCause::NotAcceptable);
                 }
             }

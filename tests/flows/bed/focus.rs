@@ -240,6 +240,7 @@ impl World {
                 Action::Cancel { transaction, .. } => self.tm_cancel(transaction),
                 Action::Count(counter, by) => self.count(counter, by),
                 Action::Log(_, line) => self.note(format!("log   {line}")),
+                Action::Trail { refer, entry } => self.trails.push((refer, entry)),
             }
         }
     }

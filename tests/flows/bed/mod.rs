@@ -16,6 +16,6 @@ mod world;
 pub use chance::{Chance, Link};
 pub use groups::{team, FACTORY, GROUP};
 pub use message::sdp;
-pub use peer::{Effect, How, Manners, PeerDialog, Stage};
+pub use peer::{How, Manners, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
 pub use world::World;
