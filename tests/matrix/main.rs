@@ -83,6 +83,7 @@ rows! {
     51 row_51 "retransmitted REFER";
     53 row_53 "the target fails";
     54 row_54 "the target redirects";
+    55 row_55 "the target wants a longer session";
     56 row_56 "forked 2xx";
     57 row_57 "NOTIFY answered 481";
     60 row_60 "Referred-By absent, own, another's";
@@ -101,7 +102,6 @@ const PENDING: &[(u8, &str)] = &[
     (26, "nosub (RFC 7614) is not supported yet and so answered 420"),
     (49, "policy documents are read at start: there is no store that could be down"),
     (52, "conference states need the conference event package; ringing in NOTIFYs is in refer_notify.rs"),
-    (55, "session timers"),
     (58, "SUBSCRIBE within a refer subscription"),
     (59, "a fresh SUBSCRIBE for refer"),
 ];
