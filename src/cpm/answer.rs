@@ -15,6 +15,8 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REFER, SUBSC
 pub const SUPPORTED: &str = "timer, norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
 pub const ALLOW_EVENTS: &str = "refer";
+/// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
+pub const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
 
 /// Feature tags of our Contact (RFC 4579 section 4.2; the ICSI of a CPM group session).
 pub const CONTACT_FEATURES: &str =

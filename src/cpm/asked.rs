@@ -1,7 +1,7 @@
 //! What a REFER, or the recipient list of a factory INVITE, asks for: syntax only (P9 to P13, P17).
 //! Not here: who may ask (`super::session`) and how bytes are read (`crate::sip`).
 
-use super::answer::Refusal;
+use super::answer::{Refusal, ACCEPT};
 use super::route::check_require;
 use super::text::WarningTexts;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
@@ -11,9 +11,6 @@ use crate::sip::refer_to::{self, ReferTarget, ReferToError};
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
 use crate::sip::uri::Uri;
 use crate::sip::Request;
-
-/// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
-const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
 
 /// What is to happen to the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

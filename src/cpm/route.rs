@@ -1,13 +1,16 @@
 //! Where a request belongs, and what can be said of it before a session is looked at.
 //! Not here: the session's own decisions (`super::session`).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::answer::{Refusal, SUPPORTED};
+use super::action::Answer;
+use super::answer::{Lines, Refusal, ACCEPT, ALLOW, ALLOW_EVENTS, SUPPORTED};
 use super::input::Arrival;
 use super::policy::Group;
 use super::session::Who;
 use super::settings::Env;
+use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::identity::Identity;
 use crate::sip::message::Request;
 use crate::sip::uri::{Scheme, Uri, UriError};
@@ -70,6 +73,44 @@ pub fn destination(
     }
 }
 
+/// Whether a URI leads to a focus, a group or the factory of this server, under whichever of its names:
+/// no person, so nobody to invite. A domain alone does not say so, people may live in it too.
+pub(super) fn leads_here(uri: &Uri, env: &Env<'_>) -> bool {
+    let settings = env.settings;
+    if env.groups.find(uri).is_some() || Identity::of(uri) == Identity::of(&settings.factory) {
+        return true;
+    }
+    let default_port = match uri.scheme() {
+        Scheme::Sips => 5061,
+        Scheme::Sip | Scheme::Tel => 5060,
+    };
+    let port = uri.port().unwrap_or(default_port);
+    let mut sockets = settings.sockets.iter();
+    if sockets.any(|socket| socket.port == port && same_host(&socket.host, uri.host())) {
+        return true;
+    }
+    let contact = settings.contact_host.as_deref();
+    let contact = contact.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let host = uri.host();
+    (host == settings.domain || Some(host) == contact) && uri.user().is_some_and(is_token)
+}
+
+/// As `Env::token` makes them.
+fn is_token(user: &str) -> bool {
+    user.len() == 32 && user.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn same_host(a: &str, b: &str) -> bool {
+    let address = |host: &str| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().map(|address| address.to_canonical())
+    };
+    match (address(a), address(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
 /// Who asks, by what a trusted peer asserts and nothing else (R1.1).
 pub(super) fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
     if !arrival.trusted {
@@ -87,9 +128,30 @@ pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
     require(request, &[])
 }
 
+/// Option tag of the factory: an INVITE may carry a list (RFC 5366 section 5.1).
+const FACTORY_ONLY: &str = "recipient-list-invite";
+
+/// OPTIONS of the factory (RFC 5366 section 5.1): what an INVITE to it may hold. A factory is no focus, so
+/// its answer has no Contact with `isfocus`.
+pub fn factory_options(env: &Env<'_>) -> Answer {
+    let headers = Lines::new()
+        .line("Allow", ALLOW)
+        .line("Supported", &format!("{SUPPORTED}, {FACTORY_ONLY}"))
+        .line("Allow-Events", ALLOW_EVENTS)
+        .line("Accept", ACCEPT)
+        .line("Accept-Encoding", ACCEPT_ENCODING);
+    Answer {
+        code: 200,
+        reason: "OK".to_owned(),
+        to_tag: env.token(),
+        headers: headers.text(),
+        ..Answer::default()
+    }
+}
+
 /// The factory alone takes a list in an INVITE (RFC 5366 section 5.1).
 pub(super) fn check_require_at_factory(request: &Request) -> Result<(), Refusal> {
-    require(request, &["recipient-list-invite"])
+    require(request, &[FACTORY_ONLY])
 }
 
 fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {

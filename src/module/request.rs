@@ -7,7 +7,9 @@ use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
-use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
+use crate::cpm::route::{
+    contribution_id, destination, factory_options, no_such_session, Destination,
+};
 use crate::cpm::settings::{Env, Socket};
 use crate::cpm::trail;
 use crate::kamailio::message::Message;
@@ -231,6 +233,7 @@ fn decide(
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
+        ("OPTIONS", Destination::Factory) => return Ok(vec![Action::Answer(factory_options(env))]),
         ("INVITE", Destination::Factory) => {
             (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }

@@ -5,6 +5,7 @@ use super::checks::{clean, clean_error, clean_params, clean_words, visible};
 use super::harness::{kind, refused};
 use super::values::{check_address, check_refer_to, check_uri};
 use cpm::cpm::asked::{read_recipients, read_refer, read_sdp, Targets};
+use cpm::cpm::text::WarningTexts;
 use cpm::sip::resource_list;
 use cpm::sip::{Headers, NameAddr, Request, Response, Uri};
 
@@ -147,8 +148,9 @@ fn check_headers(headers: &Headers) -> u64 {
 
 /// What the domain reads of it: from here every word may reach an INVITE or a NOTIFY.
 fn check_asked(request: &Request) -> u64 {
+    let texts = WarningTexts::default();
     let ourselves = |uri: &Uri| uri.user() == Some("f");
-    let asked = read_refer(request, true, &ourselves);
+    let asked = read_refer(request, true, &ourselves, &texts);
     let targets = match &asked {
         Ok(asked) => {
             if let Some((uri, text)) = &asked.referred_by {
@@ -163,7 +165,7 @@ fn check_asked(request: &Request) -> u64 {
         }
         Err(refusal) => check_refusal(refusal),
     };
-    let recipients = match read_recipients(request) {
+    let recipients = match read_recipients(request, &texts) {
         Some(Ok(targets)) => check_targets(&targets),
         Some(Err(refusal)) => check_refusal(&refusal),
         None => 0,
@@ -176,7 +178,9 @@ fn check_targets(targets: &Targets) -> u64 {
     assert!(targets.wanted.len() <= targets.written);
     let mut unusable = 0;
     for target in &targets.wanted {
-        match target {
+        // The one embedded header that goes on, its escapes undone.
+        target.session_replaces.iter().for_each(|id| visible(id));
+        match &target.uri {
             Ok(uri) => {
                 check_uri(uri);
                 assert!(uri.param("method").is_none() && uri.headers().is_empty());
