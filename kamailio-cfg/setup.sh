@@ -120,7 +120,7 @@ set KAMAILIO_SRC to its source tree, in which \`make cfg\` was run"
 # `make cfg` would decide this by what OpenSSL is installed here; the module has to decide as the
 # build of the package did, or Kamailio refuses it ("module compile flags mismatch").
 shares_mutexes() {
-    if kamailio -v | grep -q TLS_PTHREAD_MUTEX_SHARED; then echo 1; else echo 0; fi
+    if [[ $(kamailio -v) == *TLS_PTHREAD_MUTEX_SHARED* ]]; then echo 1; else echo 0; fi
 }
 
 # fetch_source VERSION DIR: the unpacked source package in DIR/tree.
@@ -151,6 +151,7 @@ fetch_source() {
 build_module() {
     if [[ -z ${CPM_MODULE:-} ]]; then
         setup_build
+        [[ -f $CPM_TARGET/release/libcpm.so ]] || say "building the module: a few minutes the first time"
         (cd "$CPM_ROOT" && cargo build --locked --release --lib "$@") >&2 || die "the build failed"
         CPM_MODULE=$CPM_TARGET/release/libcpm.so
     fi

@@ -11,6 +11,8 @@ mod histories;
 mod inviting;
 #[path = "flows/joining.rs"]
 mod joining;
+#[path = "flows/lasting.rs"]
+mod lasting;
 #[path = "flows/listing.rs"]
 mod listing;
 #[path = "flows/notifying.rs"]

@@ -67,16 +67,18 @@ fn an_accepted_refer_can_be_asked_about() {
         "INVITE to sip:carol@home1.test",
         "sip:carol@home1.test joined",
         "result sip:carol@home1.test: 200 OK",
-        "NOTIFY",
-        "to sip:alice@home1.test: 200 OK",
-        "terminated",
-        "NOTIFY answered 200",
     ];
     let told = why(&scene, &call_id, &story);
     let refer = id(&told);
-    assert_eq!(why(&scene, &refer, &story), told);
+    let notified = [
+        "to sip:alice@home1.test: 100 Trying; active;expires=",
+        "to sip:alice@home1.test: 200 OK for sip:carol@home1.test; terminated",
+        "NOTIFY answered 200",
+    ];
+    let told = why(&scene, &refer, &notified);
+    assert_eq!(why(&scene, &call_id, &story), told);
     let log = scene.server.log_text();
-    for line in ["REFER accepted", "INVITE to", " joined"] {
+    for line in ["REFER accepted", "INVITE to", "test joined"] {
         let line = log.lines().find(|l| l.contains(line)).expect("logged");
         assert!(line.contains(&format!("refer={refer}")), "{line}");
     }
@@ -164,6 +166,10 @@ fn so_many_are_kept_and_no_more() {
     for target in ["sip:a@home1.test", "sip:b@home1.test", "sip:c@home1.test"] {
         check::accepted(&alice.referred(&format!("<{target}>")));
         ids.push(id(&why(&scene, alice.call_id(), &[target])));
+    }
+    let show = scene.server.rpc_ok(&["cpm.show", &group().uri]);
+    for refer in &ids {
+        assert!(show.contains(&format!("refer: {refer}")), "{show}");
     }
     assert!(scene.server.rpc(&["cpm.why", &ids[0]]).is_err());
     for kept in &ids[1..] {

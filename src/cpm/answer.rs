@@ -68,6 +68,9 @@ impl Lines {
     }
 }
 
+/// Characters of a reason phrase or a log line's reason.
+const LONGEST_WHY: usize = 300;
+
 /// Why a request is not served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
@@ -93,7 +96,8 @@ impl Refusal {
             says_why: false,
             warning: None,
             headers: String::new(),
-            why: why.into(),
+            // It may quote the request, but not at any length.
+            why: why.into().chars().take(LONGEST_WHY).collect(),
             who: String::new(),
             refer: None,
         }

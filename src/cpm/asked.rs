@@ -215,7 +215,7 @@ pub fn read_recipients(
     }
 }
 
-/// The SDP of an INVITE, alone or beside a list. None: it carries none.
+/// The SDP of an INVITE, alone or beside a list. None: it carries none and takes our offer.
 pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
     let parts = body_parts(request)?;
     let Some(part) = parts
@@ -224,12 +224,22 @@ pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
     else {
         return match parts.iter().find(|part| part.required() && !is_list(part)) {
             Some(part) => Err(unsupported_type(part)),
+            // RFC 3261 section 20.1: without an Accept it takes a session description.
+            None if request.has("Accept") && !takes_sdp(request) => {
+                Err(Refusal::new(406, "no application/sdp in Accept"))
+            }
             None => Ok(None),
         };
     };
     part.decoded()
         .map(|sdp| Some(sdp.into_owned()))
         .map_err(|error| undecodable(error.status(), error))
+}
+
+fn takes_sdp(request: &Request) -> bool {
+    let wanted = ["application/sdp", "application/*", "*/*"];
+    let accepted = request.tokens("Accept");
+    accepted.iter().any(|kind| wanted.contains(&kind.as_str()))
 }
 
 enum ListPart<'a> {

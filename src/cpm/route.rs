@@ -1,6 +1,7 @@
 //! Where a request belongs, and what can be said of it before a session is looked at.
 //! Not here: the session's own decisions (`super::session`).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::action::Answer;
@@ -69,6 +70,44 @@ pub fn destination(
         (false, _) => Destination::NotOurs,
         (true, None | Some("")) => Destination::Server,
         (true, Some(user)) => Destination::Focus(user.to_owned()),
+    }
+}
+
+/// Whether a URI leads to a focus, a group or the factory of this server, under whichever of its names:
+/// no person, so nobody to invite. A domain alone does not say so, people may live in it too.
+pub(super) fn leads_here(uri: &Uri, env: &Env<'_>) -> bool {
+    let settings = env.settings;
+    if env.groups.find(uri).is_some() || Identity::of(uri) == Identity::of(&settings.factory) {
+        return true;
+    }
+    let default_port = match uri.scheme() {
+        Scheme::Sips => 5061,
+        Scheme::Sip | Scheme::Tel => 5060,
+    };
+    let port = uri.port().unwrap_or(default_port);
+    let mut sockets = settings.sockets.iter();
+    if sockets.any(|socket| socket.port == port && same_host(&socket.host, uri.host())) {
+        return true;
+    }
+    let contact = settings.contact_host.as_deref();
+    let contact = contact.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let host = uri.host();
+    (host == settings.domain || Some(host) == contact) && uri.user().is_some_and(is_token)
+}
+
+/// As `Env::token` makes them.
+fn is_token(user: &str) -> bool {
+    user.len() == 32 && user.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn same_host(a: &str, b: &str) -> bool {
+    let address = |host: &str| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().map(|address| address.to_canonical())
+    };
+    match (address(a), address(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
     }
 }
 

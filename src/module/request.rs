@@ -17,6 +17,7 @@ use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
 use crate::sip::message::{MessageError, Request};
+use crate::sip::status::reason_phrase;
 use crate::store::unit::{OfGroup, UnitError};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -130,11 +131,14 @@ fn out_of_memory(message: &Message<'_>) -> i32 {
     FAILED
 }
 
-/// tm cannot make a transaction of it: 400, if it can be answered at all (without a Via it cannot).
-fn unreadable(message: &Message<'_>, why: Option<MessageError>) -> i32 {
-    let (code, reason) = why.map_or((400, "Bad Request".to_owned()), |error| {
-        (error.status(), error.reason())
-    });
+/// tm cannot make a transaction of it, for its Request-URI (P4) or for what `fault` says. Answered if it
+/// can be at all (without a Via it cannot).
+fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<MessageError>) -> i32 {
+    let (code, reason) = match (fault, where_to) {
+        (Some(fault), _) => (fault.status(), fault.reason()),
+        (None, Destination::WrongScheme) => (416, reason_phrase(416).to_owned()),
+        (None, _) => (400, "Unreadable by the transaction layer".to_owned()),
+    };
     let answered = sl::reply_stateless(message, code, &reason, "");
     let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
     log::info!("request refused {code} why=\"{reason}\"{note}");
@@ -157,7 +161,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
-        Err(TmError::Malformed) => return unreadable(message, parsed.err()),
+        Err(TmError::Malformed) => return unreadable(message, where_to, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");

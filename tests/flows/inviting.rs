@@ -240,7 +240,17 @@ fn the_focus_does_not_invite_itself() {
         let leg = world.peers[cast.alice].leg().expect("a leg");
         let contact = world.peers[cast.alice].dialogs[leg].focus.clone();
         let factory = "sip:conference-factory@conf.home1.test";
-        for target in [GROUP, factory, contact.as_str()] {
+        let token = "0123456789abcdef0123456789ABCDEF";
+        let others = [
+            format!("sip:{token}@conf.home1.test"),
+            format!("sip:{token}@127.0.0.1"),
+            format!("sip:{token}@[::ffff:127.0.0.1]:5060;transport=tcp"),
+            "sip:conference-factory@127.0.0.1:5060".to_owned(),
+            "sip:team@127.0.0.1".to_owned(),
+            "sip:127.0.0.1".to_owned(),
+        ];
+        let others = others.iter().map(String::as_str);
+        for target in others.chain([GROUP, factory, contact.as_str()]) {
             let refer = world.refers(cast.alice, target, "");
             world.run_out();
             assert_eq!(result(world, cast.alice, &refer), 403, "{target}");

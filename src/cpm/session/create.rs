@@ -54,6 +54,7 @@ impl Session<'_> {
 
     /// Everybody on the list of an INVITE, through the very code a REFER uses.
     pub(super) fn invite_listed(&mut self, arrival: &Arrival, who: &Who, targets: &Targets) {
+        self.open_trail(arrival);
         let order = Order {
             referred_by: super::admit::referred_by(who, None),
             socket: Some(arrival.socket.clone()),

@@ -26,6 +26,9 @@ const MAX_FORKS: usize = 16;
 const LONGEST_RETRY: u32 = 30;
 /// Most reliable provisional answers acknowledged per INVITE.
 const MAX_PRACKS: usize = 32;
+/// Longest To-tag of an answer; RFC 3261 section 19.3 wants 32 bits of randomness in it.
+const MAX_TAG: usize = 256;
+
 /// INVITEs of one fan-out that leave at once; the rest follow at `invite_rate`.
 const BURST: u32 = 10;
 
@@ -212,6 +215,11 @@ impl Session<'_> {
         if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
             return;
         }
+        // The refusal that brought this second attempt about, once more, or what came before it.
+        let waits = |leg: &Leg| matches!(leg.state, LegState::Waiting { .. });
+        if response.status / 100 != 2 && self.leg(id).is_some_and(waits) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),
@@ -244,7 +252,7 @@ impl Session<'_> {
     fn acknowledge_provisional(&mut self, id: Id, response: &Response) {
         let reliable = response.tokens("Require").iter().any(|tag| tag == "100rel");
         let (true, Some(rseq), Some(tag)) =
-            (reliable, response.seconds("RSeq"), response.to_tag.clone())
+            (reliable, response.seconds("RSeq"), usable_tag(response))
         else {
             return;
         };
@@ -300,8 +308,10 @@ impl Session<'_> {
 
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
     fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
-        let Some(tag) = response.to_tag.clone() else {
-            return self.note_leg(id, Level::Warn, |_| "2xx without To-tag ignored".into());
+        let Some(tag) = usable_tag(response) else {
+            return self.note_leg(id, Level::Warn, |_| {
+                "2xx without usable To-tag ignored".into()
+            });
         };
         let Some(leg) = self.leg(id) else { return };
         match &leg.dialog.remote_tag {
@@ -458,6 +468,12 @@ impl Session<'_> {
             }
         }
     }
+}
+
+/// The To-tag. Forked answers bring many, which are all remembered: not at any length.
+fn usable_tag(response: &Response) -> Option<String> {
+    let tag = response.to_tag.clone()?;
+    (tag.len() <= MAX_TAG).then_some(tag)
 }
 
 /// The state of a dialog from the 2xx to our INVITE (RFC 3261 section 12.1.2).

@@ -11,7 +11,7 @@ use crate::cpm::input::Arrival;
 use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
 use crate::cpm::route::{
-    check_require, check_require_at_factory, contribution_id, identifier, identify,
+    check_require, check_require_at_factory, contribution_id, identifier, identify, leads_here,
 };
 use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
 use crate::cpm::text::Redacted;
@@ -53,6 +53,10 @@ impl Session<'_> {
             check_require(request)?;
         }
         let mut who = identify(arrival)?;
+        // Our own INVITE, come back under a name we do not know as ours: two sessions would feed each other.
+        if who.uris.iter().any(|uri| leads_here(uri, self.env)) {
+            return Err(Refusal::new(403, "a focus is no participant").of(who.uri()));
+        }
         who.participant = self.member(&who.identities).is_some();
         let may_return = self.may_return(&who.identities);
         let served = self.let_in(&who, may_return).and_then(|()| {
@@ -314,6 +318,8 @@ impl Session<'_> {
     pub(super) fn answer_failed(&mut self, id: Id) {
         let Some(leg) = self.leg_mut(id) else { return };
         leg.awaited_ack = None;
+        // A BYE that waited for the ACK has nothing to end.
+        leg.dialog.waiting.clear();
         if !leg.is_connected() {
             return;
         }

@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
         let by_clock = matches!(input, Input::DeadlineReached { .. });
-        self.open_trail(&input);
+        self.expect_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),

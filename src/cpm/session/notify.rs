@@ -122,7 +122,9 @@ impl Session<'_> {
             return Next::Nothing;
         };
         subscription.queued = false;
-        if subscription.closing == Some(Closing::Told) {
+        // A report may have been waiting for its turn when the one before it was put off.
+        let held = subscription.held_until.is_some();
+        if held || subscription.closing == Some(Closing::Told) {
             return Next::Nothing;
         }
         let report = subscription.reports.pop_front().or_else(|| {

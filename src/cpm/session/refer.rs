@@ -11,8 +11,8 @@ use crate::cpm::asked::{Purpose, Targets, Wanted};
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Aim, Carrier, Id, Record, Refer, Subscription};
+use crate::cpm::route::leads_here;
 use crate::cpm::settings::{Socket, SIXTY_FOUR_T1};
-use crate::cpm::trail::ReferId;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
@@ -169,9 +169,9 @@ impl Session<'_> {
     }
 
     /// The record of a fan-out that owes nobody a NOTIFY yet.
-    fn ordered(&self, order: Order, who: &Who, targets: &Targets) -> Refer {
+    fn ordered(&mut self, order: Order, who: &Who, targets: &Targets) -> Refer {
         Refer {
-            label: self.about.unwrap_or_else(|| ReferId::new(self.env)),
+            label: self.label(),
             cseq: order.cseq,
             referrer: who.uri().to_owned(),
             identities: who.identities.clone(),
@@ -211,8 +211,8 @@ impl Session<'_> {
         invited: &mut u32,
     ) -> Option<(u16, &'static str)> {
         let who = Who::new(vec![target.clone()], false);
-        if self.is_ourselves(target) {
-            return Some((403, "the focus does not invite itself"));
+        if self.is_ourselves(target) || leads_here(target, self.env) {
+            return Some((403, "the focus does not invite itself or another one"));
         }
         if referrer
             .identities

@@ -5,6 +5,10 @@ use super::Session;
 use crate::cpm::records::{Record, Roster};
 use crate::sip::identity::Identity;
 
+/// A participant may invite one stranger after the other for as long as the session lives; the oldest
+/// are forgotten then.
+const MAX_REMEMBERED: usize = 2_000;
+
 impl Session<'_> {
     /// An ad-hoc session has no list but the people it was made with or who were invited since.
     pub(super) fn remember(&mut self, who: &[Identity]) {
@@ -36,6 +40,7 @@ impl Session<'_> {
     /// Whether somebody may come in by an INVITE of its own, as far as the session's history goes (G4).
     pub(super) fn may_return(&mut self, who: &[Identity]) -> bool {
         let adhoc = self.head.group.is_none();
+        let creator = who.iter().any(|me| self.head.creator.contains(me));
         let Some(Record::Roster(roster)) = self
             .head
             .roster
@@ -44,7 +49,7 @@ impl Session<'_> {
             return !adhoc;
         };
         let any = |list: &[Identity]| who.iter().any(|identity| list.contains(identity));
-        !any(&roster.removed) && (!adhoc || any(&roster.known))
+        !any(&roster.removed) && (!adhoc || creator || any(&roster.known))
     }
 
     /// With the session goes what it remembers.
@@ -75,6 +80,9 @@ fn add_new(list: &mut Vec<Identity>, who: &[Identity]) {
     for identity in who {
         if !list.contains(identity) {
             list.push(identity.clone());
+            if list.len() > MAX_REMEMBERED {
+                list.remove(0);
+            }
         }
     }
 }

@@ -6,29 +6,53 @@ use crate::cpm::action::{Action, Level};
 use crate::cpm::answer::Refusal;
 use crate::cpm::asked::{Purpose, Targets};
 use crate::cpm::dialog::Waiting;
-use crate::cpm::input::Input;
+use crate::cpm::input::{Arrival, Input};
 use crate::cpm::policy::Verdict;
 use crate::cpm::records::Id;
-use crate::cpm::trail::{lines, opened, ReferId, Show};
+use crate::cpm::trail::{lines, opened, Entry, ReferId, Show};
 use crate::sip::Request;
 
 /// Most targets named in the line that says what was asked.
 const MAX_NAMED: usize = 10;
 
 impl Session<'_> {
-    /// Opens a trail when the input asks for something to happen to targets.
-    pub(super) fn open_trail(&mut self, input: &Input<'_>) {
+    /// Opens a trail when the input asks for something to happen to targets, even if it is refused.
+    pub(super) fn expect_trail(&mut self, input: &Input<'_>) {
         let arrival = match input {
             Input::ReferReceived(arrival) | Input::FactoryInviteReceived(arrival) => *arrival,
             Input::RequestReceived { arrival, .. } if arrival.request.method == "REFER" => *arrival,
             _ => return,
         };
+        self.open_trail(arrival);
+    }
+
+    /// The trail of a request, unless it is open already.
+    pub(super) fn open_trail(&mut self, arrival: &Arrival) {
+        if self.about.is_some() {
+            return;
+        }
         let refer = ReferId::new(self.env);
         self.about = Some(refer);
         self.actions.extend(opened(arrival, refer));
         if let Some(group) = self.head.group.clone() {
             self.log(Level::Debug, format!("for group {group}"));
         }
+    }
+
+    /// The name of a REFER that is accepted; what no request asked for (an operator did) opens its trail here.
+    pub(super) fn label(&mut self) -> ReferId {
+        if let Some(about) = self.about {
+            return about;
+        }
+        let refer = ReferId::new(self.env);
+        self.about = Some(refer);
+        self.actions.push(Action::Trail {
+            refer,
+            entry: Entry::Opened {
+                call_id: String::new(),
+            },
+        });
+        refer
     }
 
     pub(super) fn refuse(&mut self, method: &str, refusal: &Refusal) {

@@ -118,6 +118,17 @@ impl Ledger {
         });
     }
 
+    /// Somebody is wanted by the focus itself.
+    pub fn expects(&mut self, target: &str) {
+        if let Ok(uri) = Uri::parse(target.as_bytes()) {
+            self.wishes.push(Wish {
+                target: Identity::of(&uri),
+                by: 0,
+                anonymous: false,
+            });
+        }
+    }
+
     /// Whom a request wants in, beside `single` those in its list. How many people that is.
     pub fn wishes(
         &mut self,
@@ -157,10 +168,16 @@ impl Ledger {
 
     /// One request at a time per dialog, numbered without a gap.
     pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
+        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
+        if outgoing.method == Method::Prack {
+            // Nobody waits for its answer, but it takes a number.
+            if let Some(last) = self.flights.get_mut(&key) {
+                last.cseq = last.cseq.max(outgoing.cseq);
+            }
+        }
         if outgoing.method == Method::Ack || outgoing.owner.is_none() {
             return Ok(());
         }
-        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
         let what = outgoing.method.as_str();
         if let Some(last) = self.flights.get(&key) {
             if outgoing.cseq != last.cseq + 1 {
@@ -290,7 +307,9 @@ impl Ledger {
                 }
                 let key = (response.call_id.clone(), response.from_tag.clone());
                 if let Some(flight) = self.flights.get_mut(&key) {
-                    flight.over |= flight.cseq == response.cseq;
+                    // An INVITE may have been followed by PRACKs.
+                    let numbered = flight.cseq == response.cseq;
+                    flight.over |= numbered || response.cseq_method == "INVITE";
                 }
                 if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
                     self.excuse(&response.call_id, response.cseq);

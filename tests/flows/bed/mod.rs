@@ -14,7 +14,7 @@ mod tm;
 mod world;
 
 pub use chance::{Chance, Link};
-pub use groups::{team, FACTORY, GROUP};
+pub use groups::{called_together, team, FACTORY, GROUP};
 pub use message::sdp;
 pub use peer::{How, Manners, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
