@@ -17,8 +17,12 @@ mod lasting;
 mod listing;
 #[path = "flows/notifying.rs"]
 mod notifying;
+#[path = "flows/offering.rs"]
+mod offering;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "flows/refreshing.rs"]
+mod refreshing;
 #[path = "kit/schema.rs"]
 mod schema;
 #[path = "flows/trail.rs"]

@@ -245,7 +245,7 @@ fn decide(
             check_event(request)?;
             (Input::SubscribeReceived(arrival), OfGroup::Living)
         }
-        ("BYE", _) => return Err(Refusal::new(481, "no such dialog")),
+        ("BYE" | "UPDATE", _) => return Err(Refusal::new(481, "no such dialog")),
         _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
     };
     let result = match where_to {

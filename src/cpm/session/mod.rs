@@ -8,7 +8,9 @@ mod dialogs;
 mod ending;
 mod invite;
 mod join;
+mod keepalive;
 mod notify;
+mod offers;
 mod operator;
 mod portrait;
 mod refer;
@@ -54,6 +56,8 @@ pub struct Session<'a> {
     /// Legs as watchers are shown them, as far as somebody asked.
     portraits: BTreeMap<Id, User>,
     actions: Vec<Action>,
+    /// What happened only kept a leg alive: nobody did anything.
+    refreshes_only: bool,
     /// The REFER in hand: whatever is written down meanwhile is about it.
     about: Option<ReferId>,
 }
@@ -131,6 +135,7 @@ impl<'a> Session<'a> {
             partings: BTreeMap::new(),
             portraits: BTreeMap::new(),
             actions: Vec::new(),
+            refreshes_only: false,
             about: None,
         }
     }
@@ -180,7 +185,8 @@ impl<'a> Session<'a> {
             } => self.send_failed(record, method, cseq, &why),
             Input::DeadlineReached { record } => self.deadline_reached(record),
         }
-        if self.head.inactivity > 0 && !by_clock {
+        let idle = by_clock || std::mem::take(&mut self.refreshes_only);
+        if self.head.inactivity > 0 && !idle {
             self.head.active = self.env.now;
         }
         self.end_if_due();
