@@ -49,6 +49,8 @@ pub enum Waiting {
     Notify(Id),
     /// UPDATE or re-INVITE that keeps the session alive (RFC 4028 section 7.4).
     Refresh,
+    /// NOTIFY of this watcher; what it says is decided when it leaves.
+    State(Id),
     Bye(ByeCause),
 }
 

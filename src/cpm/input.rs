@@ -24,9 +24,11 @@ pub enum Input<'a> {
     FactoryInviteReceived(&'a Arrival),
     /// REFER outside a dialog.
     ReferReceived(&'a Arrival),
+    /// SUBSCRIBE to the focus or group, outside a dialog.
+    SubscribeReceived(&'a Arrival),
     /// OPTIONS to the focus or group, outside a dialog.
     OptionsReceived(&'a Arrival),
-    /// Any request but ACK inside the dialog that this record (a leg or a REFER) holds.
+    /// Any request but ACK inside the dialog that this record (a leg, a REFER or a watcher) holds.
     RequestReceived {
         holder: Id,
         arrival: &'a Arrival,

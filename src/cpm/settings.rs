@@ -129,6 +129,10 @@ pub struct Settings {
     pub invite_timeout: Millis,
     /// Least time between a NOTIFY and a provisional one after it, ms.
     pub refer_notify_interval: Millis,
+    /// Least time between two rounds of conference NOTIFYs, ms.
+    pub conference_notify_interval: Millis,
+    /// Most conference subscriptions of one session.
+    pub max_subscriptions: u32,
     /// All sockets of this Kamailio, in its own order.
     pub sockets: Vec<Socket>,
     pub warnings: WarningTexts,

@@ -98,7 +98,7 @@ impl World {
                 None => self.refused(method, |_| Refusal::new(481, "no such dialog")),
             };
         }
-        if matches!(method, "INVITE" | "REFER") && !arrival.trusted {
+        if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
             return self.refused(method, |_| Refusal::new(403, "not from a trusted peer"));
         }
         let which = self.session_for(&request.uri, method == "INVITE");
@@ -106,6 +106,7 @@ impl World {
             ("INVITE", Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
             ("INVITE", _) => Input::InviteReceived(arrival),
             ("REFER", _) => Input::ReferReceived(arrival),
+            ("SUBSCRIBE", _) => Input::SubscribeReceived(arrival),
             ("OPTIONS", _) => Input::OptionsReceived(arrival),
             _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
         };
