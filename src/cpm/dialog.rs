@@ -47,10 +47,10 @@ pub struct InFlight {
 pub enum Waiting {
     /// NOTIFY of this REFER's subscription; what it says is decided when it leaves.
     Notify(Id),
-    /// NOTIFY of this watcher; what it says is decided when it leaves.
-    State(Id),
     /// UPDATE or re-INVITE that keeps the session alive (RFC 4028 section 7.4).
     Refresh,
+    /// NOTIFY of this watcher; what it says is decided when it leaves.
+    State(Id),
     Bye(ByeCause),
 }
 

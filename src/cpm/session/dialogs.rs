@@ -96,7 +96,7 @@ impl Session<'_> {
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("UPDATE", Some(_)) => self.update_received(holder, arrival),
             ("REFER", Some(true)) if self.head.live => self.refer_received(arrival, Some(holder)),
-            ("REFER", None) if self.head.live && refers => {
+            ("REFER", None) if refers && self.head.live => {
                 self.refer_received(arrival, Some(holder))
             }
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
@@ -125,14 +125,15 @@ impl Session<'_> {
                 return;
             }
             // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
-            let held = |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
+            let may_pass = |what: &Waiting| matches!(what, Waiting::Notify(_) | Waiting::State(_));
+            let held = |what: &Waiting| unacknowledged && !may_pass(what);
             let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
                 return;
             };
             let next = match what {
                 Waiting::Notify(refer) => self.send_notify(holder, refer),
-                Waiting::State(watcher) => self.send_state(holder, watcher),
                 Waiting::Refresh => self.send_refresh(holder),
+                Waiting::State(watcher) => self.send_state(holder, watcher),
                 Waiting::Bye(cause) => self.send_bye(holder, cause),
             };
             if let (Next::Sent(cseq), Some(dialog)) = (next, self.dialog_mut(holder)) {
@@ -201,9 +202,6 @@ impl Session<'_> {
         dialog.in_flight = None;
         match request.what {
             Waiting::Notify(refer) => self.notify_answered(refer, ended.status, ended.retry_after),
-            Waiting::State(watcher) => {
-                self.state_answered(watcher, ended.status, ended.retry_after);
-            }
             Waiting::Refresh if ended.status >= 300 => {
                 let refused = Refused {
                     status: ended.status,
@@ -211,6 +209,9 @@ impl Session<'_> {
                     min_se: ended.min_se,
                 };
                 self.refresh_failed(holder, request, &refused);
+            }
+            Waiting::State(watcher) => {
+                self.state_answered(watcher, ended.status, ended.retry_after);
             }
             Waiting::Refresh | Waiting::Bye(_) => {}
         }
@@ -268,9 +269,9 @@ impl Session<'_> {
             self.request_ended(record, Ended::without_answer(408));
         }
         self.refer_deadline(record);
+        self.timer_deadline(record);
         self.watcher_deadline(record);
         self.board_deadline(record);
-        self.timer_deadline(record);
         let Some(leg) = self.leg(record) else { return };
         let (state, ack) = (leg.state, leg.awaited_ack);
         if ack.is_some_and(|ack| ack.until <= now) {
