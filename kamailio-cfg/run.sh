@@ -6,6 +6,8 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 # shellcheck source=listen.sh
 source "$CPM_ROOT/kamailio-cfg/listen.sh"
+# shellcheck source=drain.sh
+source "$CPM_ROOT/kamailio-cfg/drain.sh"
 
 usage() {
     cat <<'TEXT'
@@ -33,6 +35,7 @@ from the environment             default
   CPM_SHM_MB          shared memory                               256
   CPM_WORKERS         SIP workers                                 4
   CPM_MEMORY_MANAGER  tlsf, fm or qm                              tlsf
+  CPM_DRAIN           seconds SIGTERM gives sessions to end       (none: stop at once)
   CPM_MODULE          a cpm.so that is already built              (built by cargo)
   KAMAILIO_SRC        Kamailio's source, `make cfg` done          (fetched)
 TEXT
@@ -55,6 +58,7 @@ settings() {
     CPM_SHM_MB=${CPM_SHM_MB:-256}
     CPM_WORKERS=${CPM_WORKERS:-4}
     CPM_MEMORY_MANAGER=${CPM_MEMORY_MANAGER:-tlsf}
+    CPM_DRAIN=${CPM_DRAIN:-}
     read -r -d '' -a SOCKETS <<<"$CPM_LISTEN" || true
 }
 
@@ -62,6 +66,7 @@ settings() {
 check_settings() {
     whole CPM_SHM_MB 16 1048576
     whole CPM_WORKERS 1 256
+    [[ -z $CPM_DRAIN ]] || whole CPM_DRAIN 1 3600
     [[ $CPM_MEMORY_MANAGER =~ ^(tlsf|fm|qm)$ ]] ||
         die "CPM_MEMORY_MANAGER=\"$CPM_MEMORY_MANAGER\": expected tlsf, fm or qm"
     [[ $CPM_DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
@@ -162,7 +167,8 @@ serve() {
     kamailio_command
     check_configuration
     announce_when_ready "${SOCKETS[@]}"
-    exec "${KAMAILIO[@]}"
+    [[ -n $CPM_DRAIN ]] || exec "${KAMAILIO[@]}"
+    serve_and_drain "$((10#$CPM_DRAIN))" "unix:$CPM_RUN_DIR$RPC_SOCKET" "${KAMAILIO[@]}"
 }
 
 check_documents() {

@@ -52,8 +52,6 @@ install_kamailio() {
     if have systemctl && systemctl --quiet is-active kamailio 2>/dev/null; then
         say "stopping the kamailio service that came with the package"
         as_root systemctl --quiet disable --now kamailio </dev/null
-    elif [[ -d /run/kamailio && -x /etc/init.d/kamailio ]]; then
-        as_root /etc/init.d/kamailio stop >/dev/null 2>&1 </dev/null || true
     fi
 }
 
@@ -107,7 +105,7 @@ its source tree, in which \`make cfg\` was run"
 set KAMAILIO_SRC to its source tree, in which \`make cfg\` was run"
         fi
         if ! make -C "$work/tree" cfg FLAVOUR=kamailio prefix=/usr cfg_target=/etc/kamailio/ \
-            >"$work/log" 2>&1; then
+            LIBSSL_SET_MUTEX_SHARED="$(shares_mutexes)" >"$work/log" 2>&1; then
             tail -n 20 "$work/log" >&2
             die "\`make cfg\` failed in the source of kamailio $version"
         fi
@@ -117,6 +115,12 @@ set KAMAILIO_SRC to its source tree, in which \`make cfg\` was run"
     fi
     touch "$tree/src/config.mak" # the build takes this for new headers
     ln -sfn "$version/src" "$CPM_HEADERS/src"
+}
+
+# `make cfg` would decide this by what OpenSSL is installed here; the module has to decide as the
+# build of the package did, or Kamailio refuses it ("module compile flags mismatch").
+shares_mutexes() {
+    if [[ $(kamailio -v) == *TLS_PTHREAD_MUTEX_SHARED* ]]; then echo 1; else echo 0; fi
 }
 
 # fetch_source VERSION DIR: the unpacked source package in DIR/tree.
@@ -147,6 +151,7 @@ fetch_source() {
 build_module() {
     if [[ -z ${CPM_MODULE:-} ]]; then
         setup_build
+        [[ -f $CPM_TARGET/release/libcpm.so ]] || say "building the module: a few minutes the first time"
         (cd "$CPM_ROOT" && cargo build --locked --release --lib "$@") >&2 || die "the build failed"
         CPM_MODULE=$CPM_TARGET/release/libcpm.so
     fi

@@ -11,9 +11,13 @@ mod histories;
 mod inviting;
 #[path = "flows/joining.rs"]
 mod joining;
+#[path = "flows/lasting.rs"]
+mod lasting;
 #[path = "flows/listing.rs"]
 mod listing;
 #[path = "flows/notifying.rs"]
 mod notifying;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "flows/trail.rs"]
+mod trail;

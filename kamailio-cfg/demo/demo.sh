@@ -154,7 +154,7 @@ finish() {
     for pid in "${STARTED[@]}"; do
         wait "$pid" 2>/dev/null || true
     done
-    ((status)) || rm -rf "$RUN"
+    ((FAILED)) || rm -rf "$RUN" # kept only for who was told so
     exit "$status"
 }
 

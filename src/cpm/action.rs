@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::asked::Quirk;
 use super::records::Id;
 use super::settings::Socket;
+use super::trail::{Entry, ReferId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -20,6 +21,11 @@ pub enum Action {
     },
     Count(Counter, i32),
     Log(Level, String),
+    /// One more entry of the decision trail of a REFER.
+    Trail {
+        refer: ReferId,
+        entry: Entry,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Default)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::action::{Action, Answer, Counter, Level};
 use super::settings::Env;
+use super::trail::{lines, ReferId, Show};
 use crate::sip::status::reason_phrase;
 use crate::sip::warning::warning;
 
@@ -14,6 +15,8 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, SUBSCRIBE";
 pub const SUPPORTED: &str = "norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
 pub const ALLOW_EVENTS: &str = "refer";
+/// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
+pub const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
 
 /// Feature tags of our Contact (RFC 4579 section 4.2; the ICSI of a CPM group session).
 pub const CONTACT_FEATURES: &str =
@@ -65,6 +68,9 @@ impl Lines {
     }
 }
 
+/// Characters of a reason phrase or a log line's reason.
+const LONGEST_WHY: usize = 300;
+
 /// Why a request is not served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
@@ -79,6 +85,8 @@ pub struct Refusal {
     pub why: String,
     /// The believed identity of whoever is refused, if that is known yet.
     pub who: String,
+    /// The REFER that is refused, once it has a name.
+    pub refer: Option<ReferId>,
 }
 
 impl Refusal {
@@ -88,8 +96,10 @@ impl Refusal {
             says_why: false,
             warning: None,
             headers: String::new(),
-            why: why.into(),
+            // It may quote the request, but not at any length.
+            why: why.into().chars().take(LONGEST_WHY).collect(),
             who: String::new(),
+            refer: None,
         }
     }
 
@@ -106,6 +116,11 @@ impl Refusal {
         self
     }
 
+    pub fn about(mut self, refer: ReferId) -> Self {
+        self.refer = Some(refer);
+        self
+    }
+
     pub fn warning(mut self, text: &str) -> Self {
         self.warning = Some(text.to_owned());
         self
@@ -119,17 +134,19 @@ impl Refusal {
 
     /// The answer and the log line of this refusal. `what` is the method.
     pub fn actions(&self, env: &Env<'_>, what: &str, session: &str) -> Vec<Action> {
-        let mut log = format!("{what} refused {} why=\"{}\"", self.code, self.why);
-        if !self.who.is_empty() {
-            let _ = write!(log, " from={}", super::text::Redacted(&self.who));
-        }
-        if !session.is_empty() {
-            let _ = write!(log, " session={session}");
-        }
-        let mut actions = vec![
-            Action::Answer(self.answer(env)),
-            Action::Log(Level::Info, log),
-        ];
+        let line = |show: Show| {
+            let mut line = format!("{what} refused {} why=\"{}\"", self.code, self.why);
+            if !self.who.is_empty() {
+                let _ = write!(line, " from={}", show.who(&self.who));
+            }
+            if let (Show::Whole, Some(warning)) = (show, &self.warning) {
+                let _ = write!(line, " warning=\"{warning}\"");
+            }
+            line
+        };
+        let mut actions = vec![Action::Answer(self.answer(env))];
+        let about: Vec<ReferId> = self.refer.into_iter().collect();
+        actions.extend(lines(&about, session, Level::Info, line));
         match what {
             "REFER" => actions.push(Action::Count(Counter::RefersRefused, 1)),
             "INVITE" => actions.push(Action::Count(Counter::JoinsRefused, 1)),

@@ -1,8 +1,9 @@
 //! What a REFER, or the recipient list of a factory INVITE, asks for: syntax only (P9 to P13, P17).
 //! Not here: who may ask (`super::session`) and how bytes are read (`crate::sip`).
 
-use super::answer::Refusal;
+use super::answer::{Refusal, ACCEPT};
 use super::route::check_require;
+use super::text::WarningTexts;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, Part};
@@ -10,9 +11,6 @@ use crate::sip::refer_to::{self, ReferTarget, ReferToError};
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
 use crate::sip::uri::Uri;
 use crate::sip::Request;
-
-/// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
-const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
 
 /// What is to happen to the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +130,7 @@ pub fn read_refer(
     request: &Request,
     forms_dialog: bool,
     is_ourselves: &dyn Fn(&Uri) -> bool,
+    texts: &WarningTexts,
 ) -> Result<Asked, Refusal> {
     check_require(request)?;
     let refer_to = request.refer_to();
@@ -151,7 +150,8 @@ pub fn read_refer(
         .map_err(|error| Refusal::bad_request(error.to_string()))?;
     let refer_to = refer_to.map_err(|error| match error {
         ReferToError::UnsupportedScheme(scheme) => {
-            unusable(format!("cannot refer to a {scheme} URI"))
+            let why = format!("cannot refer to a {scheme} URI");
+            Refusal::new(488, why).warning(&texts.scheme_not_served)
         }
         other => Refusal::bad_request(other.to_string()),
     })?;
@@ -178,10 +178,10 @@ pub fn read_refer(
         quirks.push(Quirk::ListWithoutRequire);
     }
     let targets = match refer_to.target {
-        ReferTarget::ContentId(cid) => listed(request, ListPart::Named(&cid), method),
-        ReferTarget::Uri(_) if list_meant => listed(request, ListPart::Any, method),
+        ReferTarget::ContentId(cid) => listed(request, ListPart::Named(&cid), method, texts),
+        ReferTarget::Uri(_) if list_meant => listed(request, ListPart::Any, method, texts),
         ReferTarget::Uri(uri) => Ok(Targets {
-            purpose: purpose(&refer_to.method)?,
+            purpose: purpose(&refer_to.method, texts)?,
             wanted: vec![Wanted::with_headers(Ok(uri), &refer_to.headers)],
             written: 1,
             history: None,
@@ -205,14 +205,17 @@ pub fn read_refer(
 }
 
 /// The recipient list of an INVITE to the factory (RFC 5366). None: it carries no list.
-pub fn read_recipients(request: &Request) -> Option<Result<Targets, Refusal>> {
+pub fn read_recipients(
+    request: &Request,
+    texts: &WarningTexts,
+) -> Option<Result<Targets, Refusal>> {
     match body_parts(request) {
         Ok(parts) if !parts.iter().any(is_list) => None,
-        _ => Some(listed(request, ListPart::Any, None)),
+        _ => Some(listed(request, ListPart::Any, None, texts)),
     }
 }
 
-/// The SDP of an INVITE, alone or beside a list. None: it carries none.
+/// The SDP of an INVITE, alone or beside a list. None: it carries none and takes our offer.
 pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
     let parts = body_parts(request)?;
     let Some(part) = parts
@@ -221,12 +224,22 @@ pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
     else {
         return match parts.iter().find(|part| part.required() && !is_list(part)) {
             Some(part) => Err(unsupported_type(part)),
+            // RFC 3261 section 20.1: without an Accept it takes a session description.
+            None if request.has("Accept") && !takes_sdp(request) => {
+                Err(Refusal::new(406, "no application/sdp in Accept"))
+            }
             None => Ok(None),
         };
     };
     part.decoded()
         .map(|sdp| Some(sdp.into_owned()))
         .map_err(|error| undecodable(error.status(), error))
+}
+
+fn takes_sdp(request: &Request) -> bool {
+    let wanted = ["application/sdp", "application/*", "*/*"];
+    let accepted = request.tokens("Accept");
+    accepted.iter().any(|kind| wanted.contains(&kind.as_str()))
 }
 
 enum ListPart<'a> {
@@ -253,13 +266,14 @@ fn listed(
     request: &Request,
     which: ListPart<'_>,
     method: Option<&str>,
+    texts: &WarningTexts,
 ) -> Result<Targets, Refusal> {
     let parts = body_parts(request)?;
     let named = match which {
         ListPart::Any => None,
         ListPart::Named(cid) => {
             let part = multipart::by_content_id(&parts, cid).ok_or_else(|| {
-                Refusal::bad_request("cid body not found").warning("cid body not found")
+                Refusal::bad_request("cid body not found").warning(&texts.cid_not_found)
             })?;
             if part.kind.kind != resource_list::CONTENT_TYPE {
                 return Err(unsupported_type(part));
@@ -289,10 +303,14 @@ fn listed(
     if entries.is_empty() {
         return Err(Refusal::bad_request("no recipient list in the body"));
     }
-    targets(entries, method)
+    targets(entries, method, texts)
 }
 
-fn targets(mut entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Refusal> {
+fn targets(
+    mut entries: Vec<Entry>,
+    method: Option<&str>,
+    texts: &WarningTexts,
+) -> Result<Targets, Refusal> {
     let written = entries.len();
     // R3.6: a method of the entry overrides that of the Refer-To.
     let mut methods = entries
@@ -301,12 +319,12 @@ fn targets(mut entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Ref
     let first = methods.next().unwrap_or("INVITE").to_owned();
     if let Some(other) = methods.find(|method| *method != first) {
         let what = format!("A list cannot mix {first} and {other}");
-        return Err(match (purpose(&first), purpose(other)) {
+        return Err(match (purpose(&first, texts), purpose(other, texts)) {
             (Ok(_), Ok(_)) => Refusal::bad_request(what),
             (Err(refusal), _) | (_, Err(refusal)) => refusal,
         });
     }
-    let purpose = purpose(&first)?;
+    let purpose = purpose(&first, texts)?;
     // All say the same; who is written with and who without it is one person still.
     for entry in &mut entries {
         entry.method = None;
@@ -329,17 +347,15 @@ fn targets(mut entries: Vec<Entry>, method: Option<&str>) -> Result<Targets, Ref
     })
 }
 
-fn purpose(method: &str) -> Result<Purpose, Refusal> {
+fn purpose(method: &str, texts: &WarningTexts) -> Result<Purpose, Refusal> {
     match method {
         "INVITE" => Ok(Purpose::Invite),
         "BYE" => Ok(Purpose::Remove),
-        other => Err(unusable(format!("cannot refer with method {other}"))),
+        other => {
+            let why = format!("cannot refer with method {other}");
+            Err(Refusal::new(488, why).warning(&texts.method_not_served))
+        }
     }
-}
-
-fn unusable(why: String) -> Refusal {
-    let warning = why.clone();
-    Refusal::new(488, why).warning(&warning)
 }
 
 fn unsupported_type(part: &Part) -> Refusal {

@@ -17,3 +17,4 @@ pub mod session;
 pub mod settings;
 pub mod stray;
 pub mod text;
+pub mod trail;

@@ -9,6 +9,7 @@ use super::action::Transaction;
 use super::asked::Wanted;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -142,6 +143,8 @@ pub struct Leg {
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
     pub watchers: Vec<Id>,
+    /// The REFER that made this leg, by the name log lines have for it.
+    pub asked_by: Option<ReferId>,
     /// Who invited this participant.
     pub referrer: Option<String>,
     /// Our INVITE, when the focus formed the dialog.
@@ -269,6 +272,8 @@ impl Leg {
 /// factory INVITE, which is served by the same code and owes nobody a NOTIFY.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refer {
+    /// Its name in log lines and for the operator.
+    pub label: ReferId,
     /// CSeq number of the REFER.
     pub cseq: u32,
     pub referrer: String,

@@ -4,11 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::answer::{Refusal, SUPPORTED};
+use super::action::Answer;
+use super::answer::{Lines, Refusal, ACCEPT, ALLOW, ALLOW_EVENTS, SUPPORTED};
 use super::input::Arrival;
 use super::policy::Group;
 use super::session::Who;
 use super::settings::Env;
+use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::identity::Identity;
 use crate::sip::message::Request;
 use crate::sip::uri::{Scheme, Uri, UriError};
@@ -126,9 +128,30 @@ pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
     require(request, &[])
 }
 
+/// Option tag of the factory: an INVITE may carry a list (RFC 5366 section 5.1).
+const FACTORY_ONLY: &str = "recipient-list-invite";
+
+/// OPTIONS of the factory (RFC 5366 section 5.1): what an INVITE to it may hold. A factory is no focus, so
+/// its answer has no Contact with `isfocus`.
+pub fn factory_options(env: &Env<'_>) -> Answer {
+    let headers = Lines::new()
+        .line("Allow", ALLOW)
+        .line("Supported", &format!("{SUPPORTED}, {FACTORY_ONLY}"))
+        .line("Allow-Events", ALLOW_EVENTS)
+        .line("Accept", ACCEPT)
+        .line("Accept-Encoding", ACCEPT_ENCODING);
+    Answer {
+        code: 200,
+        reason: "OK".to_owned(),
+        to_tag: env.token(),
+        headers: headers.text(),
+        ..Answer::default()
+    }
+}
+
 /// The factory alone takes a list in an INVITE (RFC 5366 section 5.1).
 pub(super) fn check_require_at_factory(request: &Request) -> Result<(), Refusal> {
-    require(request, &["recipient-list-invite"])
+    require(request, &[FACTORY_ONLY])
 }
 
 fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {

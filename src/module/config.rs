@@ -1,7 +1,7 @@
 //! The module's parameters and what they must be. A mistake names the parameter, its value, what was
 //! expected and an example. Not here: where Kamailio writes them (`crate::kamailio::params`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
@@ -33,6 +33,10 @@ pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
 pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
 pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
 pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
+/// Trails of that many REFERs are kept, 8 kB each.
+pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
+/// Every `warning_text` in the order of the configuration.
+static WARNING_TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub static SENDER_PROCESSES: IntParam = IntParam::with_default(2);
 pub static DEBUG_PANIC_HEADER: StringParam = StringParam::unset();
 
@@ -42,6 +46,8 @@ pub struct Config {
     pub groups_dir: String,
     /// ISC peers whose P-headers are believed.
     pub trusted: Vec<IpNet>,
+    /// How many REFERs the operator can ask about afterwards.
+    pub trail_size: u32,
     /// Processes of our own that send what must not wait in a SIP worker.
     pub senders: u32,
     /// For tests only: a request with this header panics inside the module.
@@ -131,10 +137,11 @@ impl Config {
                 )?
                 .into(),
                 sockets: sockets::all().iter().map(Socket::from).collect(),
-                warnings: WarningTexts::default(),
+                warnings: warnings()?,
             },
             groups_dir,
             trusted: trusted(&TRUSTED_PEERS.get().unwrap_or_default())?,
+            trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
             debug_panic_header: text(&DEBUG_PANIC_HEADER),
         })
@@ -298,6 +305,36 @@ fn bad_policy_file(file: &str, why: &dyn std::fmt::Display) -> ConfigError {
         expected,
         "\"/etc/kamailio/adhoc.xml\"",
     )
+}
+
+/// One `modparam("cpm", "warning_text", …)`; looked at in [`Config::read`] with the rest.
+pub fn warning_text(value: &str) -> Result<(), String> {
+    let mut texts = WARNING_TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    texts.push(value.to_owned());
+    Ok(())
+}
+
+/// The Warning texts with what the operator puts in their place: `NAME=TEXT`, the last one of a name counts.
+fn warnings() -> Result<WarningTexts, ConfigError> {
+    let mut texts = WarningTexts::default();
+    let given = WARNING_TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    for entry in given.iter() {
+        texts.replace(entry).map_err(|error| {
+            let names: Vec<&str> = WarningTexts::names().collect();
+            let expected = format!(
+                "NAME=TEXT, the TEXT one line of 1 to {} bytes, the NAME one of {}",
+                WarningTexts::LONGEST,
+                names.join(", ")
+            );
+            wrong(
+                "warning_text",
+                format!("{} ({error})", quoted(entry)),
+                expected,
+                "\"too_many=102 Too many participants\"",
+            )
+        })?;
+    }
+    Ok(texts)
 }
 
 /// Addresses and networks, comma or blank separated.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters;
 use super::runtime::Runtime;
+use super::why;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
@@ -29,12 +30,6 @@ pub struct TimedOut {
     pub status: u16,
 }
 
-/// Leaves a job to the process that empties `queue`.
-pub fn enqueue(queue: &Queue<KamailioShm>, job: &impl Serialize) -> Result<(), String> {
-    let bytes = postcard::to_stdvec(job).map_err(|error| error.to_string())?;
-    queue.push(&bytes).map_err(|error| error.to_string())
-}
-
 /// Where actions are carried out.
 #[derive(Clone, Copy)]
 pub enum Place<'a> {
@@ -48,20 +43,32 @@ pub enum Place<'a> {
 
 /// Carries out `actions` and whatever follows from them. Takes no lock while Kamailio is called.
 pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
-    let mut queue = VecDeque::from(actions);
+    let mut queue = VecDeque::from(written(runtime, actions));
     while let Some(action) = queue.pop_front() {
         match action {
             Action::Answer(answer) => {
                 if let Some(failed) = answer_request(runtime, &answer, place) {
-                    queue.extend(failed);
+                    queue.extend(written(runtime, failed));
                 }
             }
-            Action::Send(request) => queue.extend(send(runtime, request, place)),
+            Action::Send(request) => queue.extend(written(runtime, send(runtime, request, place))),
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
             Action::Log(level, line) => write_log(level, &line),
+            // Written already.
+            Action::Trail { .. } => {}
         }
     }
+}
+
+/// Trails are written first: what another process makes of our sends must not come before their cause.
+fn written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
+    for action in &actions {
+        if let Action::Trail { refer, entry } = action {
+            why::record(runtime, *refer, entry);
+        }
+    }
+    actions
 }
 
 /// Lets an input happen to the session of `record` and gives the actions. A failure to store is
@@ -182,12 +189,18 @@ fn hand_over(runtime: &Runtime, request: &Outgoing, next_hop: &str) -> Vec<Actio
     let sender = sender_for(next_hop, runtime.senders.len());
     let pushed = match runtime.senders.get(sender) {
         Some(queue) => enqueue(queue, request),
-        None => Err("there are no senders".to_owned()),
+        None => Err("there are no senders".into()),
     };
     match pushed {
         Err(why) => failed(runtime, request, request.owner, why),
         Ok(()) => Vec::new(),
     }
+}
+
+/// Leaves a job to the process that waits on this queue.
+pub fn enqueue(queue: &Queue<KamailioShm>, job: &impl Serialize) -> Result<(), String> {
+    let bytes = postcard::to_stdvec(job).map_err(|error| error.to_string())?;
+    queue.push(&bytes).map_err(|error| error.to_string())
 }
 
 fn sender_for(next_hop: &str, senders: usize) -> usize {

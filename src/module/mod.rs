@@ -9,6 +9,7 @@ mod replies;
 mod request;
 mod rpc;
 mod runtime;
+mod why;
 mod workers;
 
 use std::ffi::{c_char, c_int, c_void};
@@ -20,7 +21,7 @@ use crate::kamailio::exports::{
     RpcTable,
 };
 use crate::kamailio::kemi::{self, function, function_with_string, KemiTable};
-use crate::kamailio::params::{integer, params, string};
+use crate::kamailio::params::{integer, params, string, string_function};
 use crate::kamailio::process::Stage;
 use crate::kamailio::rpc::rpc as rpc_table;
 use crate::kamailio::shm::KamailioShm;
@@ -28,6 +29,7 @@ use crate::kamailio::tm::Tm;
 use crate::kamailio::{clock, log, script, sl};
 use crate::store::engine::{Engine, EngineConfig};
 use crate::store::queue::Queue;
+use crate::store::ring::Ring;
 use crate::store::unit::Store;
 
 /// Functions for `request_route`.
@@ -39,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<22> = params([
+static PARAMS: ParamTable<24> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -60,12 +62,14 @@ static PARAMS: ParamTable<22> = params([
     integer(c"min_participants", &config::MIN_PARTICIPANTS),
     integer(c"invite_timeout", &config::INVITE_TIMEOUT),
     integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    integer(c"trail_size", &config::TRAIL_SIZE),
+    string_function(c"warning_text", config::warning_text),
     integer(c"sender_processes", &config::SENDER_PROCESSES),
     string(c"debug_panic_header", &config::DEBUG_PANIC_HEADER),
 ]);
 
 /// `kamcmd cpm.…`.
-static RPC: RpcTable<7> = rpc_table([
+static RPC: RpcTable<8> = rpc_table([
     rpc::LIST,
     rpc::SHOW,
     rpc::CHECK,
@@ -73,6 +77,7 @@ static RPC: RpcTable<7> = rpc_table([
     rpc::REMOVE,
     rpc::END,
     rpc::DRAIN,
+    why::WHY,
 ]);
 
 /// `KSR.cpm.…`.
@@ -119,6 +124,13 @@ fn init() -> Result<(), String> {
         || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));
     let queues = (0..senders).map(|_| queue()).collect::<Result<_, _>>()?;
     let timeouts = queue()?;
+    let trails = match config.trail_size {
+        0 => None,
+        size => Some(
+            Ring::create(KamailioShm, size)
+                .map_err(|error| format!("cpm: trail_size {size}: {error}"))?,
+        ),
+    };
     counters::register_all().map_err(|error| format!("cpm: {error}"))?;
     workers::reserve(senders).map_err(|error| format!("cpm: {error}"))?;
     if !Tm::set_response_handler(replies::on_event)
@@ -136,6 +148,7 @@ fn init() -> Result<(), String> {
         store: Store::new(engine),
         senders: queues,
         timeouts,
+        trails,
     });
     installed
         .then_some(())

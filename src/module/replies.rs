@@ -1,7 +1,7 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 //! Not here: what follows from them (`crate::cpm`).
 
-use super::executor::{apply, enqueue, perform, Place, TimedOut};
+use super::executor::{self, apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
@@ -33,7 +33,7 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
             }
             Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
         },
-        Event::Timeout { code } if in_timer => timed_out(runtime, record, code),
+        Event::Timeout { code } if in_timer => leave_timeout(runtime, record, code),
         Event::Timeout { code } => {
             let input = Input::TimedOut {
                 record,
@@ -54,8 +54,9 @@ fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
 }
 
 /// tm's timer process must not be kept waiting: our own process goes on with it.
-fn timed_out(runtime: &Runtime, record: Id, status: u16) {
-    if let Err(why) = enqueue(&runtime.timeouts, &TimedOut { record, status }) {
+fn leave_timeout(runtime: &Runtime, record: Id, status: u16) {
+    let job = TimedOut { record, status };
+    if let Err(why) = executor::enqueue(&runtime.timeouts, &job) {
         log::error!("a timeout waits for its deadline: {why}");
     }
 }

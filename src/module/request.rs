@@ -7,13 +7,17 @@ use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
-use crate::cpm::route::{contribution_id, destination, no_such_session, Destination};
+use crate::cpm::route::{
+    contribution_id, destination, factory_options, no_such_session, Destination,
+};
 use crate::cpm::settings::{Env, Socket};
+use crate::cpm::trail;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{log, sl, sockets};
 use crate::sip::message::{MessageError, Request};
+use crate::sip::status::reason_phrase;
 use crate::store::unit::{OfGroup, UnitError};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -127,11 +131,14 @@ fn out_of_memory(message: &Message<'_>) -> i32 {
     FAILED
 }
 
-/// tm cannot make a transaction of it: 400, if it can be answered at all (without a Via it cannot).
-fn unreadable(message: &Message<'_>, why: Option<MessageError>) -> i32 {
-    let (code, reason) = why.map_or((400, "Bad Request".to_owned()), |error| {
-        (error.status(), error.reason())
-    });
+/// tm cannot make a transaction of it, for its Request-URI (P4) or for what `fault` says. Answered if it
+/// can be at all (without a Via it cannot).
+fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<MessageError>) -> i32 {
+    let (code, reason) = match (fault, where_to) {
+        (Some(fault), _) => (fault.status(), fault.reason()),
+        (None, Destination::WrongScheme) => (416, reason_phrase(416).to_owned()),
+        (None, _) => (400, "Unreadable by the transaction layer".to_owned()),
+    };
     let answered = sl::reply_stateless(message, code, &reason, "");
     let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
     log::info!("request refused {code} why=\"{reason}\"{note}");
@@ -154,7 +161,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,
-        Err(TmError::Malformed) => return unreadable(message, parsed.err()),
+        Err(TmError::Malformed) => return unreadable(message, where_to, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");
@@ -169,11 +176,9 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
                 code: error.status(),
                 ..Refusal::bad_request(error.reason())
             };
-            perform(
-                runtime,
-                refusal.actions(env, "request", ""),
-                Place::Request(message),
-            );
+            let is_refer = message.method() == b"REFER";
+            let actions = trail::unreadable(env, is_refer, refusal);
+            perform(runtime, actions, Place::Request(message));
             return TAKEN;
         }
     };
@@ -187,12 +192,11 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         socket: Socket::from(&socket),
         trusted: runtime.trusts(message.source()),
     };
-    let method = arrival.request.method.clone();
     let (actions, code) = match decide(runtime, env, where_to, &arrival) {
         Ok(actions) => (actions, TAKEN),
         Err(refusal) => {
             let code = if refusal.code >= 500 { FAILED } else { TAKEN };
-            (refusal.actions(env, &method, ""), code)
+            (trail::refused(env, &arrival, &refusal), code)
         }
     };
     perform(runtime, actions, Place::Request(message));
@@ -229,6 +233,7 @@ fn decide(
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
+        ("OPTIONS", Destination::Factory) => return Ok(vec![Action::Answer(factory_options(env))]),
         ("INVITE", Destination::Factory) => {
             (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }

@@ -146,6 +146,7 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
         (Some(_), Carrier::In(_) | Carrier::None) => "in dialog",
     };
     answer
+        .string(c"refer", &refer.label.to_string())
         .string(c"referrer", &refer.referrer)
         .int(c"cseq", refer.cseq.into())
         .string(c"notify", notify);

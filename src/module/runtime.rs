@@ -16,6 +16,7 @@ use crate::kamailio::tm::Tm;
 use crate::kamailio::{clock, log};
 use crate::store::memory::Memory;
 use crate::store::queue::Queue;
+use crate::store::ring::Ring;
 use crate::store::unit::Store;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
@@ -30,6 +31,8 @@ pub struct Runtime {
     /// What tm's timer process leaves to the process that watches deadlines.
     pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
+    /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
+    pub trails: Option<Ring<KamailioShm>>,
 }
 
 /// By how much tm's timers of an INVITE have to exceed ours, ms.

@@ -13,6 +13,9 @@ pub struct ContentType {
     pub params: Params,
 }
 
+/// Longer than any registered type; what names one gets into logs.
+const MAX_KIND: usize = 256;
+
 impl ContentType {
     /// Reads a value; `None` when it is not `token/token` with well-formed parameters.
     pub fn parse(value: &[u8]) -> Option<ContentType> {
@@ -20,7 +23,7 @@ impl ContentType {
         let (main, sub) = text::cut(kind, b'/');
         // RFC 3261 section 25.1 SLASH: blanks around it are legal.
         let (main, sub) = (text::trim(main), text::trim(sub?));
-        if !text::is_token(main) || !text::is_token(sub) {
+        if !text::is_token(main) || !text::is_token(sub) || kind.len() > MAX_KIND {
             return None;
         }
         let kind = format!("{}/{}", text::ascii(main)?, text::ascii(sub)?);

@@ -172,6 +172,9 @@ pub fn method_of(uri: &Uri) -> Result<Option<String>, ReferToError> {
     one_method(&methods).map(Some)
 }
 
+/// No method is longer; what names one gets into reason phrases, Warnings and logs.
+const MAX_METHOD: usize = 64;
+
 struct Found {
     target: ReferTarget,
     methods: Vec<String>,
@@ -253,7 +256,7 @@ fn content_id(rest: &[u8], quirks: &mut Vec<Quirk>) -> Result<Found, ReferToErro
             let (name, value) = text::cut(piece, b'=');
             if name.eq_ignore_ascii_case(b"method") {
                 methods.push(text::shown(value.unwrap_or_default()));
-                if params.first() == Some(&b'?') {
+                if params.first() == Some(&b'?') && !quirks.contains(&Quirk::MethodAsHeader) {
                     quirks.push(Quirk::MethodAsHeader);
                 }
                 // Only now it is sure that the `;` does not belong to the identifier.
@@ -293,7 +296,7 @@ fn one_method(methods: &[String]) -> Result<String, ReferToError> {
     let mut found: Option<String> = None;
     for method in methods {
         let plain = text::percent_decode(method.as_bytes()).unwrap_or_default();
-        if !text::is_token(&plain) {
+        if !text::is_token(&plain) || plain.len() > MAX_METHOD {
             return Err(ReferToError::Malformed(format!(
                 "method {}",
                 text::excerpt(method.as_bytes())

@@ -9,7 +9,7 @@ use cpm::cpm::action::Method;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::bed::{quietly, Link, World, FACTORY, GROUP};
+use crate::bed::{quietly, How, Link, PeerDialog, World, FACTORY, GROUP};
 use crate::listing::list;
 
 const HISTORIES: u32 = 300;
@@ -205,7 +205,10 @@ impl Deed {
                 }
             }
             Deed::Leave { peer } => {
-                if world.is_in(peer) {
+                // Whoever was invited says BYE after our ACK only (RFC 3261 section 15).
+                let may = |d: &PeerDialog| d.how != How::Invited || d.acknowledged;
+                let leg = world.peers[peer].leg();
+                if leg.is_some_and(|leg| may(&world.peers[peer].dialogs[leg])) {
                     world.leaves(peer);
                 }
             }
@@ -245,6 +248,8 @@ impl Deed {
                 }
             }
             Deed::ComeTwice { peer } => {
+                // Late enough it is a request of its own; two dialogs then have one end in common.
+                world.peers[peer].unreliable = true;
                 let branch = last_outside(world, peer, "REFER");
                 if let Some(branch) = branch.or_else(|| last_outside(world, peer, "INVITE")) {
                     world.lets(peer, |peer| peer.again_by_another_way(&branch));

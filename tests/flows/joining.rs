@@ -238,6 +238,22 @@ fn an_answer_that_cannot_be_sent_lets_nobody_in() {
     });
 }
 
+/// A worker that could not answer says so only after another one has let the same person in again.
+#[test]
+fn an_answer_that_failed_leaves_nothing_of_a_replaced_leg() {
+    interleaved(|world, cast| {
+        world.faults.answers = true;
+        world.joins(cast.alice);
+        world.joins(cast.alice);
+        world.run(world.chance.upto(900));
+        world.joins(cast.alice);
+        world.run(10_000);
+        world.faults.answers = false;
+        world.run_out();
+        assert_eq!(world.records.len(), 0);
+    });
+}
+
 #[test]
 fn requests_in_a_dialog_that_is_over_or_never_was() {
     interleaved(|world, cast| {

@@ -181,6 +181,78 @@ fn silence_ends_the_subscription_and_not_the_invite() {
     });
 }
 
+/// RFC 6665 section 4.2.2: the same once more, when the referrer asked for it and not before.
+#[test]
+fn a_refusal_with_retry_after_is_told_again_in_time() {
+    interleaved(|world, cast| {
+        let manners = world.manners(cast.alice);
+        manners.notify = Some(503);
+        manners.retry_after = Some(20);
+        manners.patience = 1;
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, TARGET, "");
+        world.run_out();
+        let times = times(world, cast.alice, &refer);
+        assert!(times[1].1 >= times[0].1 + 20_000, "{times:?}");
+        assert_eq!(times[0].0, times[1].0);
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(200, true)));
+        world.end();
+    });
+}
+
+/// A report that waits does not get around the one that was asked to come again later.
+#[test]
+fn what_comes_after_a_held_notify_waits_too() {
+    interleaved(|world, cast| {
+        world.join(cast.alice);
+        let manners = world.manners(cast.alice);
+        manners.notify = Some(503);
+        manners.retry_after = Some(20);
+        manners.patience = 1;
+        // Settled at once: the result waits while 100 is in flight.
+        let refer = world.refers(cast.alice, "sip:mallory@home1.test", "");
+        world.run_out();
+        let times = times(world, cast.alice, &refer);
+        let [(100, first), (100, again), (403, _)] = times[..] else {
+            panic!("{times:?}");
+        };
+        assert!(again >= first + 20_000, "{times:?}");
+        world.end();
+    });
+}
+
+/// N10: refreshed by SUBSCRIBE, or ended by it; the INVITE goes on.
+#[test]
+fn a_subscription_is_refreshed_and_ended_by_subscribe() {
+    interleaved(|world, cast| {
+        world.manners(cast.carol).answer = Some((50_000, 200));
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, TARGET, "");
+        world.outcome(cast.alice, &refer);
+        world.run(8_000);
+        let leg = world.peers[cast.alice].leg().expect("a leg");
+        let mut asks = |world: &mut World, headers: &str| {
+            let branch = world.lets(cast.alice, |p| {
+                p.within(leg, "SUBSCRIBE", headers, Vec::new())
+            });
+            world.outcome(cast.alice, &branch)
+        };
+        let before = world.told(cast.alice, &refer).len();
+        assert_eq!(asks(world, "Event: refer\r\nExpires: 60\r\n"), 200);
+        world.run(8_000);
+        assert!(world.told(cast.alice, &refer).len() > before);
+        assert_eq!(asks(world, "Event: conference\r\n"), 489);
+        assert_eq!(asks(world, "Event: refer;id=77\r\n"), 403);
+        assert_eq!(asks(world, "Event: refer\r\nExpires: 0\r\n"), 200);
+        world.run_out();
+        let told = &world.promise(cast.alice, &refer).told;
+        let last = told.last().expect("a NOTIFY");
+        assert_eq!(last.state, "terminated;reason=timeout");
+        assert!(world.is_in(cast.carol));
+        world.end();
+    });
+}
+
 /// Other failures are not the end of it.
 #[test]
 fn an_answer_that_is_not_fatal_lets_it_go_on() {

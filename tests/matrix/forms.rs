@@ -213,6 +213,20 @@ pub fn row_25(t: Transport) {
     plain(t, Outcome::Told(CAROL), |r| r.with("Require", "norefersub"));
 }
 
+pub fn row_26(t: Transport) {
+    for place in PLACES {
+        let mut stage = stage(t);
+        let refer = stage
+            .alice
+            .refer_at(place, &format!("<{CAROL}>"))
+            .with("Require", "nosub");
+        check::accepted(&stage.alice.send(&refer).answer());
+        let invite = stage.scene.invite_for(CAROL);
+        stage.scene.accept(&invite);
+        stage.alice.ua().expect_none("NOTIFY", QUIET);
+    }
+}
+
 pub fn row_27(t: Transport) {
     let stage = stage(t);
     let refer = stage

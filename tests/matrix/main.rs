@@ -57,6 +57,7 @@ rows! {
     23 row_23 "Require: foo";
     24 row_24 "Require: norefersub, foo";
     25 row_25 "Require: norefersub without Refer-Sub";
+    26 row_26 "Require: nosub";
     27 row_27 "Require: explicitsub";
     28 row_28 "a list of three, Refer-Sub: false, Require in two lines";
     29 row_29 "the same as multipart";
@@ -85,6 +86,8 @@ rows! {
     54 row_54 "the target redirects";
     56 row_56 "forked 2xx";
     57 row_57 "NOTIFY answered 481";
+    58 row_58 "SUBSCRIBE with Expires: 0 in a refer subscription";
+    59 row_59 "a fresh SUBSCRIBE for refer";
     60 row_60 "Referred-By absent, own, another's";
     61 row_61 "two Referred-By";
     62 row_62 "headers inside Refer-To";
@@ -98,12 +101,9 @@ rows! {
 
 /// Rows that wait for something that is not there yet.
 const PENDING: &[(u8, &str)] = &[
-    (26, "nosub (RFC 7614) is not supported yet and so answered 420"),
     (49, "policy documents are read at start: there is no store that could be down"),
     (52, "conference states need the conference event package; ringing in NOTIFYs is in refer_notify.rs"),
     (55, "session timers"),
-    (58, "SUBSCRIBE within a refer subscription"),
-    (59, "a fresh SUBSCRIBE for refer"),
 ];
 
 #[test]

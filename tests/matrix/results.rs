@@ -3,7 +3,9 @@
 
 use crate::kit::refer::{expect_end, expect_final, expect_notify, expect_outcome, expect_trying};
 use crate::kit::sip::uri_of;
-use crate::kit::{check, Group, Leg, Place, Scene, Script, Setup, Transport, PLACES, QUIET, SOON};
+use crate::kit::{
+    check, Dialog, Group, Leg, Place, Scene, Script, Setup, Transport, PLACES, QUIET, SOON,
+};
 use crate::stage::{plain, stage, stage_with, Outcome, ALICE, BOB, CAROL};
 use std::time::Duration;
 
@@ -175,6 +177,48 @@ pub fn row_57(t: Transport) {
         check::accepted(&stage.alice.dialog.bye());
         check::accepted(&stage.bob.dialog.bye());
     }
+}
+
+pub fn row_58(t: Transport) {
+    for place in PLACES {
+        let mut stage = stage(t);
+        let refer = stage.alice.refer_at(place, &format!("<{CAROL}>"));
+        let sent = stage.alice.send(&refer);
+        let answer = sent.answer();
+        check::accepted(&answer);
+        expect_trying(stage.alice.ua(), refer.call_id());
+        let invite = stage.scene.invite_for(CAROL);
+        let mut dialog = match place {
+            Place::InDialog => stage.alice.dialog.clone(),
+            Place::OutOfDialog => Dialog::as_uac(&sent, &answer),
+        };
+        let end = dialog
+            .request("SUBSCRIBE")
+            .with("Event", "refer")
+            .with("Expires", "0");
+        check::accepted(&dialog.send(&end).answer());
+        let told = expect_notify(stage.alice.ua(), refer.call_id());
+        assert_eq!(
+            (told.state.as_str(), told.reason.as_deref()),
+            ("terminated", Some("timeout")),
+            "{}",
+            told.incoming.msg
+        );
+        stage.scene.accept(&invite);
+        stage.alice.ua().expect_none("NOTIFY", QUIET);
+        assert_eq!(stage.scene.targets.count("CANCEL"), 0);
+    }
+}
+
+pub fn row_59(t: Transport) {
+    let stage = stage(t);
+    let fresh = stage
+        .alice
+        .ua()
+        .request("SUBSCRIBE", &stage.alice.focus)
+        .with("Event", "refer");
+    check::refused(&stage.alice.send(&fresh).answer(), 403, None);
+    stage.alice.ua().expect_none("NOTIFY", QUIET);
 }
 
 pub fn row_60(t: Transport) {

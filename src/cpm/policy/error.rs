@@ -104,13 +104,21 @@ impl DocumentError {
 
 /// A value of the document as it may be shown in a message: short and without control characters.
 pub(super) fn shown(value: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut out: String = value
+    cut(value, 60)
+}
+
+/// The words of a parser about the document, which may quote any length of it.
+pub(super) fn sentence(words: &str) -> String {
+    cut(words, 200)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let mut out: String = text
         .chars()
-        .take(LONGEST)
+        .take(longest)
         .map(|c| if c.is_control() { '?' } else { c })
         .collect();
-    if value.chars().nth(LONGEST).is_some() {
+    if text.chars().nth(longest).is_some() {
         out.push('…');
     }
     out

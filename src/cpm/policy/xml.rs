@@ -5,7 +5,7 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-use super::error::{shown, DocumentError, Reason};
+use super::error::{sentence, shown, DocumentError, Reason};
 use super::namespace::Ns;
 
 /// Largest accepted document in bytes; about 15,000 list entries.
@@ -306,5 +306,5 @@ fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> 
 }
 
 fn malformed(at: At, error: impl ToString) -> DocumentError {
-    DocumentError::new(at, Reason::NotWellFormed(error.to_string()))
+    DocumentError::new(at, Reason::NotWellFormed(sentence(&error.to_string())))
 }

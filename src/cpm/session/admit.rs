@@ -38,12 +38,20 @@ impl Session<'_> {
         if holder.is_none() && self.family.find(&merge_name(request)).is_some() {
             return Err(Refusal::new(482, "merged request"));
         }
-        let asked = read_refer(request, holder.is_none(), &|uri| self.is_ourselves(uri))?;
+        let texts = &self.env.settings.warnings;
+        let asked = read_refer(
+            request,
+            holder.is_none(),
+            &|uri| self.is_ourselves(uri),
+            texts,
+        )?;
         self.check_quirks(&asked.quirks)?;
         let who = match holder {
             Some(holder) => self.referrer_in_dialog(arrival, holder),
             None => self.referrer_outside(arrival),
         }?;
+        self.note_who(&who, request);
+        self.note_asked(&asked.targets, asked.suppressed);
         let Asked {
             targets,
             suppressed,
@@ -72,7 +80,10 @@ impl Session<'_> {
         }
         let broken = quirks.iter().find_map(|quirk| quirk.broken_rule());
         match broken.filter(|_| self.env.settings.strict) {
-            Some(rule) => Err(Refusal::bad_request(rule).warning(rule)),
+            Some(rule) => {
+                let text = &self.env.settings.warnings.rule_broken;
+                Err(Refusal::bad_request(rule).warning(&text.replace("{rule}", rule)))
+            }
             None => Ok(()),
         }
     }
@@ -80,7 +91,8 @@ impl Session<'_> {
     /// Seed steps 1 and 2, then the list and the limits (P15 to P18).
     fn permit(&mut self, who: &Who, targets: Result<Targets, Refusal>) -> Result<Targets, Refusal> {
         let texts = &self.env.settings.warnings;
-        let allowed = self.decide(who).allowed;
+        let verdict = self.decide(who);
+        let allowed = verdict.allowed;
         let purpose = targets
             .as_ref()
             .map_or(Purpose::Invite, |targets| targets.purpose);
@@ -91,6 +103,7 @@ impl Session<'_> {
             ),
             Purpose::Remove => (allowed.allow_expelling, "allow-expelling"),
         };
+        self.note_verdict(who.uri(), &verdict, missing, permitted);
         if !permitted {
             let why = format!("policy: {missing}");
             return Err(Refusal::new(403, why).warning(&texts.function_not_allowed));
@@ -102,9 +115,7 @@ impl Session<'_> {
         let most = self.env.settings.max_refer_targets as usize;
         if targets.written > most {
             let why = format!("{} targets, max_refer_targets is {most}", targets.written);
-            return Err(
-                Refusal::new(403, why).warning(&format!("More than {most} targets in one request"))
-            );
+            return Err(Refusal::new(403, why).warning(&texts.too_many_targets));
         }
         if purpose == Purpose::Invite
             && self.env.settings.precheck_targets

@@ -34,7 +34,7 @@ impl Session<'_> {
     /// INVITE to the factory with the Contribution-ID of a living session: whoever belongs there comes
     /// back in, and who is listed and missing is invited again (G5).
     pub(super) fn restart_received(&mut self, arrival: &Arrival) {
-        let listed = match read_recipients(&arrival.request) {
+        let listed = match read_recipients(&arrival.request, &self.env.settings.warnings) {
             Some(Err(refusal)) => return self.refuse("INVITE", &refusal),
             Some(Ok(targets)) => Some(targets).filter(|targets| targets.purpose == Purpose::Invite),
             None => None,
@@ -54,6 +54,7 @@ impl Session<'_> {
 
     /// Everybody on the list of an INVITE, through the very code a REFER uses.
     pub(super) fn invite_listed(&mut self, arrival: &Arrival, who: &Who, targets: &Targets) {
+        self.open_trail(arrival);
         let order = Order {
             referred_by: super::admit::referred_by(who, None),
             socket: Some(arrival.socket.clone()),
@@ -73,6 +74,7 @@ impl Session<'_> {
         let mut who = identify(arrival)?;
         who.participant = true;
         who.creator = true;
+        self.note_who(&who, request);
         let served = self.creation(arrival, &who);
         let (contact, body, targets) = served.map_err(|refusal| refusal.of(who.uri()))?;
         Ok((who, contact, body, targets))
@@ -95,7 +97,7 @@ impl Session<'_> {
             );
         }
         let nobody = || Refusal::new(403, "nobody to invite").warning(&texts.no_destinations);
-        let targets = read_recipients(request).ok_or_else(nobody)??;
+        let targets = read_recipients(request, texts).ok_or_else(nobody)??;
         if targets.purpose != Purpose::Invite {
             return Err(Refusal::bad_request("A list of an INVITE invites"));
         }

@@ -59,6 +59,12 @@ impl Session<'_> {
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
+        // Whoever has answered our INVITE may already send; that overtook the answer. Not so a BYE, which
+        // waits for our ACK (RFC 3261 section 15).
+        if dialog.remote_tag.is_none() && method != "BYE" {
+            let refusal = Refusal::new(500, "the answer to our INVITE is not here yet");
+            return self.refuse(method, &refusal.header("Retry-After", "1"));
+        }
         // RFC 3261 section 12.2.2: both tags and the Call-ID name a dialog.
         let ours = dialog.remote_tag.as_deref() == Some(request.from_tag.as_str());
         if !ours {
@@ -179,10 +185,9 @@ impl Session<'_> {
 
     /// tm refused to send: no route, no socket, or the script dropped it.
     pub(super) fn send_failed(&mut self, record: Id, method: Method, cseq: u32, why: &str) {
-        self.log(
-            Level::Warn,
-            format!("{} could not be sent: {why}", method.as_str()),
-        );
+        self.note_sent(record, Level::Warn, |_| {
+            format!("{} could not be sent: {why}", method.as_str())
+        });
         match method {
             Method::Invite => {
                 self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))

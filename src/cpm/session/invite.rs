@@ -10,7 +10,6 @@ use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
-use crate::cpm::text::Redacted;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::name_addr::NameAddr;
@@ -77,6 +76,7 @@ impl Session<'_> {
             awaited_ack: None,
             subscriptions: Vec::new(),
             watchers: Vec::new(),
+            asked_by: self.refer(refer).map(|refer| refer.label),
             referrer: None,
             outgoing: Some(Attempt {
                 refer,
@@ -149,7 +149,9 @@ impl Session<'_> {
         }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
-        self.log(Level::Info, format!("INVITE to {}", Redacted(&target)));
+        self.note_leg(id, Level::Info, |show| {
+            format!("INVITE to {}", show.who(&target))
+        });
         self.actions.push(Action::Send(Box::new(request)));
     }
 
@@ -213,6 +215,11 @@ impl Session<'_> {
         if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
             return;
         }
+        // The refusal that brought this second attempt about, once more, or what came before it.
+        let waits = |leg: &Leg| matches!(leg.state, LegState::Waiting { .. });
+        if response.status / 100 != 2 && self.leg(id).is_some_and(waits) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),
@@ -232,6 +239,10 @@ impl Session<'_> {
         {
             *ringing = true;
         }
+        let (status, who) = (response.status, self.leg_uri(id));
+        self.note_leg(id, Level::Debug, |show| {
+            format!("{} answered {status}", show.who(&who))
+        });
         for refer in watchers {
             self.progress(refer, id, response.status, &response.reason);
         }
@@ -287,22 +298,20 @@ impl Session<'_> {
             return false;
         }
         leg.state = LegState::Waiting { at };
-        let who = leg.uri.clone();
-        self.log(
-            Level::Info,
-            format!(
-                "{} answered {}: once more in {wait} ms",
-                Redacted(&who),
-                response.status
-            ),
-        );
+        let (who, status) = (leg.uri.clone(), response.status);
+        self.note_leg(id, Level::Info, |show| {
+            let who = show.who(&who);
+            format!("{who} answered {status}: once more in {wait} ms")
+        });
         true
     }
 
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
     fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
         let Some(tag) = usable_tag(response) else {
-            return self.log(Level::Warn, "2xx without usable To-tag ignored".into());
+            return self.note_leg(id, Level::Warn, |_| {
+                "2xx without usable To-tag ignored".into()
+            });
         };
         let Some(leg) = self.leg(id) else { return };
         match &leg.dialog.remote_tag {
@@ -323,23 +332,19 @@ impl Session<'_> {
         let who = leg.uri.clone();
         self.actions.push(Action::Send(Box::new(ack)));
         if !wanted {
-            self.log(
-                Level::Info,
-                format!("2xx of {} crossed our CANCEL: BYE", Redacted(&who)),
-            );
+            self.note_leg(id, Level::Info, |show| {
+                format!("2xx of {} crossed our CANCEL: BYE", show.who(&who))
+            });
             return self.hang_up(id, ByeCause::Replaced);
         }
         let usable = Sdp::parse(&response.body).is_ok_and(|answer| answer.usable_answer().is_ok());
         self.head.pending = self.head.pending.saturating_sub(1);
         if !usable {
             self.count(Counter::InvitesFailed, 1);
-            self.log(
-                Level::Info,
-                format!(
-                    "{} answered with SDP that cannot be used: BYE",
-                    Redacted(&who)
-                ),
-            );
+            self.note_leg(id, Level::Info, |show| {
+                let who = show.who(&who);
+                format!("{who} answered with SDP that cannot be used: BYE")
+            });
             self.settle_watchers(id, 488, reason_phrase(488));
             return self.hang_up(id, ByeCause::NotAcceptable);
         }
@@ -351,7 +356,7 @@ impl Session<'_> {
         }
         self.connected();
         self.count(Counter::InvitesAccepted, 1);
-        self.log(Level::Info, format!("{} joined", Redacted(&who)));
+        self.note_leg(id, Level::Info, |show| format!("{} joined", show.who(&who)));
         self.settle_watchers(id, response.status, &response.reason);
     }
 
@@ -384,7 +389,8 @@ impl Session<'_> {
         }
         self.actions.push(Action::Send(Box::new(ack)));
         if !known {
-            self.log(Level::Info, "a second 2xx of one INVITE: ACK, BYE".into());
+            let line = "a second 2xx of one INVITE: ACK, BYE";
+            self.note_leg(id, Level::Info, |_| line.into());
             self.actions.push(Action::Send(Box::new(bye)));
         }
     }
@@ -400,24 +406,26 @@ impl Session<'_> {
         if was_pending {
             self.head.pending = self.head.pending.saturating_sub(1);
             self.count(Counter::InvitesFailed, 1);
-            self.log(
-                Level::Info,
-                format!("{} not reached: {status}", Redacted(&who)),
-            );
+            self.note_leg(id, Level::Info, |show| {
+                format!("{} not reached: {status}", show.who(&who))
+            });
             self.settle_watchers(id, status, reason);
         }
     }
 
     /// The target did not answer in time: CANCEL, and 408 is the result.
     pub(super) fn rang_too_long(&mut self, id: Id) {
-        let who = self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default();
+        let who = self.leg_uri(id);
         self.count(Counter::InvitesFailed, 1);
-        self.log(
-            Level::Info,
-            format!("{} did not answer in time: CANCEL", Redacted(&who)),
-        );
+        self.note_leg(id, Level::Info, |show| {
+            format!("{} did not answer in time: CANCEL", show.who(&who))
+        });
         self.settle_watchers(id, 408, reason_phrase(408));
         self.withdraw(id);
+    }
+
+    fn leg_uri(&mut self, id: Id) -> String {
+        self.leg(id).map(|leg| leg.uri.clone()).unwrap_or_default()
     }
 
     /// We do not want this INVITE any more. A 2xx may still cross; then ACK and BYE.

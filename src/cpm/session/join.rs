@@ -127,7 +127,7 @@ impl Session<'_> {
     /// The SDP for whoever comes in: an answer to the offer, or our offer.
     pub(super) fn media_for(&self, arrival: &Arrival) -> Result<Body, Refusal> {
         let media = new_media(self.env, &arrival.socket);
-        let sdp = answer_to(&arrival.request, &media)?;
+        let sdp = answer_to(&arrival.request, &media, self.env)?;
         Ok(Body { media, sdp })
     }
 
@@ -160,6 +160,7 @@ impl Session<'_> {
             }),
             subscriptions: Vec::new(),
             watchers: Vec::new(),
+            asked_by: None,
             referrer: None,
             outgoing: None,
             referred_before: false,
@@ -259,7 +260,7 @@ impl Session<'_> {
         }
         let mut media = leg.media.clone();
         media.version = media.version.saturating_add(1);
-        let body = match answer_to(request, &media) {
+        let body = match answer_to(request, &media, self.env) {
             Ok(body) => body,
             Err(refusal) => return self.refuse("re-INVITE", &refusal.of(&who)),
         };
@@ -317,6 +318,8 @@ impl Session<'_> {
     pub(super) fn answer_failed(&mut self, id: Id) {
         let Some(leg) = self.leg_mut(id) else { return };
         leg.awaited_ack = None;
+        // A BYE that waited for the ACK has nothing to end.
+        leg.dialog.waiting.clear();
         if !leg.is_connected() {
             return;
         }
@@ -406,13 +409,14 @@ pub(super) fn local_media(media: &Media) -> LocalMedia {
 }
 
 /// The SDP that answers an INVITE: an answer to its offer, or our offer when it has none.
-fn answer_to(request: &Request, media: &Media) -> Result<Vec<u8>, Refusal> {
+fn answer_to(request: &Request, media: &Media, env: &Env<'_>) -> Result<Vec<u8>, Refusal> {
     let ours = local_media(media);
     match read_sdp(request)? {
         None => Ok(build_offer(&ours)),
         Some(sdp) => {
-            let offer = Sdp::parse(&sdp).map_err(refuse_sdp)?;
-            build_answer(&ours, &offer).map_err(refuse_sdp)
+            let refuse = |error| refuse_sdp(error, env);
+            let offer = Sdp::parse(&sdp).map_err(refuse)?;
+            build_answer(&ours, &offer).map_err(refuse)
         }
     }
 }
@@ -426,10 +430,10 @@ fn leaves_for_good(request: &Request) -> bool {
     })
 }
 
-fn refuse_sdp(error: SdpError) -> Refusal {
+fn refuse_sdp(error: SdpError, env: &Env<'_>) -> Refusal {
     match error {
         SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
         SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
-            .warning(&format!("No usable MSRP media: {what}")),
+            .warning(&env.settings.warnings.no_usable_media),
     }
 }

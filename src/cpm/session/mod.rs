@@ -11,16 +11,17 @@ mod notify;
 mod operator;
 mod refer;
 mod roster;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::action::{Action, Counter, Level};
-use super::answer::Refusal;
+use super::action::{Action, Counter};
 use super::input::Input;
 use super::policy::{Group, PolicyRequest, Role, Verdict};
 use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
 use super::settings::Env;
+use super::trail::ReferId;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -42,6 +43,8 @@ pub struct Session<'a> {
     /// Records looked at so far.
     loaded: BTreeMap<Id, Slot>,
     actions: Vec<Action>,
+    /// The REFER in hand: whatever is written down meanwhile is about it.
+    about: Option<ReferId>,
 }
 
 struct Slot {
@@ -113,6 +116,7 @@ impl<'a> Session<'a> {
             env,
             loaded: BTreeMap::new(),
             actions: Vec::new(),
+            about: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl<'a> Session<'a> {
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
         let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.expect_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),
             Input::ReferReceived(arrival) => self.refer_received(arrival, None),
@@ -163,6 +168,7 @@ impl<'a> Session<'a> {
             self.head.active = self.env.now;
         }
         self.end_if_due();
+        self.about = None;
     }
 
     /// The records to commit and what to do after that.
@@ -359,16 +365,6 @@ impl<'a> Session<'a> {
     }
 
     // ---- what to say ----
-
-    fn refuse(&mut self, method: &str, refusal: &Refusal) {
-        let actions = refusal.actions(self.env, method, &self.head.token);
-        self.actions.extend(actions);
-    }
-
-    fn log(&mut self, level: Level, line: String) {
-        let line = format!("{line} session={}", self.head.token);
-        self.actions.push(Action::Log(level, line));
-    }
 
     fn count(&mut self, counter: Counter, by: i32) {
         self.actions.push(Action::Count(counter, by));

@@ -43,6 +43,7 @@ impl Session<'_> {
             return;
         }
         aim.outcome = Some(status);
+        let target = aim.uri.clone();
         if let Some(subscription) = &mut record.subscription {
             let stale = subscription
                 .progress
@@ -52,6 +53,9 @@ impl Session<'_> {
                 subscription.progress = None;
             }
         }
+        self.note(refer, Level::Debug, |show| {
+            format!("result {}: {status} {reason}", show.who(&target))
+        });
         self.tell(refer, status, reason, Some(index));
     }
 
@@ -112,12 +116,15 @@ impl Session<'_> {
         let settled = record.all_settled();
         let several = record.targets.len() > 1;
         let event_id = record.event_id;
+        let referrer = record.referrer.clone();
         let uris: Vec<String> = record.targets.iter().map(|aim| aim.uri.clone()).collect();
         let Some(subscription) = &mut record.subscription else {
             return Next::Nothing;
         };
         subscription.queued = false;
-        if subscription.closing == Some(Closing::Told) {
+        // A report may have been waiting for its turn when the one before it was put off.
+        let held = subscription.held_until.is_some();
+        if held || subscription.closing == Some(Closing::Told) {
             return Next::Nothing;
         }
         let report = subscription.reports.pop_front().or_else(|| {
@@ -181,6 +188,17 @@ impl Session<'_> {
             dialog.waiting.push_back(Waiting::Notify(refer));
         }
         let cseq = request.cseq;
+        self.note(refer, Level::Debug, |show| {
+            let about = report.target.and_then(|at| uris.get(at as usize));
+            let about = about.map(|uri| format!(" for {}", show.who(uri)));
+            format!(
+                "NOTIFY {cseq} to {}: {} {}{}; {state}",
+                show.who(&referrer),
+                report.status,
+                report.reason,
+                about.unwrap_or_default()
+            )
+        });
         self.count(Counter::NotifiesSent, 1);
         self.actions.push(Action::Send(Box::new(request)));
         Next::Sent(cseq)
@@ -198,12 +216,11 @@ impl Session<'_> {
             return;
         };
         let told_all = subscription.closing == Some(Closing::Told);
-        if ends_subscription(status) {
-            self.log(
-                Level::Info,
-                format!("NOTIFY answered {status}: subscription ended"),
-            );
-        }
+        let (level, so) = match ends_subscription(status) {
+            true => (Level::Info, ": subscription ended"),
+            false => (Level::Debug, ""),
+        };
+        self.note(refer, level, |_| format!("NOTIFY answered {status}{so}"));
         if told_all || ends_subscription(status) {
             self.end_subscription(refer);
         }
@@ -230,10 +247,9 @@ impl Session<'_> {
         if subscription.closing == Some(Closing::Told) {
             subscription.closing = None;
         }
-        self.log(
-            Level::Info,
-            format!("NOTIFY answered {status}: once more in {seconds} s"),
-        );
+        self.note(refer, Level::Info, |_| {
+            format!("NOTIFY answered {status}: once more in {seconds} s")
+        });
         true
     }
 

@@ -13,7 +13,6 @@ use crate::cpm::input::Arrival;
 use crate::cpm::records::{Aim, Carrier, Id, Record, Refer, Subscription};
 use crate::cpm::route::leads_here;
 use crate::cpm::settings::{Socket, SIXTY_FOUR_T1};
-use crate::cpm::text::Redacted;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
@@ -90,16 +89,15 @@ impl Session<'_> {
         self.insert(id, Record::Refer(Box::new(refer)));
         self.answer_refer(&admitted, to_tag, &contact);
         self.count(Counter::RefersAccepted, 1);
-        self.log(
-            Level::Info,
+        self.note(id, Level::Info, |show| {
             format!(
                 "REFER accepted from={} {:?} targets={} notify={}",
-                Redacted(admitted.who.uri()),
+                show.who(admitted.who.uri()),
                 admitted.targets.purpose,
                 admitted.targets.wanted.len(),
                 if admitted.suppressed { "no" } else { "yes" }
-            ),
-        );
+            )
+        });
         self.tell(id, 100, reason_phrase(100), None);
         match admitted.targets.purpose {
             Purpose::Invite => self.fan_out(id, &admitted.who, &admitted.targets),
@@ -154,6 +152,7 @@ impl Session<'_> {
             .capabilities()
             .maybe("Refer-Sub", admitted.echo.then_some("false"))
             .text();
+        self.log(Level::Debug, format!("answered {code}"));
         self.actions.push(Action::Answer(Answer {
             code,
             reason: reason_phrase(code).to_owned(),
@@ -170,8 +169,9 @@ impl Session<'_> {
     }
 
     /// The record of a fan-out that owes nobody a NOTIFY yet.
-    fn ordered(&self, order: Order, who: &Who, targets: &Targets) -> Refer {
+    fn ordered(&mut self, order: Order, who: &Who, targets: &Targets) -> Refer {
         Refer {
+            label: self.label(),
             cseq: order.cseq,
             referrer: who.uri().to_owned(),
             identities: who.identities.clone(),
@@ -226,10 +226,16 @@ impl Session<'_> {
                 return Some((200, "already a participant"));
             }
             // Shared with whoever invited it first (requirements section 2.9).
+            self.note(refer, Level::Debug, |show| {
+                format!("{} is being invited already", show.who(target.as_str()))
+            });
             self.watch(refer, index, member);
             return None;
         }
-        if !self.decide(&who).allowed.join_handling {
+        let verdict = self.decide(&who);
+        let invitable = verdict.allowed.join_handling;
+        self.note_verdict(target.as_str(), &verdict, "join-handling", invitable);
+        if !invitable {
             return Some((403, "policy: join-handling"));
         }
         if self.head.slots() == 0 {
@@ -253,10 +259,9 @@ impl Session<'_> {
             Ok(uri) => uri.as_str(),
             Err(text) => text,
         };
-        self.log(
-            Level::Info,
-            format!("target {}: {status} why=\"{why}\"", Redacted(name)),
-        );
+        self.note(refer, Level::Info, |show| {
+            format!("target {}: {status} why=\"{why}\"", show.who(name))
+        });
         self.settle(refer, index, status, reason_phrase(status));
     }
 

@@ -160,10 +160,13 @@ impl Entry {
     pub(super) fn of(uri: &str) -> Result<Entry, ListError> {
         let uri = uri.trim();
         let text = text::shown(uri.as_bytes());
+        let malformed_method = |uri: &Uri| {
+            let shown = text::excerpt(uri.as_str().as_bytes());
+            ListError::Malformed(format!("method of {shown}"))
+        };
         let (target, method, headers) = match Uri::parse(uri.as_bytes()) {
             Ok(uri) => {
-                let method = refer_to::method_of(&uri)
-                    .map_err(|_| ListError::Malformed(format!("method of {text}")))?;
+                let method = refer_to::method_of(&uri).map_err(|_| malformed_method(&uri))?;
                 (Ok(uri.to_target()), method, uri.headers())
             }
             Err(error) => (Err(error), None, Vec::new()),

@@ -240,7 +240,10 @@ impl Sdp {
             Some("passive") => Some(Setup::Passive),
             Some("actpass") => Some(Setup::ActPass),
             Some("holdconn") => Some(Setup::HoldConn),
-            Some(other) => return Err(SdpError::Malformed(format!("setup {other}"))),
+            Some(other) => {
+                let other = text::excerpt(other.as_bytes());
+                return Err(SdpError::Malformed(format!("setup {other}")));
+            }
         };
         let direction = direction(&media.attributes).or_else(|| direction(&self.attributes));
         Ok(Offer {

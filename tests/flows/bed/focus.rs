@@ -9,7 +9,7 @@ use cpm::cpm::answer::Refusal;
 use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::policy::Group;
 use cpm::cpm::records::{Id, Name};
-use cpm::cpm::route::{destination, no_such_session, Destination};
+use cpm::cpm::route::{contribution_id, destination, no_such_session, Destination};
 use cpm::cpm::session::Session;
 use cpm::cpm::settings::{Env, Millis};
 use cpm::cpm::stray::end_stray_dialog;
@@ -112,7 +112,13 @@ impl World {
         match which {
             Some(Which::Living(root)) => self.apply(root, input),
             Some(Which::New(group)) => self.apply_new(Some(&group), input),
-            Some(Which::AdHoc) if method == "INVITE" => self.apply_new(None, input),
+            Some(Which::AdHoc) if method == "INVITE" => {
+                let known = contribution_id(request).map(Name::Contribution);
+                match known.and_then(|name| self.find(&name)) {
+                    Some(root) => self.apply(root, input),
+                    None => self.apply_new(None, input),
+                }
+            }
             Some(Which::AdHoc) | None => self.refused(method, no_such_session),
         }
     }
@@ -169,10 +175,17 @@ impl World {
 
     fn apply_new(&mut self, group: Option<&Group>, input: Input<'_>) -> Vec<Action> {
         self.note_input(&input);
+        let contribution = match input {
+            Input::FactoryInviteReceived(arrival) => contribution_id(&arrival.request),
+            _ => None,
+        };
         let (root, changes, actions) = self.with_env(|env| {
             let mut session = match group {
                 Some(group) => Session::for_group(group, &self.records, env),
-                None => Session::ad_hoc(&env.token(), &self.records, env),
+                None => {
+                    let id = contribution.clone().unwrap_or_else(|| env.token());
+                    Session::ad_hoc(&id, &self.records, env)
+                }
             };
             session.handle(input.clone());
             let root = session.id();
@@ -194,6 +207,23 @@ impl World {
                 | Input::SendFailed { .. }
         );
         forgettable && forgets > 0 && self.chance.percent(forgets)
+    }
+
+    /// An operator's hand in the session of `record`; a drain is one on all of them.
+    pub fn operator<T>(&mut self, root: Id, hand: impl FnOnce(&mut Session<'_>) -> T) -> T {
+        let handled = self.with_env(|env| {
+            let mut session = Session::open(root, &self.records, env)?;
+            let said = hand(&mut session);
+            Some((session.finish(), said))
+        });
+        let Some(((changes, actions), said)) = handled else {
+            self.fail("no such session");
+        };
+        // Any input that is no request will do for what must hold after it.
+        let by_hand = Input::DeadlineReached { record: Id(0) };
+        let actions = self.committed(root, changes, actions, &by_hand);
+        self.perform_later(actions, Place::Elsewhere);
+        said
     }
 
     // ---- carrying out ----
@@ -240,6 +270,7 @@ impl World {
                 Action::Cancel { transaction, .. } => self.tm_cancel(transaction),
                 Action::Count(counter, by) => self.count(counter, by),
                 Action::Log(_, line) => self.note(format!("log   {line}")),
+                Action::Trail { refer, entry } => self.trails.push((refer, entry)),
             }
         }
     }

@@ -14,14 +14,17 @@ pub const GROUP: &str = "sip:team@conf.home1.test";
 /// Everybody of home1.test but mallory may come; alice, bob and whoever is a number may invite;
 /// alice and bob may be anonymous and may remove others. Everybody of away.test may come and nothing else.
 pub fn team(max: Option<u32>) -> Directory {
-    let max = max.map_or(String::new(), |max| {
+    load(document(&max.map_or(String::new(), |max| {
         format!("<max-participant-count>{max}</max-participant-count>")
-    });
-    let document = format!(
+    })))
+}
+
+fn document(more: &str) -> String {
+    format!(
         r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:oxe="urn:oma:xml:xdm:extensions">
  <list-service uri="{GROUP}">
   <list><entry uri="sip:alice@home1.test"/><entry uri="tel:+358401234567"/></list>
-  {max}
+  {more}
   <cp:ruleset>
    <cp:rule id="members"><cp:conditions><is-list-member/></cp:conditions>
     <cp:actions><join-handling>true</join-handling>
@@ -38,10 +41,18 @@ pub fn team(max: Option<u32>) -> Directory {
   </cp:ruleset>
  </list-service>
 </group>"#
-    );
+    )
+}
+
+fn load(document: String) -> Directory {
     let (directory, problems) = Directory::load([("team.xml", document)]);
     assert!(problems.is_empty(), "{problems:?}");
     directory
+}
+
+/// The same group, whose members are all invited when its session starts.
+pub fn called_together() -> Directory {
+    load(document("<invite-members>true</invite-members>"))
 }
 
 pub fn settings() -> Settings {

@@ -11,6 +11,9 @@ use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::{ReferTarget, Request};
 
+/// What a slow worker may make of a span it measured right.
+const SLACK: Millis = 200;
+
 /// A request the focus sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -29,6 +32,8 @@ pub struct Promise {
     pub theirs: String,
     pub ours: String,
     pub cseq: u32,
+    /// It made a dialog of its own.
+    pub outside: bool,
     /// The first one of its dialog.
     pub first: bool,
     pub suppressed: bool,
@@ -103,6 +108,7 @@ impl Ledger {
             theirs,
             ours,
             cseq: request.cseq,
+            outside: request.to_tag.is_none(),
             first,
             suppressed: nosub || answer.headers.contains("Refer-Sub: false\r\n"),
             anonymous,
@@ -110,6 +116,17 @@ impl Ledger {
             told: Vec::new(),
             excused: false,
         });
+    }
+
+    /// Somebody is wanted by the focus itself.
+    pub fn expects(&mut self, target: &str) {
+        if let Ok(uri) = Uri::parse(target.as_bytes()) {
+            self.wishes.push(Wish {
+                target: Identity::of(&uri),
+                by: 0,
+                anonymous: false,
+            });
+        }
     }
 
     /// Whom a request wants in, beside `single` those in its list. How many people that is.
@@ -145,16 +162,22 @@ impl Ledger {
     pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
         self.promises.iter().any(|p| {
             let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
-            same && p.anonymous
+            same && p.outside && p.anonymous
         })
     }
 
     /// One request at a time per dialog, numbered without a gap.
     pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
+        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
+        if outgoing.method == Method::Prack {
+            // Nobody waits for its answer, but it takes a number.
+            if let Some(last) = self.flights.get_mut(&key) {
+                last.cseq = last.cseq.max(outgoing.cseq);
+            }
+        }
         if outgoing.method == Method::Ack || outgoing.owner.is_none() {
             return Ok(());
         }
-        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
         let what = outgoing.method.as_str();
         if let Some(last) = self.flights.get(&key) {
             if outgoing.cseq != last.cseq + 1 {
@@ -163,7 +186,7 @@ impl Ledger {
                     outgoing.cseq, last.cseq
                 ));
             }
-            if !last.over && now < last.at + LOST_REQUEST {
+            if !last.over && now + SLACK < last.at + LOST_REQUEST {
                 return Err(format!("{what} overtakes the request in flight"));
             }
         }
@@ -284,7 +307,9 @@ impl Ledger {
                 }
                 let key = (response.call_id.clone(), response.from_tag.clone());
                 if let Some(flight) = self.flights.get_mut(&key) {
-                    flight.over |= flight.cseq == response.cseq;
+                    // An INVITE may have been followed by PRACKs.
+                    let numbered = flight.cseq == response.cseq;
+                    flight.over |= numbered || response.cseq_method == "INVITE";
                 }
                 if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
                     self.excuse(&response.call_id, response.cseq);

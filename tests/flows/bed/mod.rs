@@ -14,8 +14,8 @@ mod tm;
 mod world;
 
 pub use chance::{Chance, Link};
-pub use groups::{team, FACTORY, GROUP};
+pub use groups::{called_together, team, FACTORY, GROUP};
 pub use message::sdp;
-pub use peer::{Manners, Stage};
+pub use peer::{How, Manners, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
 pub use world::World;

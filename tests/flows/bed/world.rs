@@ -8,6 +8,7 @@ use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Record};
 use cpm::cpm::settings::{Millis, Settings};
+use cpm::cpm::trail::{Entry, ReferId};
 use cpm::sip::{Request, Response};
 
 use super::chance::{Chance, Link, Network};
@@ -62,6 +63,8 @@ pub struct World {
     pub faults: Faults,
     pub ledger: Ledger,
     pub chance: Chance,
+    /// Decision trails, as far as they were performed.
+    pub trails: Vec<(ReferId, Entry)>,
     pub(super) tokens: Chance,
     pub tm: Tm,
     pub(super) counters: BTreeMap<String, i64>,
@@ -84,6 +87,7 @@ impl World {
             faults: Faults::default(),
             ledger: Ledger::default(),
             chance: Chance::new(seed),
+            trails: Vec::new(),
             tokens: Chance::new(seed ^ 0x0070_6f6b_656e),
             tm: Tm::default(),
             counters: BTreeMap::new(),

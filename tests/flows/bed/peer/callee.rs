@@ -39,6 +39,7 @@ impl Peer {
             "CANCEL" => self.cancel_arrives(&branch, &request),
             "BYE" => self.bye_arrives(&branch, &request),
             "NOTIFY" => self.notify_arrives(&branch, &request),
+            "PRACK" => self.reply(&branch, &request, 200, "", &[]),
             _ => self.reply(&branch, &request, 405, "", &[]),
         }
     }
@@ -68,7 +69,15 @@ impl Peer {
         if served.final_code.is_some() {
             return Vec::new();
         }
-        let bytes = answer(&served.request, code, "Progress", &tag, "", &[]);
+        let rseq = served.answers.len();
+        let headers = match code {
+            101.. if self.manners.reliable => format!(
+                "Require: 100rel\r\nRSeq: {rseq}\r\nContact: <sip:{}@{}:5060>\r\n",
+                self.name, self.host
+            ),
+            _ => String::new(),
+        };
+        let bytes = answer(&served.request, code, "Progress", &tag, &headers, &[]);
         served.answers.push((tag, bytes.clone()));
         vec![Effect::Send(bytes)]
     }
@@ -76,13 +85,35 @@ impl Peer {
     /// The user decides.
     pub(super) fn pick_up(&mut self, branch: &str) -> Vec<Effect> {
         let code = self.manners.answer.map_or(200, |(_, code)| code);
+        let code = self.out_of_patience("INVITE", code);
         self.final_answer(branch, code)
+    }
+
+    /// What it says after it has refused often enough.
+    fn out_of_patience(&mut self, method: &'static str, code: u16) -> u16 {
+        let refused = self.refused.entry(method).or_insert(0);
+        match code {
+            300.. if *refused < self.manners.patience => {
+                *refused += 1;
+                code
+            }
+            300.. => 200,
+            _ => code,
+        }
+    }
+
+    fn retry_after(&self) -> String {
+        let seconds = self.manners.retry_after;
+        seconds.map_or(String::new(), |seconds| {
+            format!("Retry-After: {seconds}\r\n")
+        })
     }
 
     fn final_answer(&mut self, branch: &str, code: u16) -> Vec<Effect> {
         let key = (branch.to_owned(), "INVITE".to_owned());
         let devices = if code < 300 { self.manners.devices } else { 1 };
         let (contact, manners) = (self.contact(), self.manners.clone());
+        let retry_after = self.retry_after();
         let Some(served) = self.served.get_mut(&key) else {
             return Vec::new();
         };
@@ -110,7 +141,7 @@ impl Peer {
                 self.dialogs.push(dialog_of(&request, &tag));
                 answer(&request, code, "OK", &tag, &headers, &body)
             } else {
-                answer(&request, code, "Because", &tag, "", &[])
+                answer(&request, code, "Because", &tag, &retry_after, &[])
             };
             if let Some(served) = self.served.get_mut(&key) {
                 served.answers.push((tag.clone(), bytes.clone()));
@@ -142,9 +173,10 @@ impl Peer {
             return Vec::new();
         }
         let Some(left) = left.checked_sub(waited).filter(|left| *left > 0) else {
-            let code = served.final_code.unwrap_or_default();
-            self.complaints
-                .push(format!("no ACK for the {code} of {tag}"));
+            // That of a failure is tm's own affair.
+            if served.final_code.is_some_and(|code| code < 300) {
+                self.complaints.push(format!("no ACK for the 2xx of {tag}"));
+            }
             return Vec::new();
         };
         let bytes = served
@@ -231,7 +263,14 @@ impl Peer {
         match (known, self.manners.notify) {
             (_, None) => Vec::new(),
             (None, Some(_)) => self.reply(branch, request, 481, "", &[]),
-            (Some(_), Some(code)) => self.reply(branch, request, code, "", &[]),
+            (Some(_), Some(code)) => {
+                let code = self.out_of_patience("NOTIFY", code);
+                let headers = match code {
+                    300.. => self.retry_after(),
+                    _ => String::new(),
+                };
+                self.reply(branch, request, code, &headers, &[])
+            }
         }
     }
 

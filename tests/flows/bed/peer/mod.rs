@@ -21,6 +21,12 @@ pub struct Manners {
     pub rings: Vec<(u64, u16)>,
     /// The final answer to an INVITE: after how many ms, status. None: never.
     pub answer: Option<(u64, u16)>,
+    /// Seconds of Retry-After in every refusal.
+    pub retry_after: Option<u32>,
+    /// After that many refusals of INVITEs it answers them 200; the same for NOTIFYs.
+    pub patience: usize,
+    /// Its 18x want a PRACK (RFC 3262).
+    pub reliable: bool,
     /// How many devices answer with their own To-tag.
     pub devices: usize,
     /// Its SDP can be used.
@@ -45,6 +51,9 @@ impl Default for Manners {
             trying: true,
             rings: vec![(20, 180)],
             answer: Some((200, 200)),
+            retry_after: None,
+            patience: usize::MAX,
+            reliable: false,
             devices: 1,
             usable_sdp: true,
             crosses: false,
@@ -161,6 +170,8 @@ pub struct Peer {
     pub complaints: Vec<String>,
     served: BTreeMap<(String, String), Served>,
     serial: u64,
+    /// Refusals so far, by method.
+    refused: BTreeMap<&'static str, usize>,
 }
 
 impl Peer {
@@ -178,6 +189,7 @@ impl Peer {
             complaints: Vec::new(),
             served: BTreeMap::new(),
             serial: 0,
+            refused: BTreeMap::new(),
         }
     }
 
