@@ -189,7 +189,7 @@ fn hand_over(runtime: &Runtime, request: &Outgoing, next_hop: &str) -> Vec<Actio
     let sender = sender_for(next_hop, runtime.senders.len());
     let pushed = match runtime.senders.get(sender) {
         Some(queue) => enqueue(queue, request),
-        None => Err("there are no senders".into()),
+        None => Err("there are no senders".to_owned()),
     };
     match pushed {
         Err(why) => failed(runtime, request, request.owner, why),

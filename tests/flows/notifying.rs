@@ -231,7 +231,7 @@ fn a_subscription_is_refreshed_and_ended_by_subscribe() {
         world.outcome(cast.alice, &refer);
         world.run(8_000);
         let leg = world.peers[cast.alice].leg().expect("a leg");
-        let mut asks = |world: &mut World, headers: &str| {
+        let asks = |world: &mut World, headers: &str| {
             let branch = world.lets(cast.alice, |p| {
                 p.within(leg, "SUBSCRIBE", headers, Vec::new())
             });

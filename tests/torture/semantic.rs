@@ -305,7 +305,7 @@ pub const ROWS: &[Row] = &[
     Row {
         // Every peer on this interface speaks RFC 3261: a From without tag is refused with its reason.
         section: "3.4.1",
-        what: "an INVITE of RFC 2543: no branch, no tag",
+        what: "an INVITE from before RFC 3261: no branch, no tag",
         outcome: Refused(BAD),
         stream: true,
         message: |g| {

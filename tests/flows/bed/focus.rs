@@ -68,7 +68,7 @@ impl World {
         } else {
             (481, "Call/Transaction Does Not Exist")
         };
-        self.to_peer(from, answer(request, code, reason, "cancel", "", &[]));
+        self.deliver_to_peer(from, answer(request, code, reason, "cancel", "", &[]));
     }
 
     fn request(&mut self, from: usize, request: Request) {

@@ -26,7 +26,6 @@ pub struct Sent {
 /// A REFER that was answered with a 2xx.
 #[derive(Debug)]
 pub struct Promise {
-    pub peer: usize,
     pub call_id: String,
     /// The referrer's tag and ours.
     pub theirs: String,
@@ -103,7 +102,6 @@ impl Ledger {
         };
         let targets = self.wishes(peer, request, single, anonymous);
         self.promises.push(Promise {
-            peer,
             call_id: request.call_id.clone(),
             theirs,
             ours,

@@ -13,9 +13,9 @@ mod store;
 mod tm;
 mod world;
 
-pub use chance::{Chance, Link};
+pub use chance::Link;
 pub use groups::{called_together, team, FACTORY, GROUP};
 pub use message::sdp;
-pub use peer::{How, Manners, PeerDialog, Stage};
+pub use peer::{How, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
 pub use world::World;

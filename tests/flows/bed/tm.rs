@@ -109,7 +109,7 @@ impl World {
         let label = self.tm.labels;
         let (bytes, request) = self.written(outgoing, label);
         self.record_sent(outgoing, to, &request);
-        self.to_peer(to, bytes.clone());
+        self.deliver_to_peer(to, bytes.clone());
         if outgoing.method != Method::Ack {
             self.after(T1, Event::Tm(TmTimer::Repeat { label, waited: T1 }));
             self.after(SIXTY_FOUR_T1, Event::Tm(TmTimer::Expire { label }));
@@ -177,7 +177,7 @@ impl World {
         };
         client.expires = now + SIXTY_FOUR_T1;
         self.record_cancel(to, label, &bytes);
-        self.to_peer(to, bytes);
+        self.deliver_to_peer(to, bytes);
         self.after(T1, Event::Tm(TmTimer::RepeatCancel { label, waited: T1 }));
         self.after(SIXTY_FOUR_T1, Event::Tm(TmTimer::Expire { label }));
     }
@@ -211,7 +211,7 @@ impl World {
             (waited * 2).min(T2)
         };
         let (to, bytes) = (client.to, client.bytes.clone());
-        self.to_peer(to, bytes);
+        self.deliver_to_peer(to, bytes);
         self.after(
             next,
             Event::Tm(TmTimer::Repeat {
@@ -232,7 +232,7 @@ impl World {
             return;
         }
         let (to, bytes, waited) = (client.to, bytes.clone(), (waited * 2).min(T2));
-        self.to_peer(to, bytes);
+        self.deliver_to_peer(to, bytes);
         self.after(waited, Event::Tm(TmTimer::RepeatCancel { label, waited }));
     }
 
@@ -296,7 +296,7 @@ impl World {
                 let to = client.to;
                 if invite && status >= 300 {
                     let ack = hop_ack(&client.request, response, &branch);
-                    self.to_peer(to, ack);
+                    self.deliver_to_peer(to, ack);
                 }
                 if first {
                     self.after(self.tm.wait, Event::Tm(TmTimer::Forget { label }));
@@ -313,7 +313,7 @@ impl World {
         let key = key_of(request);
         if let Some(server) = self.tm.servers.get(&key) {
             if let Some(bytes) = server.answer.clone() {
-                self.to_peer(peer, bytes);
+                self.deliver_to_peer(peer, bytes);
             }
             return false;
         }
@@ -352,7 +352,7 @@ impl World {
         server.answer = Some(bytes.clone());
         server.to_tag = request.to_tag.clone().unwrap_or_else(|| to_tag.to_owned());
         let peer = server.peer;
-        self.to_peer(peer, bytes);
+        self.deliver_to_peer(peer, bytes);
         if request.method == "INVITE" {
             let (waited, left) = (T1, SIXTY_FOUR_T1);
             self.after(T1, Event::Tm(TmTimer::RepeatAnswer { key, waited, left }));
@@ -371,7 +371,7 @@ impl World {
             return;
         }
         let (peer, bytes) = (server.peer, server.answer.clone().unwrap_or_default());
-        self.to_peer(peer, bytes);
+        self.deliver_to_peer(peer, bytes);
         let waited = (waited * 2).min(T2);
         self.after(
             waited,

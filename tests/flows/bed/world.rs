@@ -117,7 +117,7 @@ impl World {
     pub fn effects(&mut self, peer: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Send(bytes) => self.to_focus(peer, bytes),
+                Effect::Send(bytes) => self.deliver_to_focus(peer, bytes),
                 Effect::After(ms, timer) => self.after(ms, Event::PeerTimer(peer, timer)),
             }
         }
@@ -199,7 +199,7 @@ impl World {
 
     // ---- the network ----
 
-    pub(super) fn to_peer(&mut self, peer: usize, bytes: Vec<u8>) {
+    pub(super) fn deliver_to_peer(&mut self, peer: usize, bytes: Vec<u8>) {
         let copies = self.network.carry(&bytes, &self.chance);
         self.note_datagram("->", peer, &bytes, copies.len());
         for ms in copies {
@@ -207,7 +207,7 @@ impl World {
         }
     }
 
-    fn to_focus(&mut self, peer: usize, bytes: Vec<u8>) {
+    fn deliver_to_focus(&mut self, peer: usize, bytes: Vec<u8>) {
         let copies = self.network.carry(&bytes, &self.chance);
         self.note_datagram("<-", peer, &bytes, copies.len());
         for ms in copies {
