@@ -390,3 +390,26 @@ fn a_session_lives_while_its_last_invitations_ring() {
         gone.msg
     );
 }
+
+#[test]
+fn nobody_is_invited_into_a_session_that_is_over() {
+    let group = Group::open("s", &[ALICE, BOB]);
+    let scene = Scene::new([&group]);
+    let [mut alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
+    // Her NOTIFYs stay unanswered, so that the dialog of her REFER outlives the session.
+    alice.ua().script(Script::on("NOTIFY"));
+    let refer = alice.refer_outside(&format!("<{BOB}>"));
+    let sent = alice.send(&refer);
+    let answer = sent.answer();
+    check::accepted(&answer);
+    let mut own = Dialog::as_uac(&sent, &answer);
+    check::accepted(&alice.dialog.bye());
+    bob.dialog.expect("BYE");
+    for dialog in [&mut own, &mut alice.dialog] {
+        let late = dialog
+            .request("REFER")
+            .with("Refer-To", format!("<{CAROL}>"));
+        check::refused(&dialog.send(&late).answer(), 481, None);
+    }
+    scene.nobody_invited();
+}

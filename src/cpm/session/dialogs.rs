@@ -88,7 +88,9 @@ impl Session<'_> {
             ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("UPDATE", Some(_)) => self.update_received(holder, arrival),
-            ("REFER", Some(true) | None) => self.refer_received(arrival, Some(holder)),
+            ("REFER", Some(true) | None) if self.head.live => {
+                self.refer_received(arrival, Some(holder))
+            }
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
             ("SUBSCRIBE", _) => self.subscribe_received(holder, arrival),
             ("BYE" | "INVITE" | "UPDATE" | "REFER" | "OPTIONS", _) => {

@@ -56,6 +56,13 @@ impl Session<'_> {
         self.log(Level::Info, "session ended".into());
         self.forget_roster();
         let legs = self.children();
+        let now = self.env.now;
+        for id in legs.iter().copied() {
+            // A copy of a REFER that comes by another way now finds no session, and need not be known.
+            if let Some(refer) = self.refer_mut(id) {
+                refer.remembered_until = now;
+            }
+        }
         // First what is owed to referrers, so that it goes out before their BYE.
         for id in legs.iter().copied() {
             if self.leg(id).is_some_and(|leg| leg.is_pending()) {

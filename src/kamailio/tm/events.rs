@@ -8,6 +8,7 @@
 //! No lock of tm is held in either. After `wt_timer` (5 s) nothing comes any more (see `script`).
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
 use crate::kamailio::guard::guard;
@@ -34,6 +35,20 @@ pub type ResponseHandler = fn(handle: u64, event: Event<'_>, in_timer: bool);
 
 static HANDLER: OnceLock<ResponseHandler> = OnceLock::new();
 
+/// Whether tm has said since `nothing_left_yet` that a request has left. Per process: forked, never shared.
+static LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Before a send. tm does not tell its caller when the transport refuses a request, only by leaving out
+/// REQUEST_SENT, and then waits for an answer until its timer ends.
+pub(super) fn nothing_left_yet() {
+    LEFT.store(false, Ordering::Relaxed);
+}
+
+/// After a send: whether the transport took it.
+pub(super) fn has_left() -> bool {
+    LEFT.load(Ordering::Relaxed)
+}
+
 pub(super) fn set_handler(handler: ResponseHandler) -> bool {
     HANDLER.set(handler).is_ok()
 }
@@ -44,6 +59,9 @@ pub(super) unsafe extern "C" fn on_transaction_event(
     kind: i32,
     params: *mut sys::tmcb_params,
 ) {
+    if kind & sys::TMCB_REQUEST_SENT as i32 != 0 {
+        return LEFT.store(true, Ordering::Relaxed);
+    }
     guard("a tm callback", (), || {
         let Some(handler) = HANDLER.get() else { return };
         // SAFETY: tm passes its filled-in struct; `param` points to the value given at `send`, which

@@ -47,7 +47,8 @@ pub struct OutgoingRequest<'a> {
     pub socket: Option<&'a LocalSocket>,
 }
 
-/// Why a request was not sent. Nothing will be called back for it.
+/// Why a request was not sent. Nothing will be called back for it, but of one that is `Unreachable` a
+/// timeout still comes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     #[error("{0} cannot be put into a request")]
@@ -62,6 +63,8 @@ pub enum SendError {
     OutOfMemory,
     #[error("dropped by event_route[tm:local-request]")]
     Dropped,
+    #[error("the transport could not reach the next hop")]
+    Unreachable,
     #[error("tm could not send it (code {0}); its reason stands in the lines above")]
     Failed(i32),
 }
@@ -182,10 +185,19 @@ impl Tm {
             uac.cb_flags = sys::TMCB_DONT_ACK as i32;
         }
         if handle != 0 {
-            uac.cb_flags |= (sys::TMCB_LOCAL_RESPONSE_IN | sys::TMCB_LOCAL_COMPLETED) as i32;
+            let events =
+                sys::TMCB_LOCAL_RESPONSE_IN | sys::TMCB_LOCAL_COMPLETED | sys::TMCB_REQUEST_SENT;
+            uac.cb_flags |= events as i32;
             uac.cb = Some(events::on_transaction_event);
             uac.cbp = handle as usize as *mut c_void;
         }
+        // Over UDP tm tries again by itself; a connection that cannot be made stays so.
+        let watched = handle != 0
+            && request.method == "INVITE"
+            && request
+                .socket
+                .is_some_and(|socket| socket.proto.is_stream());
+        events::nothing_left_yet();
         let mut id = TransactionId { index: 0, label: 0 };
         // T is saved: the routing script's tm:local-request may look transactions up.
         let _saved = self.save_t();
@@ -193,6 +205,7 @@ impl Tm {
         // route set and the socket record all outlive the call.
         let result = unsafe { send(&mut uac, &mut id.index, &mut id.label) };
         match result {
+            code if code > 0 && watched && !events::has_left() => Err(SendError::Unreachable),
             code if code > 0 => Ok(id),
             0 => Err(SendError::Dropped),
             code if code == sys::E_NO_SOCKET => Err(SendError::NoDestination),
