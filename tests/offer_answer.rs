@@ -202,6 +202,25 @@ fn one_offer_at_a_time() {
     alice.dialog.expect_none("BYE", Duration::from_secs(1));
 }
 
+/// There is no session yet that it could change, but the INVITE must not suffer from it.
+#[test]
+fn an_update_before_the_answer_is_put_off() {
+    let scene = Scene::new([group()]);
+    let mut alice = scene.participant(ALICE, &group());
+    check::accepted(&alice.referred("<sip:dave@home1.test>"));
+    let invite = scene.invite_for("sip:dave@home1.test");
+    let ringing = scene.targets.reply(&invite, 180, &[]);
+    let mut early = kit::Dialog::as_uas(&scene.targets, scene.server.addr(), &invite, &ringing);
+    let update = early.request("UPDATE");
+    let answer = early.send(&update).answer();
+    assert_eq!(answer.status(), 500, "{answer}");
+    assert!(answer.header("Retry-After").is_some(), "{answer}");
+    scene.targets.reply(&invite, 200, &[]);
+    early.expect("ACK");
+    let update = early.request("UPDATE");
+    check::accepted(&early.send(&update).answer());
+}
+
 #[test]
 fn over_tls_the_certificate_is_named() {
     let print = format!("sha-256 {}", ["AB"; 32].join(":"));

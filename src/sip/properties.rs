@@ -130,6 +130,7 @@ fn check_headers(headers: &Headers) -> Result<(), TestCaseError> {
     }
     prop_assert!(headers.asserted_identities().len() <= 4);
     headers.privacy();
+    headers.session_expires();
     match headers.refer_to() {
         Ok(refer_to) => check_refer_to(&refer_to)?,
         Err(error) => prop_assert!(clean(&error.to_string())),

@@ -52,6 +52,7 @@ enum Deed {
     },
     Offer {
         peer: usize,
+        update: bool,
     },
     Refer {
         peer: usize,
@@ -173,7 +174,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         6 => (peer.clone(), how.clone()).prop_map(|(peer, how)| Deed::Join { peer, how }),
         1 => peer.clone().prop_map(|peer| Deed::JoinAgain { peer }),
         3 => peer.clone().prop_map(|peer| Deed::Leave { peer }),
-        1 => peer.clone().prop_map(|peer| Deed::Offer { peer }),
+        1 => (peer.clone(), any::<bool>()).prop_map(|(peer, update)| Deed::Offer { peer, update }),
         8 => (peer.clone(), target.clone(), how.clone(), any::<bool>())
             .prop_map(|(peer, target, how, outside)| Deed::Refer { peer, target, how, outside }),
         2 => (peer.clone(), 1..512u16, how)
@@ -238,7 +239,10 @@ impl Deed {
                     world.leaves(peer);
                 }
             }
-            Deed::Offer { peer } => within(world, peer, "INVITE", "", Vec::new()),
+            Deed::Offer { peer, update } => {
+                let method = if update { "UPDATE" } else { "INVITE" };
+                within(world, peer, method, "", Vec::new());
+            }
             Deed::Refer {
                 peer,
                 target,
