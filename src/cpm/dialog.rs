@@ -31,6 +31,9 @@ pub struct Dialog {
     /// URI of our Contact.
     pub contact: String,
     pub in_flight: Option<InFlight>,
+    /// The ACK to the 2xx that made this dialog is on its way out: nothing may overtake it. Until when
+    /// that is believed.
+    pub acknowledging: Option<Millis>,
     pub waiting: VecDeque<Waiting>,
 }
 
@@ -110,6 +113,7 @@ impl Dialog {
             socket,
             contact,
             in_flight: None,
+            acknowledging: None,
             waiting: VecDeque::new(),
         }
     }
@@ -126,7 +130,8 @@ impl Dialog {
     }
 
     pub fn deadline(&self) -> Option<Millis> {
-        self.in_flight.map(|request| request.lost_at)
+        let lost = self.in_flight.map(|request| request.lost_at);
+        [lost, self.acknowledging].into_iter().flatten().min()
     }
 
     /// The next request of ours in this dialog (RFC 3261 section 12.2.1.1); raises our CSeq.

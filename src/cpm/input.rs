@@ -56,6 +56,10 @@ pub enum Input<'a> {
         leg: Id,
         transaction: Transaction,
     },
+    /// The ACK that opens the dialog of `leg` left.
+    AckSent {
+        leg: Id,
+    },
     SendFailed {
         record: Id,
         method: Method,

@@ -195,6 +195,8 @@ pub struct Env<'a> {
     pub groups: &'a Directory,
     /// 128 bits from the operating system at each use (a generator seeded before the fork repeats).
     pub random: &'a dyn Fn() -> u128,
+    /// How many INVITEs there is still memory for; looked up only when a list is to be served.
+    pub room: &'a dyn Fn() -> u64,
     /// A keyed hash of a text, by a key only this server knows: what carries it is ours.
     pub seal: &'a dyn Fn(&str) -> u128,
 }

@@ -140,10 +140,11 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
         socket: socket.as_ref(),
     };
     if request.method == Method::Ack {
-        if let Err(error) = runtime.tm.send_ack(&outgoing) {
-            log::warning!("ACK not sent: {error}");
-        }
-        return Vec::new();
+        return match (runtime.tm.send_ack(&outgoing), request.owner) {
+            (Ok(()), Some(leg)) => apply(runtime, leg, Input::AckSent { leg }),
+            (Ok(()), None) => Vec::new(),
+            (Err(error), owner) => failed(runtime, &request, owner, error.to_string()),
+        };
     }
     match (
         runtime.tm.send(&outgoing, request.owner.map(|id| id.0)),

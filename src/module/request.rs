@@ -2,7 +2,7 @@
 //! Not here: any decision about a session (`crate::cpm`).
 
 use super::executor::{perform, Place};
-use super::runtime::{runtime, Runtime};
+use super::runtime::{runtime, Runtime, RESERVE};
 use crate::cpm::action::Action;
 use crate::cpm::answer::{Refusal, ALLOW};
 use crate::cpm::input::{Arrival, Input};
@@ -27,8 +27,6 @@ pub const NOT_OURS: i32 = -1;
 /// Ours, but failed here: a 5xx was answered and one line logged.
 pub const FAILED: i32 = -2;
 
-/// Shared memory kept free for what has begun already: with less, new INVITEs and REFERs get 503, bytes.
-const RESERVE: u64 = 1 << 20;
 /// Seconds in Retry-After of a 503.
 const RETRY_AFTER: &str = "10";
 

@@ -35,6 +35,10 @@ pub struct Runtime {
     pub trails: Option<Ring<KamailioShm>>,
 }
 
+/// Shared memory kept free for what has begun already: with less, new INVITEs and REFERs get 503, bytes.
+pub const RESERVE: u64 = 1 << 20;
+/// What an INVITE to a target takes while it rings (transaction, buffers, leg), bytes; measured, rounded up.
+const INVITE_COST: u64 = 12 * 1024;
 /// By how much tm's timers of an INVITE have to exceed ours, ms.
 const TIMER_MARGIN: u64 = 10_000;
 /// tm counts in sixteenths of a second, ms rounded up.
@@ -60,6 +64,7 @@ impl Runtime {
             settings: &self.config.settings,
             groups: &self.groups,
             random: &random_bits,
+            room: &|| KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST,
             seal: &|text| self.store.seal(text),
         })
     }

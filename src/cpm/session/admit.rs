@@ -12,6 +12,9 @@ use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 use crate::sip::Request;
 
+/// Seconds after which a list that does not fit may be tried again.
+const RETRY_AFTER: &str = "10";
+
 /// What an admitted REFER asks for, and by whom.
 pub(super) struct Admitted {
     pub who: Who,
@@ -112,11 +115,7 @@ impl Session<'_> {
             return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
         }
         let targets = targets?;
-        let most = self.env.settings.max_refer_targets as usize;
-        if targets.written > most {
-            let why = format!("{} targets, max_refer_targets is {most}", targets.written);
-            return Err(Refusal::new(403, why).warning(&texts.too_many_targets));
-        }
+        self.check_size(&targets)?;
         if purpose == Purpose::Invite
             && self.env.settings.precheck_targets
             && self.nobody_may_join(&targets)
@@ -132,6 +131,23 @@ impl Session<'_> {
             return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
         }
         Ok(targets)
+    }
+
+    /// A list must fit the operator's limit, and all its INVITEs into the memory there is: what is begun
+    /// is carried through.
+    pub(super) fn check_size(&self, targets: &Targets) -> Result<(), Refusal> {
+        let settings = self.env.settings;
+        let most = settings.max_refer_targets as usize;
+        if targets.written > most {
+            let why = format!("{} targets, max_refer_targets is {most}", targets.written);
+            return Err(Refusal::new(403, why).warning(&settings.warnings.too_many_targets));
+        }
+        let room = (self.env.room)();
+        if targets.purpose == Purpose::Invite && targets.wanted.len() as u64 > room {
+            let why = format!("{} targets, shared memory for {room}", targets.wanted.len());
+            return Err(Refusal::new(503, why).header("Retry-After", RETRY_AFTER));
+        }
+        Ok(())
     }
 
     /// R7.5: the policy refuses every single target.

@@ -101,13 +101,7 @@ impl Session<'_> {
         if targets.purpose != Purpose::Invite {
             return Err(Refusal::bad_request("A list of an INVITE invites"));
         }
-        if targets.written > settings.max_refer_targets as usize {
-            let why = format!(
-                "{} targets, max_refer_targets is {}",
-                targets.written, settings.max_refer_targets
-            );
-            return Err(Refusal::new(403, why).warning(&texts.too_many));
-        }
+        self.check_size(&targets)?;
         let others = |target: &Identity| !who.identities.contains(target);
         if !targets.identities().any(|target| others(&target)) {
             return Err(nobody());

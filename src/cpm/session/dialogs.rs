@@ -121,7 +121,7 @@ impl Session<'_> {
             let Some(dialog) = self.dialog_mut(holder) else {
                 return;
             };
-            if dialog.in_flight.is_some() {
+            if dialog.in_flight.is_some() || dialog.acknowledging.is_some() {
                 return;
             }
             // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
@@ -233,6 +233,14 @@ impl Session<'_> {
         }
     }
 
+    /// The first ACK of a dialog left, or never will: what waits for it may go.
+    pub(super) fn ack_sent(&mut self, id: Id) {
+        if let Some(dialog) = self.dialog_mut(id) {
+            dialog.acknowledging = None;
+            self.pump(id);
+        }
+    }
+
     /// tm refused to send: no route, no socket, or the script dropped it.
     pub(super) fn send_failed(&mut self, record: Id, method: Method, cseq: u32, why: &str) {
         self.note_sent(record, Level::Warn, |_| {
@@ -251,7 +259,8 @@ impl Session<'_> {
                 };
                 self.request_ended(record, ended);
             }
-            Method::Ack | Method::Prack => {}
+            Method::Ack => self.ack_sent(record),
+            Method::Prack => {}
         }
     }
 
@@ -265,6 +274,13 @@ impl Session<'_> {
             .dialog_mut(record)
             .and_then(|dialog| dialog.in_flight)
             .is_some_and(|request| request.lost_at <= now);
+        let acknowledged = self
+            .dialog_mut(record)
+            .and_then(|dialog| dialog.acknowledging)
+            .is_some_and(|until| until <= now);
+        if acknowledged {
+            self.ack_sent(record);
+        }
         if lost {
             self.request_ended(record, Ended::without_answer(408));
         }

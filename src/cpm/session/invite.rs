@@ -66,6 +66,7 @@ impl Session<'_> {
             contact: settings.contact_uri(&self.head.token, &socket),
             socket,
             in_flight: None,
+            acknowledging: None,
             waiting: VecDeque::new(),
         };
         let identity = Identity::of(target);
@@ -346,9 +347,14 @@ impl Session<'_> {
     }
 
     fn dialog_confirmed(&mut self, id: Id, tag: String, response: &Response, trusted: bool) {
+        let until = self.env.now + LOST_REQUEST;
         let Some(leg) = self.leg_mut(id) else { return };
         establish(&mut leg.dialog, tag, response);
-        let ack = leg.dialog.ack(response.cseq, String::new());
+        leg.dialog.acknowledging = Some(until);
+        let ack = Outgoing {
+            owner: Some(id),
+            ..leg.dialog.ack(response.cseq, String::new())
+        };
         let wanted = leg.is_pending();
         let who = leg.uri.clone();
         self.actions.push(Action::Send(Box::new(ack)));

@@ -177,6 +177,7 @@ impl<'a> Session<'a> {
             } => self.answer_received(record, response, trusted),
             Input::TimedOut { record, status } => self.timed_out(record, status),
             Input::InviteSent { leg, transaction } => self.invite_sent(leg, transaction),
+            Input::AckSent { leg } => self.ack_sent(leg),
             Input::SendFailed {
                 record,
                 method,

@@ -204,6 +204,7 @@ impl World {
             Input::AnswerReceived { .. }
                 | Input::AckReceived { .. }
                 | Input::InviteSent { .. }
+                | Input::AckSent { .. }
                 | Input::TimedOut { .. }
                 | Input::SendFailed { .. }
         );
@@ -308,6 +309,9 @@ impl World {
             };
             self.after(late, Event::InviteSent { leg, transaction });
         }
+        if let (Method::Ack, Some(leg)) = (outgoing.method, outgoing.owner) {
+            self.inputs_arrive(leg, Input::AckSent { leg });
+        }
     }
 
     pub(super) fn inputs_arrive(&mut self, record: Id, input: Input<'_>) {
@@ -390,6 +394,7 @@ impl World {
             settings: &self.settings,
             groups: &self.groups,
             random: &|| self.tokens.bits(),
+            room: &|| self.room,
             seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
         })
     }

@@ -68,6 +68,8 @@ pub struct World {
     pub(super) tokens: Chance,
     pub tm: Tm,
     pub(super) counters: BTreeMap<String, i64>,
+    /// How many INVITEs there is memory for.
+    pub room: u64,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -91,6 +93,7 @@ impl World {
             tokens: Chance::new(seed ^ 0x0070_6f6b_656e),
             tm: Tm::default(),
             counters: BTreeMap::new(),
+            room: u64::MAX,
             queue: BTreeMap::new(),
             serial: 0,
             tick: 0,
