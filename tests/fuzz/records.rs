@@ -28,9 +28,6 @@ pub fn record(input: &[u8]) -> u64 {
         Record::Audience(audience) => kind(audience.watchers.len().min(2)),
         Record::Watcher(watcher) => kind((watcher.ending.is_some(), watcher.told_end)),
         Record::Roster(roster) => kind(roster.known.len().min(2)),
-        Record::Board(board) => kind((board.changed.len().min(2), board.gone.len().min(2))),
-        Record::Audience(audience) => kind(audience.watchers.len().min(2)),
-        Record::Watcher(watcher) => kind((watcher.anonymous, watcher.version > 0)),
     };
     kind((more, names.min(4), deadline.is_some()))
 }
