@@ -17,7 +17,11 @@ mod lasting;
 mod listing;
 #[path = "flows/notifying.rs"]
 mod notifying;
+#[path = "flows/offering.rs"]
+mod offering;
 #[path = "flows/racing.rs"]
 mod racing;
+#[path = "flows/refreshing.rs"]
+mod refreshing;
 #[path = "flows/trail.rs"]
 mod trail;

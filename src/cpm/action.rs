@@ -48,6 +48,7 @@ pub enum Method {
     Bye,
     Notify,
     Prack,
+    Update,
 }
 
 impl Method {
@@ -58,6 +59,7 @@ impl Method {
             Method::Bye => "BYE",
             Method::Notify => "NOTIFY",
             Method::Prack => "PRACK",
+            Method::Update => "UPDATE",
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::sip::status::reason_phrase;
 use crate::sip::warning::warning;
 
 /// Methods that really answer today (RFC 3261 section 20.5).
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, SUBSCRIBE";
-/// Option tags of the focus (RFC 4488 section 4, RFC 7614 section 5).
-pub const SUPPORTED: &str = "norefersub, nosub, multiple-refer, tdialog";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REFER, SUBSCRIBE";
+/// Option tags of the focus (RFC 4028 section 4, RFC 4488 section 4, RFC 7614 section 5).
+pub const SUPPORTED: &str = "timer, norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
 pub const ALLOW_EVENTS: &str = "refer";
 /// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).

@@ -53,6 +53,8 @@ pub struct InFlight {
 pub enum Waiting {
     /// NOTIFY of this REFER's subscription; what it says is decided when it leaves.
     Notify(Id),
+    /// UPDATE or re-INVITE that keeps the session alive (RFC 4028 section 7.4).
+    Refresh,
     Bye(ByeCause),
 }
 
@@ -71,6 +73,8 @@ pub enum ByeCause {
     NotAcceptable,
     /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
     NoAck,
+    /// Nobody refreshed the session in time (RFC 4028 section 10).
+    Expired,
 }
 
 impl ByeCause {
@@ -82,6 +86,7 @@ impl ByeCause {
             ByeCause::Removed => "SIP;cause=200;text=\"Call completed\"",
             ByeCause::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",
             ByeCause::NotAcceptable => "SIP;cause=488;text=\"Not Acceptable Here\"",
+            ByeCause::Expired => "SIP;cause=408;text=\"Session timer expired\"",
             ByeCause::NoAck => "SIP;cause=408;text=\"No ACK\"",
         })
     }

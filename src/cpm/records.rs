@@ -9,8 +9,10 @@ use super::action::Transaction;
 use super::asked::Wanted;
 use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
+use super::timer::Keepalive;
 use super::trail::ReferId;
 use crate::sip::identity::Identity;
+use crate::sip::sdp::{Direction, Shape};
 use crate::sip::uri::Uri;
 
 /// Name of a record, unique for as long as the server runs and never used again.
@@ -139,6 +141,7 @@ pub struct Leg {
     pub media: Media,
     /// We sent a 2xx with this CSeq and wait for its ACK until then.
     pub awaited_ack: Option<AwaitedAck>,
+    pub keepalive: Keepalive,
     /// REFERs whose NOTIFYs travel in this dialog.
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
@@ -197,6 +200,8 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AwaitedAck {
     pub cseq: u32,
+    /// The 2xx carried an offer; the ACK has to carry the answer (RFC 3261 section 13.2.1).
+    pub offered: bool,
     pub until: Millis,
 }
 
@@ -209,6 +214,10 @@ pub struct Media {
     pub session: String,
     pub origin_id: u64,
     pub version: u64,
+    /// Our description as the peer has it.
+    pub shape: Shape,
+    /// Which way messages flow at the moment, seen from the focus: anything but both ways is a hold.
+    pub direction: Direction,
 }
 
 impl Leg {
@@ -261,7 +270,12 @@ impl Leg {
             LegState::Connected | LegState::Left => None,
         };
         let ack = self.awaited_ack.map(|ack| ack.until);
-        [state, ack, self.dialog.deadline()]
+        let timer = self
+            .keepalive
+            .timer
+            .filter(|_| self.is_connected())
+            .map(|timer| timer.deadline());
+        [state, ack, timer, self.dialog.deadline()]
             .into_iter()
             .flatten()
             .min()

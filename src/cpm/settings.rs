@@ -101,6 +101,12 @@ pub struct Settings {
     pub contact_host: Option<String>,
     /// `msrp://host:port`; none: port 2855 on the socket's address.
     pub msrp_uri: Option<String>,
+    /// Fingerprint of the MSRP switch's certificate, for SDP when it is reached over TLS.
+    pub msrp_fingerprint: Option<String>,
+    /// Session interval we ask for, seconds; 0: none (RFC 4028).
+    pub session_expires: u32,
+    /// Least session interval we take, seconds.
+    pub min_se: u32,
     /// Preloaded route set of requests the focus originates outside a dialog.
     pub orig_route: Vec<String>,
     /// 200 or 202.

@@ -11,6 +11,7 @@ use crate::cpm::text::WarningTexts;
 use crate::kamailio::params::{IntParam, StringParam};
 use crate::kamailio::sockets;
 use crate::sip::name_addr::NameAddr;
+use crate::sip::sdp::is_fingerprint;
 use crate::sip::uri::{Scheme, Uri};
 
 pub static DOMAIN: StringParam = StringParam::unset();
@@ -20,6 +21,9 @@ pub static TRUSTED_PEERS: StringParam = StringParam::unset();
 pub static ORIG_ROUTE: StringParam = StringParam::unset();
 pub static CONTACT_HOST: StringParam = StringParam::unset();
 pub static MSRP_URI: StringParam = StringParam::unset();
+pub static MSRP_FINGERPRINT: StringParam = StringParam::unset();
+pub static SESSION_EXPIRES: IntParam = IntParam::with_default(1_800);
+pub static MIN_SE: IntParam = IntParam::with_default(90);
 pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
 pub static MAX_REFER_TARGETS: IntParam = IntParam::with_default(100);
 pub static PRECHECK_TARGETS: IntParam = IntParam::with_default(0);
@@ -101,6 +105,9 @@ impl Config {
                 factory,
                 contact_host,
                 msrp_uri,
+                msrp_fingerprint: fingerprint()?,
+                session_expires: session_expires()?,
+                min_se: min_se()?,
                 orig_route: routes(&text(&ORIG_ROUTE).unwrap_or_default())?,
                 refer_ok_code,
                 max_refer_targets: number(
@@ -145,6 +152,34 @@ impl Config {
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
             debug_panic_header: text(&DEBUG_PANIC_HEADER),
         })
+    }
+}
+
+/// RFC 4028 sections 4 and 5 want 90 s at least for both; less is for tests.
+fn min_se() -> Result<u32, ConfigError> {
+    number("min_se", &MIN_SE, 2..=86_400, "90")
+}
+
+fn session_expires() -> Result<u32, ConfigError> {
+    let seconds = number("session_expires", &SESSION_EXPIRES, 0..=86_400, "1800")?;
+    let least = min_se()?;
+    if seconds != 0 && seconds < least {
+        let expected = format!("0 or no less than min_se, which is {least}");
+        return Err(wrong("session_expires", seconds, expected, "1800"));
+    }
+    Ok(seconds)
+}
+
+fn fingerprint() -> Result<Option<String>, ConfigError> {
+    let value = text(&MSRP_FINGERPRINT);
+    match &value {
+        Some(value) if !is_fingerprint(value) => Err(wrong(
+            "msrp_fingerprint",
+            quoted(value),
+            "a hash function, a blank and hexadecimal pairs joined by colons",
+            "\"sha-256 12:DF:3E:…\"",
+        )),
+        _ => Ok(value),
     }
 }
 

@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<24> = params([
+static PARAMS: ParamTable<27> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -49,6 +49,9 @@ static PARAMS: ParamTable<24> = params([
     string(c"orig_route", &config::ORIG_ROUTE),
     string(c"contact_host", &config::CONTACT_HOST),
     string(c"msrp_uri", &config::MSRP_URI),
+    string(c"msrp_fingerprint", &config::MSRP_FINGERPRINT),
+    integer(c"session_expires", &config::SESSION_EXPIRES),
+    integer(c"min_se", &config::MIN_SE),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),
     integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
     integer(c"precheck_targets", &config::PRECHECK_TARGETS),

@@ -243,7 +243,7 @@ fn decide(
         ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
         ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
         ("SUBSCRIBE", _) => return Err(subscribe_outside(request)),
-        ("BYE", _) => return Err(Refusal::new(481, "no such dialog")),
+        ("BYE" | "UPDATE", _) => return Err(Refusal::new(481, "no such dialog")),
         _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
     };
     let result = match where_to {

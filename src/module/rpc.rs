@@ -137,6 +137,16 @@ fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
         )
         .string(c"referrer", leg.referrer.as_deref().unwrap_or(""))
         .string(c"call_id", &leg.dialog.call_id);
+    // Seen from the focus; anything but sendrecv is a hold.
+    answer.string(c"media", leg.media.direction.name());
+    let (interval, refresher) = match leg.keepalive.timer {
+        None => (0, ""),
+        Some(timer) if timer.ours => (timer.interval, "focus"),
+        Some(timer) => (timer.interval, "participant"),
+    };
+    answer
+        .int(c"session_expires", interval.into())
+        .string(c"refresher", refresher);
 }
 
 fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {

@@ -21,6 +21,7 @@ pub mod referred_by;
 pub mod resource_list;
 pub mod response;
 pub mod sdp;
+pub mod session_expires;
 pub mod sipfrag;
 pub mod status;
 pub mod target_dialog;

@@ -6,6 +6,8 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use cpm::cpm::action::Method;
+use cpm::cpm::records::{Id, Record};
+use cpm::sip::uri::Uri;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -73,6 +75,16 @@ enum Deed {
     Cancel {
         peer: usize,
     },
+    /// To a refer subscription; seconds, of which 0 ends it.
+    Subscribe {
+        peer: usize,
+        expires: u32,
+    },
+    /// An operator invites, removes, ends one session, or all of them.
+    Operate {
+        what: usize,
+        target: usize,
+    },
     ComeTwice {
         peer: usize,
     },
@@ -96,6 +108,8 @@ enum Behaviour {
     Well,
     NoAnswer,
     NoTrying,
+    Reliable,
+    RetryAfter(u32),
     Crosses,
     BadSdp,
     NoAck,
@@ -121,6 +135,8 @@ struct History {
     link: Link,
     places: Option<u32>,
     short_memory: bool,
+    /// Sessions in which nothing happens are closed.
+    impatient: bool,
     deeds: Vec<(Deed, u64)>,
 }
 
@@ -133,6 +149,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         Behaviour::Well,
         Behaviour::NoAnswer,
         Behaviour::NoTrying,
+        Behaviour::Reliable,
+        Behaviour::RetryAfter(0),
+        Behaviour::RetryAfter(7),
         Behaviour::Crosses,
         Behaviour::BadSdp,
         Behaviour::NoAck,
@@ -163,6 +182,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (peer.clone(), 1..512u16).prop_map(|(peer, targets)| Deed::Create { peer, targets }),
         1 => peer.clone().prop_map(|peer| Deed::Cancel { peer }),
         1 => peer.clone().prop_map(|peer| Deed::ComeTwice { peer }),
+        1 => (peer.clone(), prop::sample::select(vec![0, 3, 60]))
+            .prop_map(|(peer, expires)| Deed::Subscribe { peer, expires }),
+        1 => (0..8usize, 0..TARGETS.len()).prop_map(|(what, target)| Deed::Operate { what, target }),
         3 => (peer.clone(), 0..40_000u64, code, 1..3usize).prop_map(|(peer, after, code, devices)| {
             Deed::Answer { peer, after, code, devices }
         }),
@@ -179,15 +201,19 @@ fn history() -> impl Strategy<Value = History> {
         link,
         prop::option::weighted(0.3, 2..5u32),
         any::<bool>(),
+        any::<bool>(),
         prop::collection::vec((deed(), wait), 1..25),
     )
-        .prop_map(|(seed, link, places, short_memory, deeds)| History {
-            seed,
-            link,
-            places,
-            short_memory,
-            deeds,
-        })
+        .prop_map(
+            |(seed, link, places, short_memory, impatient, deeds)| History {
+                seed,
+                link,
+                places,
+                short_memory,
+                impatient,
+                deeds,
+            },
+        )
 }
 
 impl Deed {
@@ -239,6 +265,8 @@ impl Deed {
             Deed::Create { peer, targets } => {
                 let (headers, body) = list(&chosen(targets), "");
                 let headers = headers.replace("multiple-refer", "recipient-list-invite");
+                // Of two groups at most: some restart what others have made.
+                let headers = format!("{headers}Contribution-ID: group-{}\r\n", targets % 2);
                 world.lets(peer, |peer| peer.outside("INVITE", FACTORY, &headers, body));
             }
             Deed::Cancel { peer } => {
@@ -247,6 +275,11 @@ impl Deed {
                     world.effects(peer, effects);
                 }
             }
+            Deed::Subscribe { peer, expires } => {
+                let headers = format!("Event: refer\r\nExpires: {expires}\r\n");
+                within(world, peer, "SUBSCRIBE", &headers, Vec::new());
+            }
+            Deed::Operate { what, target } => operates(world, what, TARGETS[target]),
             Deed::ComeTwice { peer } => {
                 // Late enough it is a request of its own; two dialogs then have one end in common.
                 world.peers[peer].unreliable = true;
@@ -277,6 +310,26 @@ fn within(world: &mut World, peer: usize, method: &str, headers: &str, body: Vec
     }
 }
 
+fn operates(world: &mut World, what: usize, target: &str) {
+    let rows = world.records.rows();
+    let heads = rows.filter(|(_, row)| matches!(&row.record, Record::Head(head) if head.live));
+    let heads: Vec<Id> = heads.map(|(id, _)| id).collect();
+    let Ok(uri) = Uri::parse(target.as_bytes()) else {
+        return;
+    };
+    for head in heads {
+        match what {
+            0..=2 => {
+                world.ledger.expects(target);
+                world.operator(head, |session| session.invite_by_operator(&uri));
+            }
+            3..=5 => drop(world.operator(head, |session| session.remove_by_operator(&uri))),
+            6 => world.operator(head, |session| session.end_by_operator()),
+            _ => world.operator(head, |session| session.drain()),
+        }
+    }
+}
+
 fn chosen(targets: u16) -> Vec<&'static str> {
     let all = TARGETS.iter().enumerate();
     all.filter(|(n, _)| targets & (1 << n) != 0)
@@ -301,6 +354,10 @@ impl Behaviour {
         match self {
             Behaviour::Well => *manners = Default::default(),
             Behaviour::NoAnswer => manners.answer = None,
+            Behaviour::Reliable => manners.reliable = true,
+            Behaviour::RetryAfter(seconds) => {
+                (manners.retry_after, manners.patience) = (Some(seconds), 2);
+            }
             Behaviour::NoTrying => (manners.trying, manners.rings) = (false, Vec::new()),
             Behaviour::Crosses => manners.crosses = true,
             Behaviour::BadSdp => manners.usable_sdp = false,
@@ -332,6 +389,9 @@ impl History {
         let (mut world, _) = World::with_cast(self.link, self.seed);
         world.groups = crate::bed::team(self.places);
         world.settings.invite_rate = 5;
+        if self.impatient {
+            world.settings.inactivity_timeout = 90_000;
+        }
         if self.short_memory {
             world.tm.wait = 5_000;
         }

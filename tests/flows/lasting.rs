@@ -257,13 +257,14 @@ fn reliable_provisionals_are_acknowledged() {
         // Of provisional answers that get lost nobody knows.
         let all = world.network.link.loss == 0;
         assert!(pracks.len() == 3 || !all && pracks.len() < 3);
-        for (n, prack) in pracks.iter().enumerate() {
-            assert_eq!(prack.request.cseq, 2 + n as u32);
-            assert!(prack
-                .request
-                .text("RAck")
-                .is_some_and(|rack| rack.ends_with(" 1 INVITE")));
-        }
+        // This peer does not wait for the first PRACK before its next 18x, so they may cross.
+        let mut numbers: Vec<u32> = pracks.iter().map(|prack| prack.request.cseq).collect();
+        numbers.sort_unstable();
+        assert!((2..)
+            .zip(&numbers)
+            .all(|(expected, number)| expected == *number));
+        let racks = pracks.iter().filter_map(|prack| prack.request.text("RAck"));
+        assert!(racks.into_iter().all(|rack| rack.ends_with(" 1 INVITE")));
         world.end();
     });
 }

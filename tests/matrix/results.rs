@@ -163,6 +163,26 @@ pub fn row_54(t: Transport) {
     stage.scene.targets.expect_none("INVITE", QUIET);
 }
 
+pub fn row_55(t: Transport) {
+    let mut stage = stage(t);
+    check::accepted(&stage.alice.referred(&format!("<{CAROL}>")));
+    let first = stage.scene.invite_for(CAROL);
+    stage
+        .scene
+        .targets
+        .reply(&first, 422, &[("Min-SE", "3600")]);
+    let second = stage.scene.invite_for(CAROL);
+    assert_eq!(second.msg.call_id(), first.msg.call_id());
+    assert_eq!(second.msg.cseq(), first.msg.cseq() + 1);
+    let asked = second.msg.need("Session-Expires").split(';').next();
+    let asked: u32 = asked.and_then(|text| text.parse().ok()).expect("seconds");
+    assert!(asked >= 3600, "{}", second.msg);
+    assert_eq!(second.msg.need("Min-SE"), "3600");
+    stage.scene.accept(&second);
+    expect_outcome(stage.alice.ua(), stage.alice.call_id(), 200);
+    stage.scene.targets.expect_none("INVITE", QUIET);
+}
+
 pub fn row_57(t: Transport) {
     for place in PLACES {
         let mut stage = stage(t);

@@ -1,12 +1,13 @@
 //! What every dialog of a session has in common: requests in it, answers to ours, one in flight, deadlines.
 //! Not here: what a particular request means (its own file).
 
+use super::keepalive::Refused;
 use super::Session;
 use crate::cpm::action::{Action, Level, Method};
 use crate::cpm::answer::{Lines, Refusal, ALLOW};
 use crate::cpm::dialog::{ByeCause, Dialog, InFlight, Waiting};
 use crate::cpm::input::Arrival;
-use crate::cpm::records::{Carrier, Id, LegState, Record};
+use crate::cpm::records::{Carrier, Id, Leg, LegState, Record};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::sip::Response;
 
@@ -17,6 +18,8 @@ struct Ended {
     status: u16,
     /// Seconds.
     retry_after: Option<u32>,
+    /// Seconds.
+    min_se: Option<u32>,
 }
 
 impl Ended {
@@ -25,6 +28,7 @@ impl Ended {
             cseq: None,
             status,
             retry_after: None,
+            min_se: None,
         }
     }
 }
@@ -56,6 +60,10 @@ impl Session<'_> {
     pub(super) fn request_received(&mut self, holder: Id, arrival: &Arrival) {
         let request = &arrival.request;
         let method = request.method.as_str();
+        let early = |leg: &Leg| leg.is_pending() && leg.dialog.remote_tag.is_none();
+        if method == "UPDATE" && self.leg(holder).is_some_and(early) {
+            return self.early_update();
+        }
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
@@ -79,12 +87,13 @@ impl Session<'_> {
         match (method, leg) {
             ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
+            ("UPDATE", Some(_)) => self.update_received(holder, arrival),
             ("REFER", Some(true) | None) if self.head.live => {
                 self.refer_received(arrival, Some(holder))
             }
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
             ("SUBSCRIBE", _) => self.subscribe_received(holder, arrival),
-            ("BYE" | "INVITE" | "REFER" | "OPTIONS", _) => {
+            ("BYE" | "INVITE" | "UPDATE" | "REFER" | "OPTIONS", _) => {
                 self.refuse(method, &Refusal::new(481, "no INVITE dialog any more"));
             }
             _ => self.refuse(
@@ -107,13 +116,14 @@ impl Session<'_> {
             if dialog.in_flight.is_some() {
                 return;
             }
-            // RFC 3261 section 15: the answerer's BYE waits for the ACK.
-            let held = |what: &Waiting| unacknowledged && matches!(what, Waiting::Bye(_));
+            // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
+            let held = |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
             let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
                 return;
             };
             let next = match what {
                 Waiting::Notify(refer) => self.send_notify(holder, refer),
+                Waiting::Refresh => self.send_refresh(holder),
                 Waiting::Bye(cause) => self.send_bye(holder, cause),
             };
             if let (Next::Sent(cseq), Some(dialog)) = (next, self.dialog_mut(holder)) {
@@ -138,18 +148,34 @@ impl Session<'_> {
 
     /// An answer to one of our requests: to the INVITE of a leg, or to what is in flight in a dialog.
     pub(super) fn answer_received(&mut self, record: Id, response: &Response, trusted: bool) {
+        self.refreshes_only = self.is_refresh(record, response);
         match response.cseq_method.as_str() {
-            "INVITE" => self.invite_answered(record, response, trusted),
-            _ if response.status < 200 => {}
-            _ => {
-                let ended = Ended {
-                    cseq: Some(response.cseq),
-                    status: response.status,
-                    retry_after: response.retry_after(),
-                };
-                self.request_ended(record, ended);
+            "INVITE" if !self.is_reinvite(record, response.cseq) => {
+                self.invite_answered(record, response, trusted);
             }
+            _ if response.status < 200 => {}
+            _ => self.request_answered(record, response),
         }
+    }
+
+    /// The final answer to a request inside a dialog.
+    fn request_answered(&mut self, record: Id, response: &Response) {
+        let accepted = response.status < 300;
+        if accepted && response.cseq_method == "INVITE" {
+            self.acknowledge(record, response);
+        }
+        let in_flight = self.leg(record).and_then(|leg| leg.dialog.in_flight);
+        let refresh = |sent: &InFlight| sent.what == Waiting::Refresh && sent.cseq == response.cseq;
+        if accepted && in_flight.as_ref().is_some_and(refresh) {
+            self.refreshed(record, response);
+        }
+        let ended = Ended {
+            cseq: Some(response.cseq),
+            status: response.status,
+            retry_after: response.retry_after(),
+            min_se: response.seconds("Min-SE"),
+        };
+        self.request_ended(record, ended);
     }
 
     /// The request in flight is over, with an answer or without.
@@ -164,8 +190,17 @@ impl Session<'_> {
             return;
         }
         dialog.in_flight = None;
-        if let Waiting::Notify(refer) = request.what {
-            self.notify_answered(refer, ended.status, ended.retry_after);
+        match request.what {
+            Waiting::Notify(refer) => self.notify_answered(refer, ended.status, ended.retry_after),
+            Waiting::Refresh if ended.status >= 300 => {
+                let refused = Refused {
+                    status: ended.status,
+                    retry_after: ended.retry_after,
+                    min_se: ended.min_se,
+                };
+                self.refresh_failed(holder, request, &refused);
+            }
+            Waiting::Refresh | Waiting::Bye(_) => {}
         }
         self.pump(holder);
     }
@@ -191,13 +226,15 @@ impl Session<'_> {
             format!("{} could not be sent: {why}", method.as_str())
         });
         match method {
-            Method::Invite => {
+            Method::Invite if !self.is_reinvite(record, cseq) => {
                 self.invite_failed(record, 503, crate::sip::status::reason_phrase(503))
             }
-            Method::Bye | Method::Notify => {
+            Method::Bye | Method::Notify | Method::Update | Method::Invite => {
+                // What keeps a session alive may be tried again.
+                let refresh = matches!(method, Method::Update | Method::Invite);
                 let ended = Ended {
                     cseq: Some(cseq),
-                    ..Ended::without_answer(408)
+                    ..Ended::without_answer(if refresh { 503 } else { 408 })
                 };
                 self.request_ended(record, ended);
             }
@@ -219,6 +256,7 @@ impl Session<'_> {
             self.request_ended(record, Ended::without_answer(408));
         }
         self.refer_deadline(record);
+        self.timer_deadline(record);
         let Some(leg) = self.leg(record) else { return };
         let (state, ack) = (leg.state, leg.awaited_ack);
         if ack.is_some_and(|ack| ack.until <= now) {

@@ -3,18 +3,18 @@
 
 use std::collections::VecDeque;
 
-use super::join::{local_media, new_media};
 use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
 use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::{ByeCause, Dialog};
+use crate::cpm::media::{accepted, new_media};
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
+use crate::cpm::timer::Keepalive;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::name_addr::NameAddr;
 use crate::sip::resource_list;
-use crate::sip::sdp::{build_offer, Sdp};
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::Response;
@@ -75,6 +75,7 @@ impl Session<'_> {
             media: new_media(self.env, &dialog.socket),
             dialog,
             awaited_ack: None,
+            keepalive: Keepalive::new(settings),
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             asked_by: self.refer(refer).map(|refer| refer.label),
@@ -111,8 +112,10 @@ impl Session<'_> {
         let Some(refer) = self.refer(refer).cloned() else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
+        let settings = self.env.settings;
         let Some(leg) = self.leg(id) else { return };
-        let offer = build_offer(&local_media(&leg.media));
+        let offer = leg.media.text(settings);
+        let timer = leg.keepalive.ask(Lines::new(), settings).text();
         let contact = leg.dialog.contact.clone();
         let (kind, body) = match &refer.history {
             None => ("application/sdp".to_owned(), offer),
@@ -134,6 +137,7 @@ impl Session<'_> {
             .get(index as usize)
             .and_then(|aim| aim.session_replaces.clone());
         let headers = self.invite_headers(&refer, &contact, &kind)
+            + &timer
             + &Lines::new()
                 .maybe("Session-Replaces", replaces.as_deref())
                 .text();
@@ -204,10 +208,9 @@ impl Session<'_> {
                     transaction: sent,
                 });
             }
-            LegState::Withdrawn { .. }
-            | LegState::Waiting { .. }
-            | LegState::Connected
-            | LegState::Left => {}
+            // A re-INVITE of ours.
+            LegState::Connected => self.refreshes_only = true,
+            LegState::Withdrawn { .. } | LegState::Waiting { .. } | LegState::Left => {}
         }
     }
 
@@ -278,7 +281,8 @@ impl Session<'_> {
         })));
     }
 
-    /// A server that is only busy for a moment is asked once more (requirements section 2.3).
+    /// Asks for a longer session where a 422 wants one. A server that is only busy for a moment is
+    /// asked once more (requirements section 2.3).
     fn invite_again(&mut self, id: Id, response: &Response) -> bool {
         let wait = match (response.status, response.retry_after()) {
             (491 | 500 | 503, Some(seconds)) if seconds <= LONGEST_RETRY => {
@@ -286,6 +290,7 @@ impl Session<'_> {
             }
             // RFC 3261 section 14.1: 2.1 to 4 s for the owner of the Call-ID.
             (491, None) => 2_100,
+            (422, _) => 0,
             _ => return false,
         };
         let at = self.env.now + wait;
@@ -295,7 +300,12 @@ impl Session<'_> {
         let (LegState::Inviting { .. }, Some(attempt)) = (leg.state, &mut leg.outgoing) else {
             return false;
         };
-        if std::mem::replace(&mut attempt.retried, true) {
+        // RFC 4028 section 7.3: a longer interval, in a new INVITE of the same Call-ID.
+        let allowed = match response.status {
+            422 => leg.keepalive.raise(response.seconds("Min-SE")),
+            _ => !std::mem::replace(&mut attempt.retried, true),
+        };
+        if !allowed {
             return false;
         }
         leg.state = LegState::Waiting { at };
@@ -304,6 +314,9 @@ impl Session<'_> {
             let who = show.who(&who);
             format!("{who} answered {status}: once more in {wait} ms")
         });
+        if wait == 0 {
+            self.send_invite(id);
+        }
         true
     }
 
@@ -338,19 +351,25 @@ impl Session<'_> {
             });
             return self.hang_up(id, ByeCause::Replaced);
         }
-        let usable = Sdp::parse(&response.body).is_ok_and(|answer| answer.usable_answer().is_ok());
+        let answer = accepted(&response.body);
         self.head.pending = self.head.pending.saturating_sub(1);
-        if !usable {
-            self.count(Counter::InvitesFailed, 1);
-            self.note_leg(id, Level::Info, |show| {
-                let who = show.who(&who);
-                format!("{who} answered with SDP that cannot be used: BYE")
-            });
-            self.settle_watchers(id, 488, reason_phrase(488));
-            return self.hang_up(id, ByeCause::NotAcceptable);
-        }
+        let direction = match answer {
+            Ok(direction) => direction,
+            Err(why) => {
+                self.count(Counter::InvitesFailed, 1);
+                self.note_leg(id, Level::Info, |show| {
+                    let who = show.who(&who);
+                    format!("{who} answered with SDP that cannot be used ({why}): BYE")
+                });
+                self.settle_watchers(id, 488, reason_phrase(488));
+                return self.hang_up(id, ByeCause::NotAcceptable);
+            }
+        };
+        let now = self.env.now;
         if let Some(leg) = self.leg_mut(id) {
             leg.state = LegState::Connected;
+            leg.media.direction = direction;
+            leg.keepalive.agree(response, now);
         }
         if trusted {
             self.learn_identities(id, response);

@@ -1,22 +1,23 @@
-//! People who come by themselves: INVITE to the group or focus, re-INVITE, ACK, BYE, OPTIONS.
-//! Not here: people the focus invites (`super::invite`).
+//! People who come by themselves: INVITE to the group or focus, BYE, OPTIONS.
+//! Not here: people the focus invites (`super::invite`), what changes later (`super::offers`).
 
 use super::admit::merge_name;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
-use crate::cpm::asked::{read_sdp, Purpose, Targets};
+use crate::cpm::asked::{Purpose, Targets};
 use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
 use crate::cpm::input::Arrival;
+use crate::cpm::media::{describe, new_media};
 use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
 use crate::cpm::route::{
     check_require, check_require_at_factory, contribution_id, identifier, identify, leads_here,
 };
-use crate::cpm::settings::{Env, Socket, SIXTY_FOUR_T1};
+use crate::cpm::settings::SIXTY_FOUR_T1;
 use crate::cpm::text::Redacted;
+use crate::cpm::timer::{self, Granted, Keepalive};
 use crate::sip::message::Request;
-use crate::sip::sdp::{build_answer, build_offer, LocalMedia, Sdp, SdpError};
 use crate::sip::uri::Uri;
 
 /// Longest Subject taken over, in bytes.
@@ -126,9 +127,18 @@ impl Session<'_> {
 
     /// The SDP for whoever comes in: an answer to the offer, or our offer.
     pub(super) fn media_for(&self, arrival: &Arrival) -> Result<Body, Refusal> {
-        let media = new_media(self.env, &arrival.socket);
-        let sdp = answer_to(&arrival.request, &media, self.env)?;
-        Ok(Body { media, sdp })
+        let request = &arrival.request;
+        let settings = self.env.settings;
+        let granted = timer::grant(request, settings, None)?;
+        let mut media = new_media(self.env, &arrival.socket);
+        let described = describe(request, settings, &media)?;
+        media.direction = described.shape.direction;
+        media.shape = described.shape;
+        Ok(Body {
+            media,
+            offered: described.offered,
+            granted,
+        })
     }
 
     pub(super) fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
@@ -156,8 +166,10 @@ impl Session<'_> {
             media: body.media,
             awaited_ack: Some(AwaitedAck {
                 cseq: request.cseq,
+                offered: body.offered,
                 until: self.env.now + SIXTY_FOUR_T1,
             }),
+            keepalive: Keepalive::granted(self.env.settings, request, body.granted, self.env.now),
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             asked_by: None,
@@ -167,7 +179,8 @@ impl Session<'_> {
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
         };
-        let headers = self.leg_answer_headers(&leg, true);
+        let headers = self.joiner_headers(&leg, body.granted);
+        let sdp = leg.media.text(self.env.settings);
         let to_tag = leg.dialog.local_tag.clone();
         if self.before.is_none() && !self.head.live {
             self.start();
@@ -182,7 +195,7 @@ impl Session<'_> {
             reason: "OK".into(),
             to_tag,
             headers,
-            body: body.sdp,
+            body: sdp,
             connects: Some(id),
         }));
         // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
@@ -229,72 +242,19 @@ impl Session<'_> {
         }
     }
 
-    fn leg_answer_headers(&self, leg: &Leg, forms_dialog: bool) -> String {
-        let mut lines = Lines::new().contact(&leg.dialog.contact).capabilities();
-        if forms_dialog {
-            let focus = format!("<sip:{}@{}>", self.head.token, self.env.settings.domain);
-            lines = lines
-                .line("P-Asserted-Identity", &focus)
-                .line("P-Asserted-Service", SERVICE)
-                .line("Conversation-ID", &self.head.conversation_id)
-                .line("Contribution-ID", &self.head.contribution_id)
-                .maybe("Subject", self.head.subject.as_deref());
-        }
-        lines.line("Content-Type", "application/sdp").text()
-    }
-
-    /// re-INVITE: new SDP, perhaps a new remote target (RFC 3261 section 14.2).
-    pub(super) fn reinvite_received(&mut self, id: Id, arrival: &Arrival) {
-        let request = &arrival.request;
-        let now = self.env.now;
-        let Some(leg) = self.leg(id) else { return };
-        let who = leg.uri.clone();
-        if !leg.is_connected() {
-            return self.refuse(
-                "re-INVITE",
-                &Refusal::new(481, "the participant has left").of(&who),
-            );
-        }
-        if let Err(refusal) = check_require(request) {
-            return self.refuse("re-INVITE", &refusal.of(&who));
-        }
-        let mut media = leg.media.clone();
-        media.version = media.version.saturating_add(1);
-        let body = match answer_to(request, &media, self.env) {
-            Ok(body) => body,
-            Err(refusal) => return self.refuse("re-INVITE", &refusal.of(&who)),
-        };
-        let Some(leg) = self.leg_mut(id) else { return };
-        leg.media = media;
-        // Whoever sends the next INVITE has our last 2xx, even if its ACK is still with another worker.
-        leg.dialog.refresh_target(request.contact());
-        leg.awaited_ack = Some(AwaitedAck {
-            cseq: request.cseq,
-            until: now + SIXTY_FOUR_T1,
-        });
-        let to_tag = leg.dialog.local_tag.clone();
-        let leg = leg.clone();
-        let headers = self.leg_answer_headers(&leg, false);
-        self.log(
-            Level::Info,
-            format!("re-INVITE accepted from={}", Redacted(&who)),
-        );
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: "OK".into(),
-            to_tag,
-            headers,
-            body,
-            connects: None,
-        }));
-    }
-
-    pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
-        let Some(leg) = self.leg_mut(id) else { return };
-        if leg.awaited_ack.is_some_and(|ack| ack.cseq == request.cseq) {
-            leg.awaited_ack = None;
-            self.pump(id);
-        }
+    fn joiner_headers(&self, leg: &Leg, granted: Option<Granted>) -> String {
+        let focus = format!("<sip:{}@{}>", self.head.token, self.env.settings.domain);
+        let lines = Lines::new()
+            .contact(&leg.dialog.contact)
+            .capabilities()
+            .line("P-Asserted-Identity", &focus)
+            .line("P-Asserted-Service", SERVICE)
+            .line("Conversation-ID", &self.head.conversation_id)
+            .line("Contribution-ID", &self.head.contribution_id)
+            .maybe("Subject", self.head.subject.as_deref());
+        Granted::say(granted, lines)
+            .line("Content-Type", "application/sdp")
+            .text()
     }
 
     /// Our 2xx was never acknowledged (RFC 3261 section 13.3.1.4): the dialog ends by BYE.
@@ -383,42 +343,12 @@ impl Session<'_> {
     }
 }
 
-/// What a joiner gets as SDP, decided before anything changes.
+/// What a joiner gets with its 200, decided before anything changes.
 pub(super) struct Body {
     media: Media,
-    sdp: Vec<u8>,
-}
-
-pub(super) fn new_media(env: &Env<'_>, socket: &Socket) -> Media {
-    Media {
-        msrp_uri: env.settings.msrp_for(socket),
-        session: env.token(),
-        // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as signed.
-        origin_id: ((env.random)() as u64) >> 2,
-        version: 1,
-    }
-}
-
-pub(super) fn local_media(media: &Media) -> LocalMedia {
-    LocalMedia {
-        msrp_uri: media.msrp_uri.clone(),
-        session: media.session.clone(),
-        origin_id: media.origin_id,
-        version: media.version,
-    }
-}
-
-/// The SDP that answers an INVITE: an answer to its offer, or our offer when it has none.
-fn answer_to(request: &Request, media: &Media, env: &Env<'_>) -> Result<Vec<u8>, Refusal> {
-    let ours = local_media(media);
-    match read_sdp(request)? {
-        None => Ok(build_offer(&ours)),
-        Some(sdp) => {
-            let refuse = |error| refuse_sdp(error, env);
-            let offer = Sdp::parse(&sdp).map_err(refuse)?;
-            build_answer(&ours, &offer).map_err(refuse)
-        }
-    }
+    /// The SDP is an offer.
+    offered: bool,
+    granted: Option<Granted>,
 }
 
 /// G6: RCS clients say by `Reason: SIP;cause=200` that they leave the group; without it they are only away.
@@ -428,12 +358,4 @@ fn leaves_for_good(request: &Request) -> bool {
         let mut parts = text.split(';').map(str::trim);
         parts.next() == Some("sip") && parts.any(|part| part.replace(' ', "") == "cause=200")
     })
-}
-
-fn refuse_sdp(error: SdpError, env: &Env<'_>) -> Refusal {
-    match error {
-        SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
-        SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
-            .warning(&env.settings.warnings.no_usable_media),
-    }
 }

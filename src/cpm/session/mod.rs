@@ -7,7 +7,9 @@ mod dialogs;
 mod ending;
 mod invite;
 mod join;
+mod keepalive;
 mod notify;
+mod offers;
 mod operator;
 mod refer;
 mod roster;
@@ -43,6 +45,8 @@ pub struct Session<'a> {
     /// Records looked at so far.
     loaded: BTreeMap<Id, Slot>,
     actions: Vec<Action>,
+    /// What happened only kept a leg alive: nobody did anything.
+    refreshes_only: bool,
     /// The REFER in hand: whatever is written down meanwhile is about it.
     about: Option<ReferId>,
 }
@@ -116,6 +120,7 @@ impl<'a> Session<'a> {
             env,
             loaded: BTreeMap::new(),
             actions: Vec::new(),
+            refreshes_only: false,
             about: None,
         }
     }
@@ -164,7 +169,8 @@ impl<'a> Session<'a> {
             } => self.send_failed(record, method, cseq, &why),
             Input::DeadlineReached { record } => self.deadline_reached(record),
         }
-        if self.head.inactivity > 0 && !by_clock {
+        let idle = by_clock || std::mem::take(&mut self.refreshes_only);
+        if self.head.inactivity > 0 && !idle {
             self.head.active = self.env.now;
         }
         self.end_if_due();

@@ -10,6 +10,7 @@ use crate::sip::privacy::Privacy;
 use crate::sip::refer_sub::{self, ReferSubError};
 use crate::sip::refer_to::{ReferTo, ReferToError};
 use crate::sip::referred_by::{self, ReferredBy, ReferredByError};
+use crate::sip::session_expires::{self, SessionExpires};
 use crate::sip::target_dialog::{self, TargetDialog};
 use crate::sip::text;
 use crate::sip::uri::Uri;
@@ -155,6 +156,11 @@ impl Headers {
     pub fn seconds(&self, name: &str) -> Option<u32> {
         let value = self.slices(name).next()?;
         seconds(text::trim(text::cut(value, b';').0))
+    }
+
+    /// Session-Expires; `None` when absent or not to be understood.
+    pub fn session_expires(&self) -> Option<SessionExpires> {
+        session_expires::parse(self.slices("session-expires").next()?)
     }
 
     /// Retry-After in seconds, comment and parameters cut off (RFC 3261 section 20.33).

@@ -1,7 +1,9 @@
 //! Our own session description: offer and answer for a leg of a group session.
 //! Not here: what a peer's may look like (`mod.rs`), and the MSRP switch it points to.
 
-use super::{Direction, MsrpPath, Sdp, SdpError, Setup};
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Media, MsrpPath, Sdp, SdpError, Setup};
 use crate::sip::text;
 
 /// What a participant may wrap in message/cpim.
@@ -22,6 +24,84 @@ pub struct LocalMedia {
     pub origin_id: u64,
     /// `<sess-version>` of `o=`: one more for each description that differs from the last.
     pub version: u64,
+    /// `<hash function> <hash>` of the certificate of the message plane (RFC 4572 section 5), told
+    /// when it is reached over TLS.
+    pub fingerprint: Option<String>,
+}
+
+/// What of a description of ours depends on the peer's. Two descriptions of one leg are the same when
+/// their shapes are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    pub setup: Setup,
+    pub direction: Direction,
+    /// `m=` lines refused before and behind ours, as they go out.
+    before: Vec<String>,
+    behind: Vec<String>,
+}
+
+/// Longest `m=` line repeated in a refusal, per field, in bytes.
+const MAX_FIELD: usize = 64;
+
+impl Shape {
+    /// Of a first offer: both ways, `setup:actpass`, so that the peer chooses who connects.
+    pub fn offer() -> Shape {
+        Shape {
+            setup: Setup::ActPass,
+            direction: Direction::SendRecv,
+            before: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
+    /// Of a new offer in a session that this describes so far: everything is open again, but each
+    /// `m=` line keeps its place (RFC 3264 section 8).
+    pub fn offer_again(&self) -> Shape {
+        Shape {
+            setup: Setup::ActPass,
+            direction: Direction::SendRecv,
+            ..self.clone()
+        }
+    }
+
+    /// Of the answer to `offer`: the first usable MSRP media is taken, every other line is refused
+    /// with port 0 (RFC 3264 section 6).
+    ///
+    /// # Errors
+    /// [`SdpError::NoUsableMedia`] when the offer has none over the transport of `local`.
+    pub fn answering(local: &LocalMedia, offer: &Sdp) -> Result<Shape, SdpError> {
+        let peer = offer.usable_offer_for(local)?;
+        let mut before: Vec<String> = Vec::new();
+        for media in &offer.media {
+            before.push(refused(media)?);
+        }
+        let behind = before.split_off((peer.index + 1).min(before.len()));
+        before.truncate(peer.index);
+        Ok(Shape {
+            // RFC 4145 section 4.1; not said means that the offerer is active (RFC 6135 section 4.2.1).
+            setup: match peer.setup {
+                Some(Setup::Passive) => Setup::Active,
+                Some(Setup::HoldConn) => Setup::HoldConn,
+                Some(Setup::Active | Setup::ActPass) | None => Setup::Passive,
+            },
+            direction: peer.direction.mirrored(),
+            before,
+            behind,
+        })
+    }
+}
+
+/// A line of the offer with port 0. Formats mean nothing there, so a long list of them is cut.
+fn refused(media: &Media) -> Result<String, SdpError> {
+    let Media { kind, proto, .. } = media;
+    if kind.len().max(proto.len()) > MAX_FIELD {
+        return Err(SdpError::Malformed("m= line too long".into()));
+    }
+    let mut formats = media.formats.as_str();
+    while formats.len() > MAX_FIELD {
+        formats = formats.rsplit_once(' ').map_or("0", |(front, _)| front);
+    }
+    Ok(format!("m={kind} 0 {proto} {formats}\r\n"))
 }
 
 impl LocalMedia {
@@ -47,40 +127,27 @@ impl LocalMedia {
     }
 }
 
-/// An offer: both ways, `setup:actpass`, so that the peer chooses who connects.
-pub fn build_offer(local: &LocalMedia) -> Vec<u8> {
+/// A description of ours, offer or answer.
+pub fn build(local: &LocalMedia, shape: &Shape) -> Vec<u8> {
     let place = Place::of(local);
     let mut sdp = place.session(local);
-    place.media(&mut sdp, local, "actpass", Direction::SendRecv);
+    sdp.extend(shape.before.iter().map(String::as_str));
+    place.media(&mut sdp, local, shape);
+    sdp.extend(shape.behind.iter().map(String::as_str));
     sdp.into_bytes()
 }
 
-/// The answer to an offer: the first usable MSRP media is taken, every other line is refused with
-/// port 0 (RFC 3264 section 6).
+/// A first offer.
+pub fn build_offer(local: &LocalMedia) -> Vec<u8> {
+    build(local, &Shape::offer())
+}
+
+/// The answer to an offer.
 ///
 /// # Errors
-/// [`SdpError::NoUsableMedia`] when the offer has none over the transport of `local`.
+/// As [`Shape::answering`].
 pub fn build_answer(local: &LocalMedia, offer: &Sdp) -> Result<Vec<u8>, SdpError> {
-    let peer = offer.usable_offer_for(local)?;
-    let place = Place::of(local);
-    // RFC 4145 section 4.1; not said means that the offerer is active (RFC 6135 section 4.2.1).
-    let setup = match peer.setup {
-        Some(Setup::Passive) => "active",
-        Some(Setup::HoldConn) => "holdconn",
-        Some(Setup::Active | Setup::ActPass) | None => "passive",
-    };
-    let mut sdp = place.session(local);
-    for (index, media) in offer.media.iter().enumerate() {
-        if index == peer.index {
-            place.media(&mut sdp, local, setup, peer.direction.mirrored());
-        } else {
-            sdp.push_str(&format!(
-                "m={} 0 {} {}\r\n",
-                media.kind, media.proto, media.formats
-            ));
-        }
-    }
-    Ok(sdp.into_bytes())
+    Ok(build(local, &Shape::answering(local, offer)?))
 }
 
 /// The parts of `msrp_uri` as a description needs them.
@@ -120,7 +187,7 @@ impl Place {
         )
     }
 
-    fn media(&self, sdp: &mut String, local: &LocalMedia, setup: &str, direction: Direction) {
+    fn media(&self, sdp: &mut String, local: &LocalMedia, shape: &Shape) {
         let Place { host, port, .. } = self;
         let (proto, scheme) = if self.tls {
             ("TCP/TLS/MSRP", "msrps")
@@ -133,7 +200,8 @@ impl Place {
             host.clone()
         };
         let session = plain_session(&local.session);
-        let direction = direction.name();
+        let (setup, direction) = (shape.setup.name(), shape.direction.name());
+        let fingerprint = local.fingerprint.as_ref().filter(|_| self.tls);
         // RFC 7701 section 5.2: message/cpim and nothing else.
         sdp.push_str(&format!(
             "m=message {port} {proto} *\r\n\
@@ -143,7 +211,21 @@ impl Place {
              a=setup:{setup}\r\n\
              a={direction}\r\n"
         ));
+        if let Some(fingerprint) = fingerprint {
+            sdp.push_str(&format!("a=fingerprint:{fingerprint}\r\n"));
+        }
     }
+}
+
+/// Whether a text is a fingerprint: hash function, blank, pairs of hexadecimal digits joined by colons
+/// (RFC 4572 section 5).
+pub fn is_fingerprint(text: &str) -> bool {
+    let pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split_once(' ').is_some_and(|(function, hash)| {
+        text::is_token(function.as_bytes())
+            && hash.split(':').count() >= 16
+            && hash.split(':').all(pair)
+    })
 }
 
 /// `session-id` of RFC 4975 section 9 without what is not in it.

@@ -4,6 +4,7 @@
 
 use std::net::Ipv6Addr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::text;
@@ -14,7 +15,9 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use build::{build_answer, build_offer, LocalMedia, WRAPPED_TYPES};
+pub use build::{
+    build, build_answer, build_offer, is_fingerprint, LocalMedia, Shape, WRAPPED_TYPES,
+};
 pub use msrp_path::MsrpPath;
 
 /// Why a description cannot be used.
@@ -39,7 +42,7 @@ impl SdpError {
 }
 
 /// Who opens the connection (RFC 4145 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Setup {
     /// The describing side.
     Active,
@@ -51,8 +54,20 @@ pub enum Setup {
     HoldConn,
 }
 
+impl Setup {
+    /// The attribute's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Setup::Active => "active",
+            Setup::Passive => "passive",
+            Setup::ActPass => "actpass",
+            Setup::HoldConn => "holdconn",
+        }
+    }
+}
+
 /// Which way messages flow, seen from the describing side (RFC 4566 section 6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// Both ways.
     #[default]

@@ -9,6 +9,7 @@ fn local() -> LocalMedia {
         session: "s3cr3t".into(),
         origin_id: 7,
         version: 1,
+        fingerprint: None,
     }
 }
 
@@ -77,6 +78,19 @@ fn ours_over_ipv6_and_tls() {
     assert!(text.contains("m=message 2856 TCP/TLS/MSRP *\r\n"), "{text}");
     assert!(
         text.contains("a=path:msrps://[2001:db8::1]:2856/s3cr3t;tcp\r\n"),
+        "{text}"
+    );
+    assert!(!text.contains("a=fingerprint"), "{text}");
+    let hash = format!("sha-256 {}", ["AB"; 32].join(":"));
+    assert!(is_fingerprint(&hash));
+    assert!(!is_fingerprint("sha-256") && !is_fingerprint("sha-256 AB:CD\r\na=x"));
+    let named = LocalMedia {
+        fingerprint: Some(hash.clone()),
+        ..local.clone()
+    };
+    let text = String::from_utf8(build_offer(&named)).unwrap();
+    assert!(
+        text.ends_with(&format!("a=fingerprint:{hash}\r\n")),
         "{text}"
     );
     let plain = parse(&peer(MESSAGE));
@@ -265,4 +279,27 @@ fn our_own_parts_cannot_leave_their_line() {
         text.lines().count(),
         build_offer(&local()).split(|b| *b == b'\n').count() - 1
     );
+}
+
+/// RFC 3264 section 8: what is offered again keeps the place of every line.
+#[test]
+fn what_is_offered_again_keeps_the_lines() {
+    let many = "0 ".repeat(9_999) + "0";
+    let text = peer(&format!("m=audio 4000 RTP/AVP {many}\r\n{MESSAGE}"))
+        .replace("a=sendrecv", "a=sendonly");
+    let shape = Shape::answering(&local(), &parse(&text)).unwrap();
+    assert_eq!(shape.direction, Direction::RecvOnly);
+    assert!(build(&local(), &shape).len() < 1_000);
+    let again = String::from_utf8(build(&local(), &shape.offer_again())).unwrap();
+    let again = parse(&again);
+    let kinds: Vec<&str> = again.media.iter().map(|m| m.kind.as_str()).collect();
+    assert_eq!(kinds, ["audio", "message"]);
+    let own = again.usable_offer().unwrap();
+    assert_eq!(
+        (own.setup, own.direction),
+        (Some(Setup::ActPass), Direction::SendRecv)
+    );
+    let long = "x".repeat(65);
+    let text = peer(&format!("m={long} 1 RTP/AVP 0\r\n{MESSAGE}"));
+    assert!(Shape::answering(&local(), &parse(&text)).is_err());
 }

@@ -70,6 +70,7 @@ impl Told {
 
 struct Flight {
     owner: Option<Id>,
+    invite: bool,
     cseq: u32,
     at: Millis,
     over: bool,
@@ -190,6 +191,7 @@ impl Ledger {
         }
         let flight = Flight {
             owner: outgoing.owner,
+            invite: outgoing.method == Method::Invite,
             cseq: outgoing.cseq,
             at: now,
             over: false,
@@ -307,7 +309,7 @@ impl Ledger {
                 if let Some(flight) = self.flights.get_mut(&key) {
                     // An INVITE may have been followed by PRACKs.
                     let numbered = flight.cseq == response.cseq;
-                    flight.over |= numbered || response.cseq_method == "INVITE";
+                    flight.over |= numbered || flight.invite && response.cseq_method == "INVITE";
                 }
                 if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
                     self.excuse(&response.call_id, response.cseq);

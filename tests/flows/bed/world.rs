@@ -235,6 +235,11 @@ impl World {
         self.peers[peer].asked.get(branch)?.answer.as_ref()
     }
 
+    /// What an endpoint answered the newest request of that method with, if it has.
+    pub fn status_of_last(&self, peer: usize, method: &str) -> Option<u16> {
+        self.peers[peer].last_answer(method)
+    }
+
     pub fn status(&self, peer: usize, branch: &str) -> u16 {
         self.answer(peer, branch).map_or(0, |answer| answer.status)
     }
@@ -270,9 +275,11 @@ impl World {
         );
         let fits = match outgoing.method {
             Method::Notify => self.ledger.tell(request, self.now),
-            Method::Invite => self
-                .ledger
-                .invites(request, &text, |peer| self.traces(peer)),
+            // A re-INVITE was asked for by nobody.
+            Method::Invite if request.to_tag.is_none() => {
+                self.ledger
+                    .invites(request, &text, |peer| self.traces(peer))
+            }
             _ => Ok(()),
         };
         let fits = fits.and_then(|()| self.ledger.leaves(outgoing, self.now));

@@ -35,6 +35,9 @@ impl Peer {
             },
         );
         match request.method.as_str() {
+            "INVITE" | "UPDATE" if request.to_tag.is_some() => {
+                self.renewal_arrives(&branch, &request)
+            }
             "INVITE" => self.invite_arrives(&branch),
             "CANCEL" => self.cancel_arrives(&branch, &request),
             "BYE" => self.bye_arrives(&branch, &request),
@@ -42,6 +45,45 @@ impl Peer {
             "PRACK" => self.reply(&branch, &request, 200, "", &[]),
             _ => self.reply(&branch, &request, 405, "", &[]),
         }
+    }
+
+    /// re-INVITE or UPDATE; the 2xx to a re-INVITE is repeated until its ACK comes.
+    fn renewal_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
+        let known = self.dialog_of(request);
+        self.check_cseq(known, request);
+        let up = known.is_some_and(|index| self.dialogs[index].stage == Stage::Up);
+        let Some(code) = self.manners.renews else {
+            return Vec::new();
+        };
+        let code = if up { code } else { 481 };
+        if code >= 300 || too_short(request, self.manners.min_se) {
+            let (code, headers) = self.refusal(request, code);
+            return self.reply(branch, request, code, &headers, &[]);
+        }
+        let mut headers = format!("Contact: <{}>\r\n{}", self.contact(), self.manners.accepts);
+        if request.method == "UPDATE" {
+            return self.reply(branch, request, code, &headers, &[]);
+        }
+        headers.push_str("Content-Type: application/sdp\r\n");
+        let body = sdp(&self.host, &self.name);
+        let mut effects = self.reply(branch, request, code, &headers, &body);
+        let again = Timer::RepeatFinal {
+            branch: branch.to_owned(),
+            tag: format!("{}-{branch}", self.name),
+            next: T1,
+            until: SIXTY_FOUR_T1,
+        };
+        effects.push(Effect::After(T1, again));
+        effects
+    }
+
+    /// What a refusal with this status looks like, unless the session would be too short.
+    fn refusal(&self, request: &Request, code: u16) -> (u16, String) {
+        let least = self.manners.min_se;
+        if too_short(request, least) {
+            return (422, format!("Min-SE: {least}\r\n"));
+        }
+        (code, self.manners.refuses.clone())
     }
 
     fn invite_arrives(&mut self, branch: &str) -> Vec<Effect> {
@@ -111,6 +153,11 @@ impl Peer {
 
     fn final_answer(&mut self, branch: &str, code: u16) -> Vec<Effect> {
         let key = (branch.to_owned(), "INVITE".to_owned());
+        let served = self.served.get(&key);
+        let (code, refusal) = match served.map(|served| self.refusal(&served.request, code)) {
+            Some((422, refusal)) => (422, refusal),
+            _ => (code, String::new()),
+        };
         let devices = if code < 300 { self.manners.devices } else { 1 };
         let (contact, manners) = (self.contact(), self.manners.clone());
         let retry_after = self.retry_after();
@@ -131,8 +178,10 @@ impl Peer {
         for device in 0..devices {
             let tag = format!("{}-{branch}-{device}", self.name);
             let bytes = if code < 300 {
-                let headers =
-                    format!("Contact: <{contact}>\r\nContent-Type: application/sdp\r\n{asserted}");
+                let headers = format!(
+                    "Contact: <{contact}>\r\nContent-Type: application/sdp\r\n{asserted}{}",
+                    manners.accepts
+                );
                 let body = if manners.usable_sdp {
                     sdp(&self.host, &tag)
                 } else {
@@ -141,7 +190,8 @@ impl Peer {
                 self.dialogs.push(dialog_of(&request, &tag));
                 answer(&request, code, "OK", &tag, &headers, &body)
             } else {
-                answer(&request, code, "Because", &tag, &retry_after, &[])
+                let more = format!("{refusal}{retry_after}");
+                answer(&request, code, "Because", &tag, &more, &[])
             };
             if let Some(served) = self.served.get_mut(&key) {
                 served.answers.push((tag.clone(), bytes.clone()));
@@ -216,6 +266,10 @@ impl Peer {
             self.complaints.push(format!("ACK {branch} for no INVITE"));
             return Vec::new();
         };
+        if request.cseq == served.request.cseq && served.request.to_tag.is_some() {
+            let last = served.answers.last();
+            served.acknowledged.extend(last.map(|(tag, _)| tag.clone()));
+        }
         served.acknowledged.push(tag);
         Vec::new()
     }
@@ -316,6 +370,13 @@ impl Peer {
                     .is_none_or(|tag| *tag == request.from_tag)
         })
     }
+}
+
+/// A session refresh request that asks for less than `least` seconds.
+fn too_short(request: &Request, least: u32) -> bool {
+    request
+        .session_expires()
+        .is_some_and(|asked| asked.seconds < least)
 }
 
 fn is_final(bytes: &[u8]) -> bool {

@@ -238,6 +238,10 @@ impl Peer {
             let branch = self.branch();
             let mut draft = self.draft(index, "ACK", &branch);
             draft.cseq = cseq;
+            if let Some(answer) = self.manners.ack_sdp.clone() {
+                draft.headers = "Content-Type: application/sdp\r\n".into();
+                draft.body = answer;
+            }
             self.dialogs[index].last_ack = draft.bytes();
         }
         vec![Effect::Send(self.dialogs[index].last_ack.clone())]

@@ -41,6 +41,16 @@ pub struct Manners {
     pub bye: Option<u16>,
     /// What its network asserts in its 2xx.
     pub asserted: Vec<String>,
+    /// Header lines of its 2xx to INVITE and UPDATE.
+    pub accepts: String,
+    /// Its answer to UPDATE and re-INVITE. None: silence.
+    pub renews: Option<u16>,
+    /// Header lines of a refusal of those.
+    pub refuses: String,
+    /// Least session interval it takes, seconds (RFC 4028).
+    pub min_se: u32,
+    /// SDP of its ACK to a 2xx that carried an offer.
+    pub ack_sdp: Option<Vec<u8>>,
     /// Nothing that is sent to it arrives.
     pub dead: bool,
 }
@@ -61,6 +71,11 @@ impl Default for Manners {
             notify: Some(200),
             bye: Some(200),
             asserted: Vec::new(),
+            accepts: String::new(),
+            renews: Some(200),
+            refuses: String::new(),
+            min_se: 0,
+            ack_sdp: None,
             dead: false,
         }
     }
@@ -206,6 +221,13 @@ impl Peer {
         self.dialogs
             .iter()
             .rposition(|d| d.stage == Stage::Up && d.how != How::Referred)
+    }
+
+    /// Its final answer to the newest request of that method.
+    pub fn last_answer(&self, method: &str) -> Option<u16> {
+        let newest = self.received.iter().rev().find(|r| r.method == method)?;
+        let key = (newest.branch.clone()?, method.to_owned());
+        self.served.get(&key)?.final_code
     }
 
     pub fn arrives(&mut self, bytes: &[u8]) -> Vec<Effect> {

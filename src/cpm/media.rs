@@ -1,0 +1,110 @@
+//! The session descriptions of a leg: what ours becomes by an offer, and whether an answer can be used.
+//! Not here: SDP itself (`crate::sip::sdp`) and the requests that carry it (`super::session`).
+
+use super::answer::Refusal;
+use super::asked::read_sdp;
+use super::records::Media;
+use super::settings::{Env, Settings, Socket};
+use crate::sip::sdp::{build, Direction, LocalMedia, Sdp, SdpError, Shape};
+use crate::sip::Request;
+
+/// What our description becomes.
+pub struct Described {
+    pub shape: Shape,
+    /// It is an offer: the ACK has to bring the answer.
+    pub offered: bool,
+}
+
+/// The media of a new leg over `socket`; to be offered so unless the peer offers first.
+pub fn new_media(env: &Env<'_>, socket: &Socket) -> Media {
+    Media {
+        msrp_uri: env.settings.msrp_for(socket),
+        session: env.token(),
+        // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as signed.
+        origin_id: ((env.random)() as u64) >> 2,
+        version: 1,
+        shape: Shape::offer(),
+        direction: Direction::SendRecv,
+    }
+}
+
+/// What an INVITE or UPDATE with SDP, or an INVITE without, makes of our description `media`.
+///
+/// # Errors
+/// 400, 415 or 488; then everything stays as it was (RFC 3261 section 14.2).
+pub fn describe(
+    request: &Request,
+    settings: &Settings,
+    media: &Media,
+) -> Result<Described, Refusal> {
+    let refused = |error| refused(error, settings);
+    let Some(sdp) = read_sdp(request)? else {
+        return Ok(Described {
+            shape: media.shape.offer_again(),
+            offered: true,
+        });
+    };
+    let offer = Sdp::parse(&sdp).map_err(refused)?;
+    Ok(Described {
+        shape: Shape::answering(&media.local(settings), &offer).map_err(refused)?,
+        offered: false,
+    })
+}
+
+/// Which way messages flow by an answer to our offer, seen from the focus.
+///
+/// # Errors
+/// What makes it unusable, for the log.
+pub fn accepted(answer: &[u8]) -> Result<Direction, String> {
+    let answer = Sdp::parse(answer).and_then(|sdp| sdp.usable_answer());
+    answer
+        .map(|answer| answer.direction.mirrored())
+        .map_err(|error| error.to_string())
+}
+
+/// As [`accepted`], for the answer that an ACK has to carry. Clients that send nothing but a list to
+/// the factory have been seen to leave it away: unless `strict`, they are in without any media.
+///
+/// # Errors
+/// As [`accepted`].
+pub fn accepted_by_ack(ack: &Request, strict: bool) -> Result<Direction, String> {
+    match read_sdp(ack) {
+        Ok(Some(answer)) => accepted(&answer),
+        Ok(None) if !strict => Ok(Direction::Inactive),
+        Ok(None) => Err("no SDP".into()),
+        Err(refusal) => Err(refusal.why),
+    }
+}
+
+impl Media {
+    /// Our description as it stands.
+    pub fn text(&self, settings: &Settings) -> Vec<u8> {
+        build(&self.local(settings), &self.shape)
+    }
+
+    /// RFC 3264 section 8: the version of `o=` rises with every change, and only then.
+    pub fn change(&mut self, shape: Shape) {
+        if self.shape != shape {
+            self.shape = shape;
+            self.version = self.version.saturating_add(1);
+        }
+    }
+
+    fn local(&self, settings: &Settings) -> LocalMedia {
+        LocalMedia {
+            msrp_uri: self.msrp_uri.clone(),
+            session: self.session.clone(),
+            origin_id: self.origin_id,
+            version: self.version,
+            fingerprint: settings.msrp_fingerprint.clone(),
+        }
+    }
+}
+
+fn refused(error: SdpError, settings: &Settings) -> Refusal {
+    match error {
+        SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
+        SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
+            .warning(&settings.warnings.no_usable_media),
+    }
+}
