@@ -130,6 +130,7 @@ pub fn sdp(input: &[u8]) -> u64 {
         session: "s".into(),
         origin_id: 1,
         version: 1,
+        fingerprint: None,
     };
     let answered = match sdp::build_answer(&local, &sdp) {
         Ok(answer) => {
@@ -172,6 +173,7 @@ pub fn msrp_path(input: &[u8]) -> u64 {
         session: text.to_string(),
         origin_id: 1,
         version: 1,
+        fingerprint: None,
     };
     let offer = sdp::build_offer(&local);
     assert_eq!(offer.iter().filter(|byte| **byte == b'\n').count(), 11);
