@@ -6,10 +6,14 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Method, Outgoing};
+use super::input::Micros;
 use super::records::{Id, Name};
 use super::settings::{Millis, Socket};
 use crate::sip::message::Request;
 use crate::sip::uri::Uri;
+
+/// Most numbers that a dialog waits for because later ones came first.
+const MAX_SKIPPED: u32 = 16;
 
 /// Both ends of a dialog. Per dialog one request of ours other than ACK is in flight; the next waits
 /// here, so CSeq stays in order and a BYE never overtakes what was promised before it.
@@ -27,6 +31,8 @@ pub struct Dialog {
     pub local_cseq: u32,
     /// Highest CSeq seen from the peer; none before its first request.
     pub remote_cseq: Option<u32>,
+    /// Numbers below it that have not come, and when the request that skipped them was read.
+    pub skipped: Vec<(u32, Micros)>,
     pub socket: Socket,
     /// URI of our Contact.
     pub contact: String,
@@ -110,6 +116,7 @@ impl Dialog {
             route_set: request.record_route(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
+            skipped: Vec::new(),
             socket,
             contact,
             in_flight: None,
@@ -173,12 +180,26 @@ impl Dialog {
         }
     }
 
-    /// RFC 3261 section 12.2.2: a CSeq not above the last one is out of order.
-    pub fn accept_cseq(&mut self, cseq: u32) -> bool {
-        if self.remote_cseq.is_some_and(|last| cseq <= last) {
-            return false;
+    /// RFC 3261 section 12.2.2: a CSeq not above the last one is out of order. Two workers may take two
+    /// requests that came in order and finish the second one first: the first one, read before it, is
+    /// not out of order.
+    pub fn accept_cseq(&mut self, cseq: u32, read_at: Micros) -> bool {
+        let Some(last) = self.remote_cseq.replace(cseq) else {
+            return true;
+        };
+        if cseq <= last {
+            self.remote_cseq = Some(last);
+            let overtaken = |(number, by): &(u32, Micros)| *number == cseq && read_at < *by;
+            let found = self.skipped.iter().position(overtaken);
+            return found.map(|at| self.skipped.remove(at)).is_some();
         }
-        self.remote_cseq = Some(cseq);
+        // Nobody has so many requests under way; whoever counts in larger steps skips on purpose.
+        if cseq - last <= MAX_SKIPPED {
+            self.skipped
+                .extend((last + 1..cseq).map(|number| (number, read_at)));
+        }
+        let excess = self.skipped.len().saturating_sub(MAX_SKIPPED as usize);
+        self.skipped.drain(..excess);
         true
     }
 
@@ -187,5 +208,57 @@ impl Dialog {
         if let Some(uri) = contact {
             self.remote_target = uri.as_str().to_owned();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpm::settings::Transport;
+
+    fn dialog() -> Dialog {
+        Dialog {
+            call_id: "c".into(),
+            local_tag: "l".into(),
+            remote_tag: Some("r".into()),
+            local: "sip:f@x".into(),
+            remote: "sip:a@x".into(),
+            remote_target: "sip:a@x".into(),
+            route_set: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: Some(1),
+            skipped: Vec::new(),
+            socket: Socket {
+                transport: Transport::Udp,
+                host: "127.0.0.1".into(),
+                port: 5060,
+            },
+            contact: "sip:f@x".into(),
+            in_flight: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_that_a_later_one_overtook_in_the_server_is_in_order() {
+        let mut dialog = dialog();
+        assert!(dialog.accept_cseq(4, 1_000));
+        assert!(dialog.accept_cseq(2, 999), "read before it");
+        assert!(!dialog.accept_cseq(2, 999), "once");
+        assert!(!dialog.accept_cseq(3, 1_001), "read after it");
+        assert!(!dialog.accept_cseq(4, 999) && !dialog.accept_cseq(1, 999));
+        assert_eq!(dialog.remote_cseq, Some(4));
+    }
+
+    #[test]
+    fn what_is_waited_for_is_bounded() {
+        let mut dialog = dialog();
+        assert!(dialog.accept_cseq(u32::MAX - 100, 1_000));
+        assert!(!dialog.accept_cseq(5, 999), "skipped on purpose");
+        for step in 1..=30 {
+            assert!(dialog.accept_cseq(u32::MAX - 100 + 3 * step, 1_000));
+            assert!(dialog.skipped.len() <= MAX_SKIPPED as usize);
+        }
+        assert!(dialog.accept_cseq(u32::MAX, 1_000));
     }
 }

@@ -14,7 +14,12 @@ pub struct Arrival {
     pub socket: Socket,
     /// It came from an ISC peer whose P-headers are believed (TS 24.229; interface: `trusted_peers`).
     pub trusted: bool,
+    /// When it was taken from the network, microseconds of a clock that all processes share.
+    pub read_at: Micros,
 }
+
+/// Microseconds of the monotonic clock.
+pub type Micros = u64;
 
 #[derive(Clone, Debug)]
 pub enum Input<'a> {

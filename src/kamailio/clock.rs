@@ -8,13 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds of the monotonic clock.
 pub fn monotonic_ms() -> u64 {
+    monotonic_us() / 1000
+}
+
+/// Microseconds of the same clock.
+pub fn monotonic_us() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `now` is a writable timespec; CLOCK_MONOTONIC always exists on Linux.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    (now.tv_sec as u64) * 1000 + (now.tv_nsec as u64) / 1_000_000
+    (now.tv_sec as u64) * 1_000_000 + (now.tv_nsec as u64) / 1000
 }
 
 /// Milliseconds since 1970-01-01 UTC, for logs and Date-like values only: it may jump.

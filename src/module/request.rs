@@ -15,7 +15,7 @@ use crate::cpm::trail;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
-use crate::kamailio::{log, sl, sockets};
+use crate::kamailio::{clock, log, sl, sockets};
 use crate::sip::message::{MessageError, Request};
 use crate::sip::status::reason_phrase;
 use crate::store::unit::{OfGroup, UnitError};
@@ -151,6 +151,7 @@ fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i
 }
 
 fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &Destination) -> i32 {
+    let read_at = clock::monotonic_us();
     let makes_state = matches!(message.method(), b"INVITE" | b"REFER" | b"SUBSCRIBE");
     if makes_state && KamailioShm.available() < RESERVE {
         return out_of_memory(message);
@@ -189,6 +190,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         request,
         socket: Socket::from(&socket),
         trusted: runtime.trusts(message.source()),
+        read_at,
     };
     let (actions, code) = match decide(runtime, env, where_to, &arrival) {
         Ok(actions) => (actions, TAKEN),

@@ -85,6 +85,23 @@ fn each_target_has_a_result_of_its_own() {
 }
 
 #[test]
+fn a_list_that_does_not_fit_into_memory_is_refused_whole() {
+    interleaved(|world, cast| {
+        world.join(cast.alice);
+        world.room = 3;
+        let refer = refers_list(world, cast.alice, &FOUR, "");
+        world.run_out();
+        assert_eq!(world.status(cast.alice, &refer), 503);
+        assert!(world.sent("INVITE").is_empty());
+        world.room = 4;
+        let refer = refers_list(world, cast.alice, &FOUR, "");
+        world.run_out();
+        assert_eq!(world.status(cast.alice, &refer), 200);
+        world.end();
+    });
+}
+
+#[test]
 fn a_suppressed_list_is_invited_in_silence() {
     interleaved(|world, cast| {
         world.join(cast.alice);

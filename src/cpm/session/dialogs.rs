@@ -85,7 +85,7 @@ impl Session<'_> {
             return self.refuse(method, &Refusal::new(481, "From-tag of another dialog"));
         }
         let (to_tag, contact) = (dialog.local_tag.clone(), dialog.contact.clone());
-        if !dialog.accept_cseq(request.cseq) {
+        if !dialog.accept_cseq(request.cseq, arrival.read_at) {
             let refusal = Refusal::new(500, "CSeq is not above the last one");
             return self.refuse(method, &refusal);
         }

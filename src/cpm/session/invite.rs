@@ -63,6 +63,7 @@ impl Session<'_> {
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
             remote_cseq: None,
+            skipped: Vec::new(),
             contact: settings.contact_uri(&self.head.token, &socket),
             socket,
             in_flight: None,

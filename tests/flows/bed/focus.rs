@@ -79,6 +79,7 @@ impl World {
             request,
             socket: self.settings.sockets[0].clone(),
             trusted: !self.peers[from].untrusted,
+            read_at: self.now * 1000,
         };
         let actions = self.decide(&arrival);
         let place = Place::Request {
