@@ -235,6 +235,7 @@ mod tests {
             },
             contact: "sip:f@x".into(),
             in_flight: None,
+            acknowledging: None,
             waiting: VecDeque::new(),
         }
     }

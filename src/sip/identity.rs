@@ -50,8 +50,9 @@ const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
 /// The digits of a global number, if the user part is one. A telephone-subscriber in a sip URI may
 /// have parameters of its own behind `;` (RFC 3261 section 19.1.6).
 fn e164(user: &str) -> Option<String> {
+    // Unescaped first: canonical text holds a bare `;`, and has to mean the same when it is read again.
+    let user = compare::unescape(user, |_| true);
     let number = user.split(';').next().unwrap_or("");
-    let number = compare::unescape(number, |_| true);
     let digits = number.strip_prefix('+')?.replace(SEPARATORS, "");
     // ITU-T E.164: at most 15 digits.
     let fits = (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
