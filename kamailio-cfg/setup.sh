@@ -64,6 +64,9 @@ setup_rust() {
     have cc || locked need cc=gcc
 }
 
+# The schema checks of the tests.
+setup_tests() { have xmllint || locked need xmllint=libxml2-utils; }
+
 # What `cargo build` with the feature `module` needs: libclang for bindgen, and the headers.
 setup_build() {
     setup_rust

@@ -23,5 +23,9 @@ mod offering;
 mod racing;
 #[path = "flows/refreshing.rs"]
 mod refreshing;
+#[path = "kit/schema.rs"]
+mod schema;
 #[path = "flows/trail.rs"]
 mod trail;
+#[path = "flows/watching.rs"]
+mod watching;

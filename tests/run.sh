@@ -57,6 +57,7 @@ show_demo() {
 
 setup_kamailio
 setup_build
+setup_tests
 if [[ ${1-} == bench ]]; then
     shift
     module

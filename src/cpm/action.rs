@@ -93,17 +93,19 @@ pub struct Transaction {
     pub label: u32,
 }
 
-/// Statistics of group `cpm`. The first two go up and down.
+/// Statistics of group `cpm`. The first three go up and down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
     Sessions,
     Participants,
+    ConferenceSubscriptions,
     RefersAccepted,
     RefersRefused,
     InvitesSent,
     InvitesAccepted,
     InvitesFailed,
     NotifiesSent,
+    ConferenceNotifiesSent,
     JoinsAccepted,
     JoinsRefused,
     /// A REFER of this unusual form was met.

@@ -14,7 +14,7 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REFER, SUBSC
 /// Option tags of the focus (RFC 4028 section 4, RFC 4488 section 4, RFC 7614 section 5).
 pub const SUPPORTED: &str = "timer, norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
-pub const ALLOW_EVENTS: &str = "refer";
+pub const ALLOW_EVENTS: &str = "conference, refer";
 /// Body types of a REFER or INVITE that are understood (RFC 3261 section 8.2.3).
 pub const ACCEPT: &str = "application/resource-lists+xml, multipart/mixed, application/sdp";
 

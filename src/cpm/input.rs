@@ -3,7 +3,7 @@
 
 use super::action::{Method, Transaction};
 use super::records::Id;
-use super::settings::Socket;
+use super::settings::{Micros, Socket};
 use crate::sip::{Request, Response};
 
 /// A request with what the transport knows about it.
@@ -18,9 +18,6 @@ pub struct Arrival {
     pub read_at: Micros,
 }
 
-/// Microseconds of the monotonic clock.
-pub type Micros = u64;
-
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// INVITE to the focus or group, outside a dialog.
@@ -29,9 +26,11 @@ pub enum Input<'a> {
     FactoryInviteReceived(&'a Arrival),
     /// REFER outside a dialog.
     ReferReceived(&'a Arrival),
+    /// SUBSCRIBE to the focus or group, outside a dialog.
+    SubscribeReceived(&'a Arrival),
     /// OPTIONS to the focus or group, outside a dialog.
     OptionsReceived(&'a Arrival),
-    /// Any request but ACK inside the dialog that this record (a leg or a REFER) holds.
+    /// Any request but ACK inside the dialog that this record (a leg, a REFER or a watcher) holds.
     RequestReceived {
         holder: Id,
         arrival: &'a Arrival,

@@ -20,3 +20,4 @@ pub mod stray;
 pub mod text;
 pub mod timer;
 pub mod trail;
+pub mod watch;

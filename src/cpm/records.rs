@@ -11,6 +11,7 @@ use super::dialog::Dialog;
 use super::settings::{Millis, Socket};
 use super::timer::Keepalive;
 use super::trail::ReferId;
+use super::watch::{Appearance, Audience, Board, Watcher};
 use crate::sip::identity::Identity;
 use crate::sip::sdp::{Direction, Shape};
 use crate::sip::uri::Uri;
@@ -47,6 +48,9 @@ pub enum Record {
     Leg(Box<Leg>),
     Refer(Box<Refer>),
     Roster(Roster),
+    Board(Box<Board>),
+    Audience(Audience),
+    Watcher(Box<Watcher>),
 }
 
 impl Record {
@@ -56,7 +60,8 @@ impl Record {
             Record::Head(head) => head.names(),
             Record::Leg(leg) => leg.names(session),
             Record::Refer(refer) => refer.names(),
-            Record::Roster(_) => Vec::new(),
+            Record::Watcher(watcher) => watcher.names(),
+            Record::Roster(_) | Record::Board(_) | Record::Audience(_) => Vec::new(),
         }
     }
 
@@ -64,9 +69,11 @@ impl Record {
     pub fn deadline(&self) -> Option<Millis> {
         match self {
             Record::Head(head) => head.deadline(),
-            Record::Roster(_) => None,
+            Record::Roster(_) | Record::Audience(_) => None,
             Record::Leg(leg) => leg.deadline(),
             Record::Refer(refer) => refer.deadline(),
+            Record::Board(board) => board.due,
+            Record::Watcher(watcher) => watcher.deadline(),
         }
     }
 }
@@ -96,6 +103,10 @@ pub struct Head {
     /// `min_participants` have been connected at once.
     pub had_minimum: bool,
     pub live: bool,
+    /// Where changes are noted for those who watch. None: nobody does.
+    pub board: Option<Id>,
+    /// How many anonymous participants got a number.
+    pub aliases: u32,
 }
 
 impl Head {
@@ -142,7 +153,7 @@ pub struct Leg {
     /// We sent a 2xx with this CSeq and wait for its ACK until then.
     pub awaited_ack: Option<AwaitedAck>,
     pub keepalive: Keepalive,
-    /// REFERs whose NOTIFYs travel in this dialog.
+    /// REFERs and watchers whose NOTIFYs travel in this dialog.
     pub subscriptions: Vec<Id>,
     /// REFERs that wait for the outcome of this INVITE.
     pub watchers: Vec<Id>,
@@ -158,6 +169,7 @@ pub struct Leg {
     pub formed_by: Option<(String, u32)>,
     /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
     pub forks: Vec<String>,
+    pub appearance: Appearance,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

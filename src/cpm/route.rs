@@ -123,6 +123,24 @@ pub(super) fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
     Ok(Who::new(uris, arrival.request.privacy().id))
 }
 
+/// Which event packages a SUBSCRIBE outside a dialog may be for.
+pub fn check_event(request: &Request) -> Result<(), Refusal> {
+    match request.event() {
+        Some((package, _)) if package == "conference" => Ok(()),
+        // RFC 3515 section 2.4.4.
+        Some((package, _)) if package == "refer" => Err(Refusal::new(
+            403,
+            "a refer subscription is made by REFER only",
+        )),
+        _ => Err(no_such_package()),
+    }
+}
+
+/// RFC 6665 section 4.2.1.1 (489), with what there is.
+pub(super) fn no_such_package() -> Refusal {
+    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS)
+}
+
 /// RFC 3261 section 8.2.2.3: every required option tag must be known.
 pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
     require(request, &[])

@@ -12,6 +12,8 @@ use crate::sip::uri::{Scheme, Uri};
 
 /// A span or a point of time in milliseconds of the monotonic clock all processes share.
 pub type Millis = u64;
+/// A point of time in microseconds of the same clock.
+pub type Micros = u64;
 
 /// RFC 3261 section 17.1.1.1: 64*T1, how long a transaction may stay without its end.
 pub const SIXTY_FOUR_T1: Millis = 32_000;
@@ -129,6 +131,10 @@ pub struct Settings {
     pub invite_timeout: Millis,
     /// Least time between a NOTIFY and a provisional one after it, ms.
     pub refer_notify_interval: Millis,
+    /// Least time between two rounds of conference NOTIFYs, ms.
+    pub conference_notify_interval: Millis,
+    /// Most conference subscriptions of one session.
+    pub max_subscriptions: u32,
     /// All sockets of this Kamailio, in its own order.
     pub sockets: Vec<Socket>,
     pub warnings: WarningTexts,
@@ -193,6 +199,8 @@ pub struct Env<'a> {
     pub random: &'a dyn Fn() -> u128,
     /// A keyed hash of a text, by a key only this server knows: what carries it is ours.
     pub seal: &'a dyn Fn(&str) -> u128,
+    /// The clock of `Arrival::read_at`, as it stands when it is asked.
+    pub clock: &'a dyn Fn() -> Micros,
 }
 
 impl Env<'_> {

@@ -14,6 +14,8 @@ pub struct WarningTexts {
     pub too_many: String,
     pub no_session: String,
     pub no_destinations: String,
+    pub no_state: String,
+    pub too_many_watchers: String,
     pub too_many_targets: String,
     pub method_not_served: String,
     pub scheme_not_served: String,
@@ -26,7 +28,7 @@ pub struct WarningTexts {
 type Text = fn(&mut WarningTexts) -> &mut String;
 
 /// By what names an operator overrides them: those of the fields.
-const NAMES: [(&str, Text); 13] = [
+const NAMES: [(&str, Text); 15] = [
     ("not_participant", |texts| &mut texts.not_participant),
     ("function_not_allowed", |texts| {
         &mut texts.function_not_allowed
@@ -36,6 +38,8 @@ const NAMES: [(&str, Text); 13] = [
     ("too_many", |texts| &mut texts.too_many),
     ("no_session", |texts| &mut texts.no_session),
     ("no_destinations", |texts| &mut texts.no_destinations),
+    ("no_state", |texts| &mut texts.no_state),
+    ("too_many_watchers", |texts| &mut texts.too_many_watchers),
     ("too_many_targets", |texts| &mut texts.too_many_targets),
     ("method_not_served", |texts| &mut texts.method_not_served),
     ("scheme_not_served", |texts| &mut texts.scheme_not_served),
@@ -98,6 +102,8 @@ impl Default for WarningTexts {
             too_many: "102 Too many participants".into(),
             no_session: "123 Session does not exist".into(),
             no_destinations: "129 No destinations".into(),
+            no_state: "105 Subscription of conference state not allowed".into(),
+            too_many_watchers: "Too many subscriptions".into(),
             too_many_targets: "Too many targets in one request".into(),
             method_not_served: "Cannot refer with this method".into(),
             scheme_not_served: "Cannot refer to a URI of this scheme".into(),

@@ -37,6 +37,8 @@ pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
 pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
 pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
 pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
+pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
+pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
@@ -143,6 +145,19 @@ impl Config {
                     "1000",
                 )?
                 .into(),
+                conference_notify_interval: number(
+                    "conference_notify_interval",
+                    &CONFERENCE_NOTIFY_INTERVAL,
+                    0..=600_000,
+                    "5000",
+                )?
+                .into(),
+                max_subscriptions: number(
+                    "max_subscriptions",
+                    &MAX_SUBSCRIPTIONS,
+                    0..=20_000,
+                    "200",
+                )?,
                 sockets: sockets::all().iter().map(Socket::from).collect(),
                 warnings: warnings()?,
             },

@@ -10,6 +10,8 @@ use crate::sip::refer_to::Quirk as Refer;
 
 static SESSIONS: Counter = Counter::new();
 static PARTICIPANTS: Counter = Counter::new();
+static CONFERENCE_SUBSCRIPTIONS: Counter = Counter::new();
+static CONFERENCE_NOTIFIES_SENT: Counter = Counter::new();
 static REFERS_ACCEPTED: Counter = Counter::new();
 static REFERS_REFUSED: Counter = Counter::new();
 static INVITES_SENT: Counter = Counter::new();
@@ -29,12 +31,22 @@ static LIST_WITHOUT_CID: Counter = Counter::new();
 static LIST_WITHOUT_REQUIRE: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 18] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 20] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
         c"connected participants now",
         &PARTICIPANTS,
+    ),
+    (
+        c"conference_subscriptions",
+        c"conference subscriptions now",
+        &CONFERENCE_SUBSCRIPTIONS,
+    ),
+    (
+        c"conference_notifies_sent",
+        c"conference NOTIFYs sent",
+        &CONFERENCE_NOTIFIES_SENT,
     ),
     (c"refers_accepted", c"REFERs answered 2xx", &REFERS_ACCEPTED),
     (c"refers_refused", c"REFERs refused", &REFERS_REFUSED),
@@ -111,6 +123,8 @@ pub fn of(name: Name) -> &'static Counter {
     match name {
         Name::Sessions => &SESSIONS,
         Name::Participants => &PARTICIPANTS,
+        Name::ConferenceSubscriptions => &CONFERENCE_SUBSCRIPTIONS,
+        Name::ConferenceNotifiesSent => &CONFERENCE_NOTIFIES_SENT,
         Name::RefersAccepted => &REFERS_ACCEPTED,
         Name::RefersRefused => &REFERS_REFUSED,
         Name::InvitesSent => &INVITES_SENT,

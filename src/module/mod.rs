@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<27> = params([
+static PARAMS: ParamTable<29> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -65,6 +65,11 @@ static PARAMS: ParamTable<27> = params([
     integer(c"min_participants", &config::MIN_PARTICIPANTS),
     integer(c"invite_timeout", &config::INVITE_TIMEOUT),
     integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    integer(
+        c"conference_notify_interval",
+        &config::CONFERENCE_NOTIFY_INTERVAL,
+    ),
+    integer(c"max_subscriptions", &config::MAX_SUBSCRIPTIONS),
     integer(c"trail_size", &config::TRAIL_SIZE),
     string_function(c"warning_text", config::warning_text),
     integer(c"sender_processes", &config::SENDER_PROCESSES),

@@ -4,11 +4,11 @@
 use super::executor::{perform, Place};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
-use crate::cpm::answer::{Refusal, ALLOW, ALLOW_EVENTS};
+use crate::cpm::answer::{Refusal, ALLOW};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
 use crate::cpm::route::{
-    contribution_id, destination, factory_options, no_such_session, Destination,
+    check_event, contribution_id, destination, factory_options, no_such_session, Destination,
 };
 use crate::cpm::settings::{Env, Socket};
 use crate::cpm::trail;
@@ -242,7 +242,11 @@ fn decide(
         ("INVITE", _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
         ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
         ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
-        ("SUBSCRIBE", _) => return Err(subscribe_outside(request)),
+        ("SUBSCRIBE", _) => {
+            // Also said where there is no session.
+            check_event(request)?;
+            (Input::SubscribeReceived(arrival), OfGroup::Living)
+        }
         ("BYE" | "UPDATE", _) => return Err(Refusal::new(481, "no such dialog")),
         _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
     };
@@ -262,16 +266,6 @@ fn decide(
         _ => Err(UnitError::NoSession),
     };
     result.map_err(|error| store_failed(error, no_session))
-}
-
-/// RFC 3515 section 2.4.4: a refer subscription is made by REFER only.
-fn subscribe_outside(request: &Request) -> Refusal {
-    match request.event() {
-        Some((package, _)) if package == "refer" => {
-            Refusal::new(403, "a refer subscription is made by REFER only")
-        }
-        _ => Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS),
-    }
 }
 
 fn store_failed(error: UnitError, absent: impl Fn() -> Refusal) -> Refusal {

@@ -6,6 +6,7 @@ use super::runtime::{self, runtime, Runtime};
 use crate::cpm::policy::explain;
 use crate::cpm::records::{Carrier, Id, Leg, LegState, Name, Record, Refer};
 use crate::cpm::session::Session;
+use crate::cpm::watch::Watcher;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
 use crate::kamailio::{clock, log};
 use crate::sip::identity::Identity;
@@ -15,7 +16,7 @@ use crate::sip::uri::Uri;
 static LIST_DOC: Doc =
     Doc::new(c"All sessions: focus, group, how many are connected and pending, age in seconds");
 static SHOW_DOC: Doc = Doc::new(
-    c"One session with its participants and REFERs; parameter: focus URI, token or group URI",
+    c"One session with its participants, REFERs and watchers; parameter: focus URI, token or group URI",
 );
 static CHECK_DOC: Doc =
     Doc::new(c"Policy dry run, nothing is sent; parameters: group URI, referrer URI, target URI");
@@ -86,6 +87,12 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     for record in &records {
         if let Record::Refer(refer) = record {
             describe_refer(&mut list.add_struct(), refer);
+        }
+    }
+    let mut list = answer.list(c"watchers");
+    for record in &records {
+        if let Record::Watcher(watcher) = record {
+            describe_watcher(&mut list.add_struct(), watcher);
         }
     }
     Ok(())
@@ -166,6 +173,25 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
         target.string(c"uri", &aim.uri);
         target.int(c"result", aim.outcome.unwrap_or(0).into());
     }
+}
+
+fn describe_watcher(answer: &mut RpcStruct<'_, '_>, watcher: &Watcher) {
+    let (dialog, left) = (
+        match watcher.carrier {
+            Carrier::In(_) => "in dialog",
+            Carrier::Own(_) | Carrier::None => "own dialog",
+        },
+        watcher.expires_at.saturating_sub(clock::monotonic_ms()) / 1000,
+    );
+    answer
+        .string(c"uri", &watcher.uri)
+        .string(c"notify", dialog)
+        .string(
+            c"state",
+            watcher.ending.map_or("active", |ending| ending.as_str()),
+        )
+        .int(c"expires", i64::try_from(left).unwrap_or(i64::MAX))
+        .int(c"version", watcher.version.into());
 }
 
 fn invite(rpc: &mut Rpc<'_>) -> Result<(), Fault> {

@@ -61,6 +61,7 @@ impl Runtime {
             groups: &self.groups,
             random: &random_bits,
             seal: &|text| self.store.seal(text),
+            clock: &clock::monotonic_us,
         })
     }
 

@@ -6,6 +6,7 @@
 //! peer wrote can end a header line of ours.
 #![forbid(unsafe_code)]
 
+pub mod conference_info;
 pub mod content_encoding;
 pub mod content_type;
 pub mod headers;

@@ -241,7 +241,7 @@ fn a_subscription_is_refreshed_and_ended_by_subscribe() {
         assert_eq!(asks(world, "Event: refer\r\nExpires: 60\r\n"), 200);
         world.run(8_000);
         assert!(world.told(cast.alice, &refer).len() > before);
-        assert_eq!(asks(world, "Event: conference\r\n"), 489);
+        assert_eq!(asks(world, "Event: presence\r\n"), 489);
         assert_eq!(asks(world, "Event: refer;id=77\r\n"), 403);
         assert_eq!(asks(world, "Event: refer\r\nExpires: 0\r\n"), 200);
         world.run_out();

@@ -25,6 +25,9 @@ pub fn record(input: &[u8]) -> u64 {
         Record::Leg(leg) => kind((leg.is_member(), leg.is_pending(), leg.is_finished())),
         Record::Refer(refer) => kind((refer.all_settled(), refer.is_finished(u64::MAX / 2))),
         Record::Roster(roster) => kind(roster.known.len().min(2)),
+        Record::Board(board) => kind((board.changed.len().min(2), board.gone.len().min(2))),
+        Record::Audience(audience) => kind(audience.watchers.len().min(2)),
+        Record::Watcher(watcher) => kind((watcher.anonymous, watcher.version > 0)),
     };
     kind((more, names.min(4), deadline.is_some()))
 }

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod lists;
 pub mod refer;
 pub mod scene;
+pub mod schema;
 pub mod script;
 pub mod serve;
 pub mod server;

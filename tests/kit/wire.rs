@@ -77,7 +77,8 @@ fn request_faults(msg: &Msg, faults: &mut Vec<String>) {
                 faults.push(format!("NOTIFY without {needed}"));
             }
         }
-        if msg.body.is_empty() || !msg.body.ends_with(b"\r\n") {
+        let refer = msg.header("Event").is_some_and(|e| e.starts_with("refer"));
+        if refer && !msg.body.ends_with(b"\r\n") {
             faults.push("NOTIFY whose sipfrag does not end with CRLF".to_string());
         }
     }

@@ -148,7 +148,11 @@ impl Session<'_> {
 
     /// R1.3: in a dialog the asserted identity must be that of whoever it is with; without one that
     /// of the dialog counts.
-    fn referrer_in_dialog(&mut self, arrival: &Arrival, holder: Id) -> Result<Who, Refusal> {
+    pub(super) fn referrer_in_dialog(
+        &mut self,
+        arrival: &Arrival,
+        holder: Id,
+    ) -> Result<Who, Refusal> {
         let request = &arrival.request;
         let (known, uri, anonymous) = if let Some(leg) = self.leg(holder) {
             (leg.identities.clone(), leg.uri.clone(), leg.anonymous)
@@ -157,6 +161,12 @@ impl Session<'_> {
                 refer.identities.clone(),
                 refer.referrer.clone(),
                 refer.anonymous,
+            )
+        } else if let Some(watcher) = self.watcher(holder) {
+            (
+                watcher.identities.clone(),
+                watcher.uri.clone(),
+                watcher.anonymous,
             )
         } else {
             return Err(Refusal::new(481, "no such dialog"));
@@ -214,7 +224,7 @@ impl Session<'_> {
     }
 
     /// What the session itself knows of somebody.
-    fn place(&mut self, who: &mut Who) {
+    pub(super) fn place(&mut self, who: &mut Who) {
         let leg = self.member(&who.identities);
         if let Some(leg) = leg.and_then(|id| self.leg(id)) {
             who.participant = leg.is_connected();

@@ -50,7 +50,13 @@ impl Session<'_> {
                 Carrier::Own(dialog) => dialog,
                 Carrier::In(_) | Carrier::None => return None,
             },
-            Record::Head(_) | Record::Roster(_) => return None,
+            Record::Watcher(watcher) => match &mut watcher.carrier {
+                Carrier::Own(dialog) => dialog,
+                Carrier::In(_) | Carrier::None => return None,
+            },
+            Record::Head(_) | Record::Roster(_) | Record::Board(_) | Record::Audience(_) => {
+                return None
+            }
         };
         slot.dirty = true;
         Some(dialog)
@@ -64,6 +70,7 @@ impl Session<'_> {
         if method == "UPDATE" && self.leg(holder).is_some_and(early) {
             return self.early_update();
         }
+        let now = (self.env.clock)();
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
@@ -79,16 +86,18 @@ impl Session<'_> {
             return self.refuse(method, &Refusal::new(481, "From-tag of another dialog"));
         }
         let (to_tag, contact) = (dialog.local_tag.clone(), dialog.contact.clone());
-        if !dialog.accept_cseq(request.cseq, arrival.read_at) {
+        if !dialog.accept_cseq(request.cseq, arrival.read_at, now) {
             let refusal = Refusal::new(500, "CSeq is not above the last one");
             return self.refuse(method, &refusal);
         }
         let leg = self.leg(holder).map(|leg| leg.is_connected());
+        let refers = self.refer(holder).is_some();
         match (method, leg) {
             ("BYE", Some(_)) => self.bye_received(holder, request, to_tag),
             ("INVITE", Some(_)) => self.reinvite_received(holder, arrival),
             ("UPDATE", Some(_)) => self.update_received(holder, arrival),
-            ("REFER", Some(true) | None) if self.head.live => {
+            ("REFER", Some(true)) if self.head.live => self.refer_received(arrival, Some(holder)),
+            ("REFER", None) if refers && self.head.live => {
                 self.refer_received(arrival, Some(holder))
             }
             ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
@@ -117,13 +126,15 @@ impl Session<'_> {
                 return;
             }
             // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
-            let held = |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
+            let may_pass = |what: &Waiting| matches!(what, Waiting::Notify(_) | Waiting::State(_));
+            let held = |what: &Waiting| unacknowledged && !may_pass(what);
             let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
                 return;
             };
             let next = match what {
                 Waiting::Notify(refer) => self.send_notify(holder, refer),
                 Waiting::Refresh => self.send_refresh(holder),
+                Waiting::State(watcher) => self.send_state(holder, watcher),
                 Waiting::Bye(cause) => self.send_bye(holder, cause),
             };
             if let (Next::Sent(cseq), Some(dialog)) = (next, self.dialog_mut(holder)) {
@@ -200,6 +211,9 @@ impl Session<'_> {
                 };
                 self.refresh_failed(holder, request, &refused);
             }
+            Waiting::State(watcher) => {
+                self.state_answered(watcher, ended.status, ended.retry_after);
+            }
             Waiting::Refresh | Waiting::Bye(_) => {}
         }
         self.pump(holder);
@@ -257,6 +271,8 @@ impl Session<'_> {
         }
         self.refer_deadline(record);
         self.timer_deadline(record);
+        self.watcher_deadline(record);
+        self.board_deadline(record);
         let Some(leg) = self.leg(record) else { return };
         let (state, ack) = (leg.state, leg.awaited_ack);
         if ack.is_some_and(|ack| ack.until <= now) {

@@ -1,6 +1,7 @@
 //! Who is in, who has left, and when the session is over (requirements G7, interface.md "live").
 //! Not here: what the BYEs look like (`super::dialogs`).
 
+use super::board::Parting;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::dialog::{ByeCause, Waiting};
@@ -25,6 +26,7 @@ impl Session<'_> {
         let was_in = leg.is_connected();
         leg.state = LegState::Left;
         leg.dialog.waiting.push_back(Waiting::Bye(cause));
+        self.parts(id, Parting::by_us(cause));
         if was_in {
             self.disconnected();
         }
@@ -55,6 +57,7 @@ impl Session<'_> {
         self.count(Counter::Sessions, -1);
         self.log(Level::Info, "session ended".into());
         self.forget_roster();
+        self.close_board();
         let legs = self.children();
         let now = self.env.now;
         for id in legs.iter().copied() {

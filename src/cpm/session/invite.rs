@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::board::Parting;
 use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing, Transaction};
 use crate::cpm::answer::{Lines, SERVICE};
@@ -11,6 +12,7 @@ use crate::cpm::media::{accepted, new_media};
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::cpm::timer::Keepalive;
+use crate::cpm::watch::Appearance;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::name_addr::NameAddr;
@@ -37,7 +39,13 @@ impl Session<'_> {
     /// INVITE to be sent, now or in its turn.
     pub(super) fn invite(&mut self, refer: Id, index: u32, target: &Uri, nth: u32) -> Id {
         let settings = self.env.settings;
-        let arrived = self.refer(refer).and_then(|refer| refer.socket.clone());
+        let (arrived, referrer) = match self.refer(refer) {
+            Some(refer) => {
+                let named = (!refer.anonymous).then(|| refer.referrer.clone());
+                (refer.socket.clone(), named)
+            }
+            None => (None, None),
+        };
         let next_hop = settings
             .orig_route
             .first()
@@ -79,7 +87,7 @@ impl Session<'_> {
             subscriptions: Vec::new(),
             watchers: Vec::new(),
             asked_by: self.refer(refer).map(|refer| refer.label),
-            referrer: None,
+            referrer,
             outgoing: Some(Attempt {
                 refer,
                 index,
@@ -90,6 +98,7 @@ impl Session<'_> {
             referred_before: false,
             formed_by: None,
             forks: Vec::new(),
+            appearance: Appearance::default(),
         };
         self.remember(std::slice::from_ref(&identity));
         self.unban(std::slice::from_ref(&identity));
@@ -142,7 +151,6 @@ impl Session<'_> {
                 .maybe("Session-Replaces", replaces.as_deref())
                 .text();
         let Some(leg) = self.leg_mut(id) else { return };
-        leg.referrer = (!refer.anonymous).then_some(refer.referrer);
         leg.state = LegState::Inviting {
             transaction: None,
             ringing: false,
@@ -430,6 +438,7 @@ impl Session<'_> {
                 format!("{} not reached: {status}", show.who(&who))
             });
             self.settle_watchers(id, status, reason);
+            self.parts(id, Parting::failed(status, reason));
         }
     }
 
@@ -441,6 +450,7 @@ impl Session<'_> {
             format!("{} did not answer in time: CANCEL", show.who(&who))
         });
         self.settle_watchers(id, 408, reason_phrase(408));
+        self.parts(id, Parting::failed(408, reason_phrase(408)));
         self.withdraw(id);
     }
 

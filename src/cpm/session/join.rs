@@ -2,6 +2,7 @@
 //! Not here: people the focus invites (`super::invite`), what changes later (`super::offers`).
 
 use super::admit::merge_name;
+use super::board::Parting;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::{Lines, Refusal, SERVICE};
@@ -17,6 +18,7 @@ use crate::cpm::route::{
 use crate::cpm::settings::SIXTY_FOUR_T1;
 use crate::cpm::text::Redacted;
 use crate::cpm::timer::{self, Granted, Keepalive};
+use crate::cpm::watch::Appearance;
 use crate::sip::message::Request;
 use crate::sip::uri::Uri;
 
@@ -178,6 +180,7 @@ impl Session<'_> {
             referred_before: false,
             formed_by: Some((request.from_tag.clone(), request.cseq)),
             forks: Vec::new(),
+            appearance: Appearance::default(),
         };
         let headers = self.joiner_headers(&leg, body.granted);
         let sdp = leg.media.text(self.env.settings);
@@ -236,6 +239,7 @@ impl Session<'_> {
             Some(true) => self.hang_up(earlier, ByeCause::Replaced),
             Some(false) => {
                 self.settle_watchers(earlier, 200, "OK");
+                self.parts(earlier, Parting::replaced());
                 self.withdraw(earlier);
             }
             None => {}
@@ -316,6 +320,7 @@ impl Session<'_> {
             to_tag,
             ..Answer::default()
         }));
+        self.parts(id, Parting::departed());
         if was_in {
             self.disconnected();
             if leaves_for_good(request) {

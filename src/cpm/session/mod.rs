@@ -2,6 +2,7 @@
 //! Not here: the procedures themselves (one file each below) and where records live (`super::records::Family`).
 
 mod admit;
+mod board;
 mod create;
 mod dialogs;
 mod ending;
@@ -11,19 +12,25 @@ mod keepalive;
 mod notify;
 mod offers;
 mod operator;
+mod portrait;
 mod refer;
 mod roster;
+mod state;
 mod trail;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::board::Parting;
 use super::action::{Action, Counter};
 use super::input::Input;
 use super::policy::{Group, PolicyRequest, Role, Verdict};
 use super::records::{Family, Head, Id, Leg, Name, Record, Refer};
 use super::settings::Env;
 use super::trail::ReferId;
+use super::watch::status_of;
+use crate::sip::conference_info::{Status, User};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -44,6 +51,10 @@ pub struct Session<'a> {
     env: &'a Env<'a>,
     /// Records looked at so far.
     loaded: BTreeMap<Id, Slot>,
+    /// Why legs are going, for those who watch.
+    partings: BTreeMap<Id, Parting>,
+    /// Legs as watchers are shown them, as far as somebody asked.
+    portraits: BTreeMap<Id, User>,
     actions: Vec<Action>,
     /// What happened only kept a leg alive: nobody did anything.
     refreshes_only: bool,
@@ -57,6 +68,8 @@ struct Slot {
     /// It was in the store when it was looked at.
     stored: bool,
     dirty: bool,
+    /// A leg as the watchers know it already.
+    status: Option<Status>,
 }
 
 impl Slot {
@@ -74,7 +87,7 @@ impl<'a> Session<'a> {
     pub fn open(id: Id, family: &'a dyn Family, env: &'a Env<'a>) -> Option<Self> {
         match family.load(id)? {
             Record::Head(head) => Some(Session::with(id, head.clone(), Some(head), family, env)),
-            Record::Leg(_) | Record::Refer(_) | Record::Roster(_) => None,
+            _ => None,
         }
     }
 
@@ -119,6 +132,8 @@ impl<'a> Session<'a> {
             family,
             env,
             loaded: BTreeMap::new(),
+            partings: BTreeMap::new(),
+            portraits: BTreeMap::new(),
             actions: Vec::new(),
             refreshes_only: false,
             about: None,
@@ -144,6 +159,7 @@ impl<'a> Session<'a> {
                 self.restart_received(arrival)
             }
             Input::FactoryInviteReceived(arrival) => self.factory_invite_received(arrival),
+            Input::SubscribeReceived(arrival) => self.subscribed(arrival),
             Input::OptionsReceived(arrival) => {
                 let contact = self
                     .env
@@ -179,6 +195,7 @@ impl<'a> Session<'a> {
 
     /// The records to commit and what to do after that.
     pub fn finish(mut self) -> (Vec<Change>, Vec<Action>) {
+        self.publish();
         self.drop_finished();
         let keep = self.head.live || self.has_children();
         let mut changes = Vec::new();
@@ -213,7 +230,7 @@ impl<'a> Session<'a> {
             let finished = match &slot.record {
                 Some(Record::Leg(leg)) => leg.is_finished(),
                 Some(Record::Refer(refer)) => refer.is_finished(self.env.now),
-                Some(Record::Head(_) | Record::Roster(_)) | None => false,
+                _ => false,
             };
             if finished {
                 slot.record = None;
@@ -259,6 +276,7 @@ impl<'a> Session<'a> {
             record: Some(record),
             stored: false,
             dirty: true,
+            status: None,
         };
         self.loaded.insert(id, slot);
     }
@@ -267,7 +285,12 @@ impl<'a> Session<'a> {
         let family = self.family;
         self.loaded.entry(id).or_insert_with(|| {
             let record = family.load(id);
+            let status = match &record {
+                Some(Record::Leg(leg)) => status_of(leg),
+                _ => None,
+            };
             Slot {
+                status,
                 stored: record.is_some(),
                 record,
                 dirty: false,
@@ -429,6 +452,8 @@ fn new_head(env: &Env<'_>) -> Head {
         pending: 0,
         had_minimum: false,
         live: false,
+        board: None,
+        aliases: 0,
     }
 }
 

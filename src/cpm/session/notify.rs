@@ -4,10 +4,11 @@
 use super::dialogs::Next;
 use super::Session;
 use crate::cpm::action::{Action, Answer, Counter, Level, Method};
-use crate::cpm::answer::{Lines, Refusal, ALLOW_EVENTS};
+use crate::cpm::answer::{Lines, Refusal};
 use crate::cpm::dialog::Waiting;
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Closing, Id, Report};
+use crate::cpm::route::no_such_package;
 use crate::sip::sipfrag::status_line;
 use crate::sip::status::reason_phrase;
 
@@ -258,10 +259,11 @@ impl Session<'_> {
         let request = &arrival.request;
         let id = match request.event() {
             Some((package, id)) if package == "refer" => id,
+            Some((package, id)) if package == "conference" => {
+                return self.watches_in_dialog(holder, arrival, id);
+            }
             _ => {
-                let refusal =
-                    Refusal::new(489, "no such event package").header("Allow-Events", ALLOW_EVENTS);
-                return self.refuse("SUBSCRIBE", &refusal);
+                return self.refuse("SUBSCRIBE", &no_such_package());
             }
         };
         let Some(refer) = self.subscription_in(holder, id.as_deref()) else {
@@ -380,7 +382,7 @@ impl Report {
 
 /// RFC 6665 section 4.2.2 with RFC 5057: answers to a NOTIFY after which nobody listens any more.
 /// 408 is also what tm reports for no answer at all.
-fn ends_subscription(status: u16) -> bool {
+pub(super) fn ends_subscription(status: u16) -> bool {
     matches!(
         status,
         404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604

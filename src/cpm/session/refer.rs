@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::admit::Admitted;
+use super::board::Parting;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
 use crate::cpm::answer::Lines;
@@ -304,6 +305,14 @@ impl Session<'_> {
         if !leaves {
             self.ban(&identities);
         }
+        let by = self.shown_as(referrer);
+        self.parts(
+            id,
+            match leaves {
+                true => Parting::departed(),
+                false => Parting::booted(by),
+            },
+        );
         if connected {
             self.hang_up(id, ByeCause::Removed);
         } else {

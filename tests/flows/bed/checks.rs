@@ -62,6 +62,9 @@ impl World {
                 Record::Refer(_) => {}
                 Record::Roster(_) if head.roster == Some(id) => {}
                 Record::Roster(_) => return Err(format!("a roster {id:?} of nobody")),
+                Record::Board(_) if head.board == Some(id) => {}
+                Record::Board(_) => return Err(format!("a board {id:?} of nobody")),
+                Record::Audience(_) | Record::Watcher(_) => {}
                 Record::Head(_) => return Err(format!("head {id:?} below a head")),
             }
             self.has_a_reason(id, record)?;
@@ -105,7 +108,11 @@ impl World {
                     .any(|aim| aim.outcome.is_none() && aim.leg.as_ref().is_some_and(&due));
                 told || waits || due(&id) || refer.guests.iter().any(stays)
             }
-            Record::Roster(_) | Record::Head(_) => true,
+            Record::Watcher(watcher) => {
+                let told = matches!(&watcher.carrier, Carrier::In(holder) if due(holder));
+                told || due(&id)
+            }
+            Record::Roster(_) | Record::Head(_) | Record::Board(_) | Record::Audience(_) => true,
         };
         if reason {
             return Ok(());
@@ -134,7 +141,8 @@ impl World {
                     participants += i64::from(head.connected);
                 }
                 Record::Leg(leg) if leg.is_connected() && leg.dialog.is_idle() => {}
-                Record::Roster(_) => {}
+                Record::Roster(_) | Record::Board(_) | Record::Audience(_) => {}
+                Record::Watcher(watcher) if watcher.ending.is_none() => {}
                 other => return Err(format!("{id:?} is left over: {other:?}")),
             }
         }
@@ -215,6 +223,7 @@ fn actions_fit(input: &Input<'_>, actions: &[Action]) -> Result<(), String> {
         Input::InviteReceived(_)
             | Input::FactoryInviteReceived(_)
             | Input::ReferReceived(_)
+            | Input::SubscribeReceived(_)
             | Input::OptionsReceived(_)
             | Input::RequestReceived { .. }
     );

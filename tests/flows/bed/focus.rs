@@ -99,7 +99,7 @@ impl World {
                 None => self.refused(method, |_| Refusal::new(481, "no such dialog")),
             };
         }
-        if matches!(method, "INVITE" | "REFER") && !arrival.trusted {
+        if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
             return self.refused(method, |_| Refusal::new(403, "not from a trusted peer"));
         }
         let which = self.session_for(&request.uri, method == "INVITE");
@@ -107,6 +107,7 @@ impl World {
             ("INVITE", Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
             ("INVITE", _) => Input::InviteReceived(arrival),
             ("REFER", _) => Input::ReferReceived(arrival),
+            ("SUBSCRIBE", _) => Input::SubscribeReceived(arrival),
             ("OPTIONS", _) => Input::OptionsReceived(arrival),
             _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
         };
@@ -391,6 +392,7 @@ impl World {
             groups: &self.groups,
             random: &|| self.tokens.bits(),
             seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
+            clock: &|| now * 1000,
         })
     }
 }

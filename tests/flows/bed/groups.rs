@@ -12,7 +12,7 @@ pub const FACTORY: &str = "sip:conference-factory@conf.home1.test";
 pub const GROUP: &str = "sip:team@conf.home1.test";
 
 /// Everybody of home1.test but mallory may come; alice, bob and whoever is a number may invite;
-/// alice and bob may be anonymous and may remove others. Everybody of away.test may come and nothing else.
+/// alice and bob may be anonymous and may remove others; whoever is in may watch. Everybody of away.test may come and nothing else.
 pub fn team(max: Option<u32>) -> Directory {
     load(document(&max.map_or(String::new(), |max| {
         format!("<max-participant-count>{max}</max-participant-count>")
@@ -21,7 +21,7 @@ pub fn team(max: Option<u32>) -> Directory {
 
 fn document(more: &str) -> String {
     format!(
-        r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:oxe="urn:oma:xml:xdm:extensions">
+        r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:oxe="urn:oma:xml:xdm:extensions" xmlns:own="urn:x-cpm:group-policy">
  <list-service uri="{GROUP}">
   <list><entry uri="sip:alice@home1.test"/><entry uri="tel:+358401234567"/></list>
   {more}
@@ -38,6 +38,8 @@ fn document(more: &str) -> String {
     <cp:actions><allow-invite-users-dynamically>true</allow-invite-users-dynamically>
      <allow-anonymity>true</allow-anonymity>
      <oxe:allow-expelling>true</oxe:allow-expelling></cp:actions></cp:rule>
+   <cp:rule id="present"><cp:conditions><own:participant/></cp:conditions>
+    <cp:actions><allow-conference-state>true</allow-conference-state></cp:actions></cp:rule>
   </cp:ruleset>
  </list-service>
 </group>"#
@@ -82,6 +84,8 @@ pub fn settings() -> Settings {
         min_participants: 2,
         invite_timeout: 60_000,
         refer_notify_interval: 1_000,
+        conference_notify_interval: 5_000,
+        max_subscriptions: 200,
         sockets: vec![Socket {
             transport: Transport::Udp,
             host: "127.0.0.1".into(),

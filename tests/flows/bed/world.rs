@@ -274,6 +274,7 @@ impl World {
             outgoing.call_id, outgoing.local_tag, outgoing.to
         );
         let fits = match outgoing.method {
+            Method::Notify if request.event().is_some_and(|(e, _)| e == "conference") => Ok(()),
             Method::Notify => self.ledger.tell(request, self.now),
             // A re-INVITE was asked for by nobody.
             Method::Invite if request.to_tag.is_none() => {
@@ -365,9 +366,10 @@ impl World {
     pub(super) fn note_input(&mut self, input: &Input<'_>) {
         self.ledger.heard(input);
         let line = match input {
-            Input::InviteReceived(_) | Input::ReferReceived(_) | Input::OptionsReceived(_) => {
-                return
-            }
+            Input::InviteReceived(_)
+            | Input::ReferReceived(_)
+            | Input::SubscribeReceived(_)
+            | Input::OptionsReceived(_) => return,
             Input::RequestReceived { .. } | Input::AckReceived { .. } => return,
             Input::FactoryInviteReceived(_) => return,
             Input::AnswerReceived { .. } => return,

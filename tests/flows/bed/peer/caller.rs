@@ -21,7 +21,7 @@ impl Peer {
     pub fn outside(&mut self, method: &str, uri: &str, headers: &str, body: Vec<u8>) -> Begun {
         let serial = self.serial();
         let mut dialog = PeerDialog {
-            how: if method == "REFER" {
+            how: if matches!(method, "REFER" | "SUBSCRIBE") {
                 How::Referred
             } else {
                 How::Joined
@@ -39,7 +39,7 @@ impl Peer {
             bye_reason: None,
             last_ack: Vec::new(),
         };
-        if !matches!(method, "INVITE" | "REFER") {
+        if !matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") {
             dialog.stage = Stage::Over;
         }
         self.dialogs.push(dialog);

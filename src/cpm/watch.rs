@@ -1,0 +1,219 @@
+//! The records of conference subscriptions (RFC 4575): the board where a session's changes are noted, who
+//! reads it, and each watcher. Not here: what is told and when (`super::session`).
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::dialog::Dialog;
+use super::records::{Carrier, Id, Leg, LegState, Name};
+use super::settings::Millis;
+use crate::sip::conference_info::{Status, User};
+use crate::sip::identity::Identity;
+
+/// Most changed legs the board lists; who is further behind is told everything.
+const MAX_CHANGED: usize = 256;
+/// Most people the board remembers as gone.
+const MAX_GONE: usize = 64;
+
+/// What changed in a session that somebody watches. One per session, whatever the number of watchers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    pub audience: Id,
+    /// Number of the latest change; the first one is 1.
+    pub latest: u64,
+    /// Changes up to this one are not listed any more.
+    pub floor: u64,
+    /// The latest change of each leg that is in the session or invited, oldest first.
+    pub changed: VecDeque<(u64, Id)>,
+    /// Who has gone, oldest first.
+    pub gone: VecDeque<Gone>,
+    /// The watchers are being told, slice by slice.
+    pub round: Option<Round>,
+    /// When the next slice is due.
+    pub due: Option<Millis>,
+    /// When the last round began.
+    pub last_round: Option<Millis>,
+    /// The session has ended; the next round is the last.
+    pub over: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gone {
+    pub change: u64,
+    pub user: User,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Index of the watcher whose turn it is.
+    pub next: u32,
+    /// The latest change when the round began.
+    pub began_with: u64,
+}
+
+/// Who watches a session, in the order of their coming.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Audience {
+    pub watchers: Vec<Id>,
+}
+
+/// A conference subscription.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Watcher {
+    pub identities: Vec<Identity>,
+    pub uri: String,
+    pub anonymous: bool,
+    /// The dialog the SUBSCRIBE made, or that of the participant's leg.
+    pub carrier: Carrier,
+    /// `id` of the Event header.
+    pub event_id: Option<String>,
+    pub expires_at: Millis,
+    /// Version of the last document; 0 before the first.
+    pub version: u32,
+    /// The latest change it was told of.
+    pub told: u64,
+    /// The next document is a whole one.
+    pub whole: bool,
+    /// When the last change was told.
+    pub told_at: Option<Millis>,
+    /// There is something to tell, but not before.
+    pub held_until: Option<Millis>,
+    /// It asked to be told again (Retry-After), and was.
+    pub retried: bool,
+    pub ending: Option<Ending>,
+    /// The last NOTIFY was sent; its answer ends the subscription.
+    pub told_end: bool,
+    /// An entry for this watcher waits in its dialog.
+    pub queued: bool,
+    /// The SUBSCRIBE itself, when it came outside a dialog: Call-ID, From-tag, CSeq.
+    pub merge: Option<(String, String, u32)>,
+}
+
+/// Why a subscription ends (RFC 6665 section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Its time is up, or it was given back.
+    Timeout,
+    /// The session is over.
+    NoResource,
+    /// The watcher may not watch any more.
+    Rejected,
+}
+
+impl Ending {
+    /// The reason in Subscription-State.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Timeout => "timeout",
+            Ending::NoResource => "noresource",
+            Ending::Rejected => "rejected",
+        }
+    }
+}
+
+/// What a leg remembers for the watchers alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Appearance {
+    /// Number of an anonymous participant; 0: it is shown by its URI.
+    pub alias: u32,
+    /// Seconds since 1970.
+    pub invited: Option<i64>,
+    /// Seconds since 1970.
+    pub joined: Option<i64>,
+}
+
+impl Board {
+    pub fn new(audience: Id) -> Board {
+        Board {
+            audience,
+            latest: 0,
+            floor: 0,
+            changed: VecDeque::new(),
+            gone: VecDeque::new(),
+            round: None,
+            due: None,
+            last_round: None,
+            over: false,
+        }
+    }
+
+    /// Somebody came, or is further in than before.
+    pub fn note_changed(&mut self, leg: Id, entity: &str) {
+        self.changed.retain(|(_, id)| *id != leg);
+        // Whoever comes back is not gone any more.
+        self.gone.retain(|gone| gone.user.entity != entity);
+        self.latest += 1;
+        self.changed.push_back((self.latest, leg));
+        if self.changed.len() > MAX_CHANGED {
+            let oldest = self.changed.pop_front();
+            self.floor = self.floor.max(oldest.map_or(0, |(change, _)| change));
+        }
+    }
+
+    /// Somebody is gone; `user` is the last that is said of them.
+    pub fn note_gone(&mut self, leg: Id, user: User) {
+        self.changed.retain(|(_, id)| *id != leg);
+        self.gone.retain(|gone| gone.user.entity != user.entity);
+        self.latest += 1;
+        self.gone.push_back(Gone {
+            change: self.latest,
+            user,
+        });
+        if self.gone.len() > MAX_GONE {
+            let oldest = self.gone.pop_front();
+            self.floor = self.floor.max(oldest.map_or(0, |gone| gone.change));
+        }
+    }
+
+    /// Something is to be told: at once, or an interval after the last round began.
+    pub fn schedule(&mut self, now: Millis, interval: Millis) {
+        if self.round.is_none() && self.due.is_none() && !self.over {
+            let earliest = self.last_round.map_or(now, |last| last + interval);
+            self.due = Some(earliest.max(now));
+        }
+    }
+}
+
+impl Watcher {
+    pub fn names(&self) -> Vec<Name> {
+        let mut names = Vec::new();
+        if let Carrier::Own(dialog) = &self.carrier {
+            names.push(dialog.name());
+        }
+        if let Some((call_id, from_tag, cseq)) = &self.merge {
+            names.push(Name::Merge {
+                call_id: call_id.clone(),
+                from_tag: from_tag.clone(),
+                cseq: *cseq,
+            });
+        }
+        names
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        let lost = match &self.carrier {
+            Carrier::Own(dialog) => Dialog::deadline(dialog),
+            Carrier::In(_) | Carrier::None => None,
+        };
+        let expires = self.ending.is_none().then_some(self.expires_at);
+        [lost, expires, self.held_until].into_iter().flatten().min()
+    }
+}
+
+/// What a watcher is shown of a leg. None: it is not in the session.
+pub fn status_of(leg: &Leg) -> Option<Status> {
+    let asked = leg
+        .outgoing
+        .as_ref()
+        .is_some_and(|attempt| attempt.cseq > 0);
+    match leg.state {
+        // Between two attempts it is still being asked.
+        LegState::Waiting { .. } if asked => Some(Status::DialingOut),
+        LegState::Waiting { .. } => Some(Status::Pending),
+        LegState::Inviting { ringing: false, .. } => Some(Status::DialingOut),
+        LegState::Inviting { ringing: true, .. } => Some(Status::Alerting),
+        LegState::Connected => Some(Status::Connected),
+        LegState::Withdrawn { .. } | LegState::Left => None,
+    }
+}
