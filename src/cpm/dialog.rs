@@ -6,9 +6,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Method, Outgoing};
-use super::input::Micros;
 use super::records::{Id, Name};
-use super::settings::{Millis, Socket};
+use super::settings::{Micros, Millis, Socket};
 use crate::sip::message::Request;
 use crate::sip::uri::Uri;
 
@@ -31,7 +30,7 @@ pub struct Dialog {
     pub local_cseq: u32,
     /// Highest CSeq seen from the peer; none before its first request.
     pub remote_cseq: Option<u32>,
-    /// Numbers below it that have not come, and when the request that skipped them was read.
+    /// Numbers below it that have not come, and when the request that skipped them was accepted.
     pub skipped: Vec<(u32, Micros)>,
     pub socket: Socket,
     /// URI of our Contact.
@@ -181,9 +180,9 @@ impl Dialog {
     }
 
     /// RFC 3261 section 12.2.2: a CSeq not above the last one is out of order. Two workers may take two
-    /// requests that came in order and finish the second one first: the first one, read before it, is
-    /// not out of order.
-    pub fn accept_cseq(&mut self, cseq: u32, read_at: Micros) -> bool {
+    /// requests that came in order and get to the second one first: the first one, read before that was
+    /// accepted and so before anybody could have seen an answer, is not out of order.
+    pub fn accept_cseq(&mut self, cseq: u32, read_at: Micros, now: Micros) -> bool {
         let Some(last) = self.remote_cseq.replace(cseq) else {
             return true;
         };
@@ -196,7 +195,7 @@ impl Dialog {
         // Nobody has so many requests under way; whoever counts in larger steps skips on purpose.
         if cseq - last <= MAX_SKIPPED {
             self.skipped
-                .extend((last + 1..cseq).map(|number| (number, read_at)));
+                .extend((last + 1..cseq).map(|number| (number, now)));
         }
         let excess = self.skipped.len().saturating_sub(MAX_SKIPPED as usize);
         self.skipped.drain(..excess);
@@ -243,23 +242,23 @@ mod tests {
     #[test]
     fn a_request_that_a_later_one_overtook_in_the_server_is_in_order() {
         let mut dialog = dialog();
-        assert!(dialog.accept_cseq(4, 1_000));
-        assert!(dialog.accept_cseq(2, 999), "read before it");
-        assert!(!dialog.accept_cseq(2, 999), "once");
-        assert!(!dialog.accept_cseq(3, 1_001), "read after it");
-        assert!(!dialog.accept_cseq(4, 999) && !dialog.accept_cseq(1, 999));
+        assert!(dialog.accept_cseq(4, 1_000, 1_000));
+        assert!(dialog.accept_cseq(2, 999, 1_000), "read before it");
+        assert!(!dialog.accept_cseq(2, 999, 1_000), "once");
+        assert!(!dialog.accept_cseq(3, 1_001, 1_000), "read after it");
+        assert!(!dialog.accept_cseq(4, 999, 1_000) && !dialog.accept_cseq(1, 999, 1_000));
         assert_eq!(dialog.remote_cseq, Some(4));
     }
 
     #[test]
     fn what_is_waited_for_is_bounded() {
         let mut dialog = dialog();
-        assert!(dialog.accept_cseq(u32::MAX - 100, 1_000));
-        assert!(!dialog.accept_cseq(5, 999), "skipped on purpose");
+        assert!(dialog.accept_cseq(u32::MAX - 100, 1_000, 1_000));
+        assert!(!dialog.accept_cseq(5, 999, 1_000), "skipped on purpose");
         for step in 1..=30 {
-            assert!(dialog.accept_cseq(u32::MAX - 100 + 3 * step, 1_000));
+            assert!(dialog.accept_cseq(u32::MAX - 100 + 3 * step, 1_000, 1_000));
             assert!(dialog.skipped.len() <= MAX_SKIPPED as usize);
         }
-        assert!(dialog.accept_cseq(u32::MAX, 1_000));
+        assert!(dialog.accept_cseq(u32::MAX, 1_000, 1_000));
     }
 }

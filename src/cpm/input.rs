@@ -3,7 +3,7 @@
 
 use super::action::{Method, Transaction};
 use super::records::Id;
-use super::settings::Socket;
+use super::settings::{Micros, Socket};
 use crate::sip::{Request, Response};
 
 /// A request with what the transport knows about it.
@@ -17,9 +17,6 @@ pub struct Arrival {
     /// When it was taken from the network, microseconds of a clock that all processes share.
     pub read_at: Micros,
 }
-
-/// Microseconds of the monotonic clock.
-pub type Micros = u64;
 
 #[derive(Clone, Debug)]
 pub enum Input<'a> {

@@ -12,6 +12,8 @@ use crate::sip::uri::{Scheme, Uri};
 
 /// A span or a point of time in milliseconds of the monotonic clock all processes share.
 pub type Millis = u64;
+/// A point of time in microseconds of the same clock.
+pub type Micros = u64;
 
 /// RFC 3261 section 17.1.1.1: 64*T1, how long a transaction may stay without its end.
 pub const SIXTY_FOUR_T1: Millis = 32_000;
@@ -199,6 +201,8 @@ pub struct Env<'a> {
     pub room: &'a dyn Fn() -> u64,
     /// A keyed hash of a text, by a key only this server knows: what carries it is ours.
     pub seal: &'a dyn Fn(&str) -> u128,
+    /// The clock of `Arrival::read_at`, as it stands when it is asked.
+    pub clock: &'a dyn Fn() -> Micros,
 }
 
 impl Env<'_> {

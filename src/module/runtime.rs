@@ -66,6 +66,7 @@ impl Runtime {
             random: &random_bits,
             room: &|| KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST,
             seal: &|text| self.store.seal(text),
+            clock: &clock::monotonic_us,
         })
     }
 

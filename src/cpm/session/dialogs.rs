@@ -70,6 +70,7 @@ impl Session<'_> {
         if method == "UPDATE" && self.leg(holder).is_some_and(early) {
             return self.early_update();
         }
+        let now = (self.env.clock)();
         let Some(dialog) = self.dialog_mut(holder) else {
             return self.refuse(method, &Refusal::new(481, "no such dialog"));
         };
@@ -85,7 +86,7 @@ impl Session<'_> {
             return self.refuse(method, &Refusal::new(481, "From-tag of another dialog"));
         }
         let (to_tag, contact) = (dialog.local_tag.clone(), dialog.contact.clone());
-        if !dialog.accept_cseq(request.cseq, arrival.read_at) {
+        if !dialog.accept_cseq(request.cseq, arrival.read_at, now) {
             let refusal = Refusal::new(500, "CSeq is not above the last one");
             return self.refuse(method, &refusal);
         }

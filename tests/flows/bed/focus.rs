@@ -397,6 +397,7 @@ impl World {
             random: &|| self.tokens.bits(),
             room: &|| self.room,
             seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
+            clock: &|| now * 1000,
         })
     }
 }
