@@ -5,20 +5,28 @@
 mod kit;
 
 use kit::refer::expect_outcome;
+use kit::watch::Watcher;
 use kit::{check, Group, Scene, Script, Setup, Transport, Ua};
 use std::time::{Duration, Instant};
 
-const SESSIONS: usize = 2000;
+const SESSIONS: usize = 5000;
 const WARM_UP: usize = 150;
+const KINDS: usize = 6;
+
+/// How long a target may ring, ms: long enough to end a session meanwhile.
+const RING: u64 = 400;
 
 /// A few bytes per session are less than anything that could have been kept for one.
 const TOLERANCE: u64 = 8 * SESSIONS as u64;
 
 #[test]
-fn slow_two_thousand_sessions_leave_nothing_behind() {
+fn slow_five_thousand_sessions_leave_nothing_behind() {
     let group = Group::open("s", &["sip:alice@home1.test", "sip:bob@home1.test"]);
     let scene = Scene::with(
-        Setup::new([&group]).env("CPM_SHM_MB", "256"),
+        Setup::new([&group])
+            .env("CPM_SHM_MB", "256")
+            .param_int("invite_timeout", RING as i64)
+            .param_int("conference_notify_interval", 0),
         Transport::Udp,
     );
     scene.target(Script::on("INVITE").to("yes").reply(180).accept());
@@ -40,11 +48,11 @@ fn slow_two_thousand_sessions_leave_nothing_behind() {
     );
 }
 
-/// Joined, invited into (accepted, declined, still ringing, suppressed), and ended.
+/// Joined, invited into (accepted, declined, still ringing, suppressed, rung out), watched, and ended.
 fn session(scene: &Scene, uas: &[Ua; 2], group: &Group, n: usize) {
     let mut alice = scene.join(&uas[0], &group.uri);
     let mut bob = scene.join(&uas[1], &group.uri);
-    match n % 4 {
+    match n % KINDS {
         0 => {
             check::accepted(&alice.referred("<sip:yes@home1.test>"));
             expect_outcome(alice.ua(), alice.call_id(), 200);
@@ -61,13 +69,22 @@ fn session(scene: &Scene, uas: &[Ua; 2], group: &Group, n: usize) {
             check::accepted(&alice.send(&refer).answer());
             scene.invite_for("sip:rings@home1.test");
         }
+        3 => {
+            check::accepted(&alice.referred("<sip:rings@home1.test>"));
+            expect_outcome(alice.ua(), alice.call_id(), 408);
+        }
+        4 => {
+            let mut watcher = Watcher::of(&alice);
+            check::accepted(&bob.referred("<sip:yes@home1.test>"));
+            watcher.until("sip:yes@home1.test", "connected dialed-out");
+        }
         _ => {}
     }
     check::accepted(&alice.dialog.bye());
     let bye = bob.dialog.request("BYE");
     // It may cross with the focus's own BYE to the last one.
     assert!([200, 481].contains(&bob.send(&bye).answer().status()));
-    if n % 4 == 2 {
+    if n % KINDS == 2 {
         scene.targets.expect("CANCEL");
     }
     for ua in uas.iter().chain([&scene.targets]) {

@@ -12,6 +12,9 @@ use crate::sip::resource_list::{self, Entry, HistoryEntry};
 use crate::sip::uri::Uri;
 use crate::sip::Request;
 
+/// How a figure of RFC 5366 prints `urn:ietf:params:xml:ns:copycontrol`.
+const MISPRINTED_NAMESPACE: &str = "urn:ietf:params:xml:ns:copyControl";
+
 /// What is to happen to the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -29,6 +32,10 @@ pub enum Quirk {
     ListWithoutCid,
     /// A list without `Require: multiple-refer`.
     ListWithoutRequire,
+    /// The copyControl namespace with a capital C, as a figure of RFC 5366 misprints it.
+    CopyControlNamespace,
+    /// A list without `Content-Disposition: recipient-list`.
+    ListWithoutDisposition,
 }
 
 impl Quirk {
@@ -38,6 +45,12 @@ impl Quirk {
             Quirk::ReferTo(quirk) => quirk.broken_rule(),
             Quirk::ListWithoutCid => {
                 Some("Refer-To must point to the list by cid (RFC 5368 section 6)")
+            }
+            Quirk::CopyControlNamespace => {
+                Some("the copycontrol namespace is lower-case (RFC 5364 section 5)")
+            }
+            Quirk::ListWithoutDisposition => {
+                Some("a list needs Content-Disposition: recipient-list (RFC 5363 section 4.1)")
             }
             Quirk::ListWithoutRequire => {
                 Some("a list needs Require: multiple-refer (RFC 5368 section 4)")
@@ -107,6 +120,8 @@ pub struct Targets {
     pub written: usize,
     /// What invited users may learn of each other (RFC 5364 section 4). None: a single target.
     pub history: Option<Vec<u8>>,
+    /// Unusual forms of the list.
+    pub quirks: Vec<Quirk>,
 }
 
 /// A REFER whose headers can be understood.
@@ -185,8 +200,12 @@ pub fn read_refer(
             wanted: vec![Wanted::with_headers(Ok(uri), &refer_to.headers)],
             written: 1,
             history: None,
+            quirks: Vec::new(),
         }),
     };
+    if let Ok(targets) = &targets {
+        quirks.extend(&targets.quirks);
+    }
     let echo = refer_sub == Some(false);
     let suppressed = echo || request.tokens("Require").iter().any(|tag| tag == "nosub");
     let contact = request.contact();
@@ -289,6 +308,7 @@ fn listed(
         return Err(unsupported_type(part));
     }
     let mut entries = Vec::new();
+    let mut quirks = Vec::new();
     let lists = parts
         .iter()
         .filter(|part| Some(*part) != named && is_list(part));
@@ -299,11 +319,18 @@ fn listed(
         let list =
             resource_list::parse(&document).map_err(|error| undecodable(error.status(), error))?;
         entries.extend(list);
+        if part.disposition().is_none() {
+            quirks.push(Quirk::ListWithoutDisposition);
+        }
+        if String::from_utf8_lossy(&document).contains(MISPRINTED_NAMESPACE) {
+            quirks.push(Quirk::CopyControlNamespace);
+        }
     }
     if entries.is_empty() {
         return Err(Refusal::bad_request("no recipient list in the body"));
     }
-    targets(entries, method, texts)
+    let targets = targets(entries, method, texts)?;
+    Ok(Targets { quirks, ..targets })
 }
 
 fn targets(
@@ -335,6 +362,7 @@ fn targets(
     }
     let told: Vec<HistoryEntry> = entries.iter().filter_map(Entry::history).collect();
     Ok(Targets {
+        quirks: Vec::new(),
         purpose,
         wanted: entries
             .into_iter()
@@ -379,6 +407,7 @@ impl Targets {
             written: uris.len(),
             wanted: uris.into_iter().map(Wanted::plain).collect(),
             history: None,
+            quirks: Vec::new(),
         }
     }
 

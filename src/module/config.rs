@@ -28,6 +28,7 @@ pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
 pub static MAX_REFER_TARGETS: IntParam = IntParam::with_default(100);
 pub static PRECHECK_TARGETS: IntParam = IntParam::with_default(0);
 pub static INACTIVITY_TIMEOUT: IntParam = IntParam::with_default(0);
+pub static MAX_SESSIONS: IntParam = IntParam::with_default(0);
 pub static STRICT: IntParam = IntParam::with_default(0);
 pub static INVITE_RATE: IntParam = IntParam::with_default(50);
 pub static ADHOC_ALLOW_ANONYMITY: IntParam = IntParam::with_default(0);
@@ -56,6 +57,8 @@ pub struct Config {
     pub trail_size: u32,
     /// Processes of our own that send what must not wait in a SIP worker.
     pub senders: u32,
+    /// Most live sessions; 0: as many as fit into memory.
+    pub max_sessions: u32,
     /// For tests only: a request with this header panics inside the module.
     pub debug_panic_header: Option<String>,
 }
@@ -161,6 +164,7 @@ impl Config {
                 sockets: sockets::all().iter().map(Socket::from).collect(),
                 warnings: warnings()?,
             },
+            max_sessions: number("max_sessions", &MAX_SESSIONS, 0..=10_000_000, "10000")?,
             groups_dir,
             trusted: trusted(&TRUSTED_PEERS.get().unwrap_or_default())?,
             trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,

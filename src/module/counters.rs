@@ -29,9 +29,11 @@ static BRACKETS_IN_CID: Counter = Counter::new();
 static UNKNOWN_PARAMETER: Counter = Counter::new();
 static LIST_WITHOUT_CID: Counter = Counter::new();
 static LIST_WITHOUT_REQUIRE: Counter = Counter::new();
+static COPY_CONTROL_NAMESPACE: Counter = Counter::new();
+static LIST_WITHOUT_DISPOSITION: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 20] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 22] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -112,6 +114,16 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 20] = [
         c"lists without Require: multiple-refer",
         &LIST_WITHOUT_REQUIRE,
     ),
+    (
+        c"quirk_copy_control_namespace",
+        c"lists with the copyControl namespace spelt with a capital C",
+        &COPY_CONTROL_NAMESPACE,
+    ),
+    (
+        c"quirk_list_without_disposition",
+        c"lists without Content-Disposition: recipient-list",
+        &LIST_WITHOUT_DISPOSITION,
+    ),
 ];
 
 /// In `mod_init`.
@@ -147,5 +159,7 @@ fn of_quirk(quirk: Quirk) -> &'static Counter {
         Quirk::ReferTo(Refer::UnknownParameter) => &UNKNOWN_PARAMETER,
         Quirk::ListWithoutCid => &LIST_WITHOUT_CID,
         Quirk::ListWithoutRequire => &LIST_WITHOUT_REQUIRE,
+        Quirk::CopyControlNamespace => &COPY_CONTROL_NAMESPACE,
+        Quirk::ListWithoutDisposition => &LIST_WITHOUT_DISPOSITION,
     }
 }

@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<29> = params([
+static PARAMS: ParamTable<30> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -56,6 +56,7 @@ static PARAMS: ParamTable<29> = params([
     integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
     integer(c"precheck_targets", &config::PRECHECK_TARGETS),
     integer(c"inactivity_timeout", &config::INACTIVITY_TIMEOUT),
+    integer(c"max_sessions", &config::MAX_SESSIONS),
     integer(c"strict", &config::STRICT),
     integer(c"invite_rate", &config::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),

@@ -1,9 +1,10 @@
 //! Requests from the routing script: parse once, find the session, let it decide, answer.
 //! Not here: any decision about a session (`crate::cpm`).
 
+use super::counters;
 use super::executor::{perform, Place};
 use super::runtime::{runtime, Runtime, RESERVE};
-use crate::cpm::action::Action;
+use crate::cpm::action::{Action, Counter};
 use crate::cpm::answer::{Refusal, ALLOW};
 use crate::cpm::input::{Arrival, Input};
 use crate::cpm::records::Name;
@@ -16,6 +17,7 @@ use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{clock, log, sl, sockets};
+use crate::sip::identity::Identity;
 use crate::sip::message::{MessageError, Request};
 use crate::sip::status::reason_phrase;
 use crate::store::unit::{OfGroup, UnitError};
@@ -230,6 +232,9 @@ fn decide(
     if begins && runtime.draining.is_on() {
         return Err(Refusal::new(503, "the server is draining").header("Retry-After", RETRY_AFTER));
     }
+    if begins && !lives(runtime, where_to) && is_full_of_sessions(runtime) {
+        return Err(Refusal::new(503, "max_sessions is reached").header("Retry-After", RETRY_AFTER));
+    }
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
@@ -264,6 +269,23 @@ fn decide(
         _ => Err(UnitError::NoSession),
     };
     result.map_err(|error| store_failed(error, no_session))
+}
+
+/// Whether the group that is asked for has its session already.
+fn lives(runtime: &Runtime, where_to: &Destination) -> bool {
+    match where_to {
+        Destination::Group(group) => runtime
+            .store
+            .find(&Name::Group(Identity::of(&group.uri)))
+            .is_some(),
+        _ => false,
+    }
+}
+
+/// Two workers may both see the last place; the limit is the operator's, not memory's.
+fn is_full_of_sessions(runtime: &Runtime) -> bool {
+    let most = i64::from(runtime.config.max_sessions);
+    most > 0 && counters::of(Counter::Sessions).value() >= most
 }
 
 fn store_failed(error: UnitError, absent: impl Fn() -> Refusal) -> Refusal {

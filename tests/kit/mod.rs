@@ -18,6 +18,7 @@ pub mod server;
 pub mod sip;
 pub mod transport;
 pub mod ua;
+pub mod watch;
 pub mod wire;
 
 pub use dialog::Dialog;

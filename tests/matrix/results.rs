@@ -3,6 +3,7 @@
 
 use crate::kit::refer::{expect_end, expect_final, expect_notify, expect_outcome, expect_trying};
 use crate::kit::sip::uri_of;
+use crate::kit::watch::Watcher;
 use crate::kit::{
     check, Dialog, Group, Leg, Place, Scene, Script, Setup, Transport, PLACES, QUIET, SOON,
 };
@@ -125,6 +126,43 @@ pub fn row_51(t: Transport) {
         stage.scene.invite_for(&target);
         stage.scene.targets.expect_none("INVITE", QUIET);
     }
+}
+
+/// The document is read at start; what cannot be read serves nobody (interface: its group answers 404).
+pub fn row_49(t: Transport) {
+    let uri = "sip:broken@groups.home1.test";
+    let broken = Group::raw(
+        uri,
+        "<group xmlns=\"urn:oma:xml:poc:list-service\"><list-service uri=\"",
+    );
+    let open = Group::open("s", &[ALICE, BOB]);
+    let scene = Scene::with(Setup::new([&open, &broken]), t);
+    let alice = scene.participant(ALICE, &open);
+    let refer = alice
+        .ua()
+        .request("REFER", uri)
+        .with("Refer-To", format!("<{CAROL}>"));
+    for request in [scene.invite(alice.ua(), uri), refer] {
+        let answer = scene.send(alice.ua(), &request).answer();
+        assert!((400..600).contains(&answer.status()), "{answer}");
+    }
+    scene.nobody_invited();
+}
+
+pub fn row_52(t: Transport) {
+    let group = Group::open("s", &[ALICE, BOB]);
+    let setup = Setup::new([&group]).param_int("conference_notify_interval", 100);
+    let scene = Scene::with(setup, t);
+    let [mut alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
+    let mut watcher = Watcher::of(&bob);
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    let invite = scene.invite_for(CAROL);
+    watcher.until(CAROL, "dialing-out");
+    scene.targets.reply(&invite, 180, &[]);
+    watcher.until(CAROL, "alerting");
+    scene.accept(&invite);
+    watcher.until(CAROL, "connected dialed-out");
+    expect_outcome(alice.ua(), alice.call_id(), 200);
 }
 
 pub fn row_53(t: Transport) {
