@@ -12,6 +12,7 @@ mod keepalive;
 mod notify;
 mod offers;
 mod operator;
+mod outcome;
 mod portrait;
 mod refer;
 mod roster;

@@ -377,8 +377,10 @@ fn cseq(value: &[u8]) -> Option<(u32, String)> {
     if !text::is_token(method) {
         return None;
     }
+    // RFC 3261 section 8.1.1.5: less than 2^31, so that the other side can go on counting.
     let number = u32::try_from(text::number(number)?).ok()?;
-    Some((number, text::ascii(method)?.to_owned()))
+    let fits = number < 1 << 31;
+    fits.then_some((number, text::ascii(method)?.to_owned()))
 }
 
 fn max_forwards(headers: &Headers) -> Result<Option<u8>, MessageError> {

@@ -293,8 +293,12 @@ fn malformed_values() {
         Err(MessageError::Missing(Field::FromTag))
     );
     assert_eq!(
-        changed("5 REFER", "4294967295 REFER").unwrap().cseq,
-        u32::MAX
+        changed("5 REFER", "2147483647 REFER").unwrap().cseq,
+        (1 << 31) - 1
+    );
+    assert_eq!(
+        changed("5 REFER", "2147483648 REFER"),
+        Err(MessageError::Malformed(Field::CSeq))
     );
     assert_eq!(
         changed("5 REFER", "5 INVITE"),
