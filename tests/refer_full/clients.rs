@@ -121,14 +121,22 @@ const FORMS: &[Form] = &[
         what: "phone with operator conferencing, the factory",
         make: |refer, _| phone(refer, &format!("<{FACTORY};method=INVITE>")),
         invited: &[CAROL, "sip:dave@home1.test"],
-        quirks: &["list_without_cid", "list_without_require"],
+        quirks: &[
+            "copy_control_namespace",
+            "list_without_cid",
+            "list_without_require",
+        ],
         rule: Some("RFC 5368"),
     },
     Form {
         what: "phone with operator conferencing, the focus",
         make: |refer, alice| phone(refer, &format!("<{};method=INVITE>", alice.focus)),
         invited: &[CAROL, "sip:dave@home1.test"],
-        quirks: &["list_without_cid", "list_without_require"],
+        quirks: &[
+            "copy_control_namespace",
+            "list_without_cid",
+            "list_without_require",
+        ],
         rule: Some("RFC 5368"),
     },
 ];
