@@ -37,6 +37,14 @@ const MANNERS_OF_ASKING: [&str; 5] = [
     "Refer-Sub: false\r\nPrivacy: id\r\n",
 ];
 
+/// What a joiner says of session timers (RFC 4028).
+const TIMERS: [&str; 4] = [
+    "Supported: timer\r\nAllow: INVITE, UPDATE\r\n",
+    "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\nAllow: INVITE, UPDATE\r\n",
+    "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n",
+    "Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n",
+];
+
 /// Something an endpoint does or begins to do. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Deed {
@@ -75,6 +83,12 @@ enum Deed {
     },
     Cancel {
         peer: usize,
+    },
+    /// SUBSCRIBE to the conference event package; seconds, of which 0 asks once.
+    Watch {
+        peer: usize,
+        expires: u32,
+        outside: bool,
     },
     /// To a refer subscription; seconds, of which 0 ends it.
     Subscribe {
@@ -138,6 +152,8 @@ struct History {
     short_memory: bool,
     /// Sessions in which nothing happens are closed.
     impatient: bool,
+    /// Endpoints agree on session timers.
+    timers: bool,
     deeds: Vec<(Deed, u64)>,
 }
 
@@ -185,6 +201,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => peer.clone().prop_map(|peer| Deed::ComeTwice { peer }),
         1 => (peer.clone(), prop::sample::select(vec![0, 3, 60]))
             .prop_map(|(peer, expires)| Deed::Subscribe { peer, expires }),
+        2 => (peer.clone(), prop::sample::select(vec![0, 3, 60, 600]), any::<bool>())
+            .prop_map(|(peer, expires, outside)| Deed::Watch { peer, expires, outside }),
         1 => (0..8usize, 0..TARGETS.len()).prop_map(|(what, target)| Deed::Operate { what, target }),
         3 => (peer.clone(), 0..40_000u64, code, 1..3usize).prop_map(|(peer, after, code, devices)| {
             Deed::Answer { peer, after, code, devices }
@@ -203,27 +221,34 @@ fn history() -> impl Strategy<Value = History> {
         prop::option::weighted(0.3, 2..5u32),
         any::<bool>(),
         any::<bool>(),
+        prop::bool::weighted(0.3),
         prop::collection::vec((deed(), wait), 1..25),
     )
         .prop_map(
-            |(seed, link, places, short_memory, impatient, deeds)| History {
+            |(seed, link, places, short_memory, impatient, timers, deeds)| History {
                 seed,
                 link,
                 places,
                 short_memory,
                 impatient,
+                timers,
                 deeds,
             },
         )
 }
 
 impl Deed {
-    fn is_done(&self, world: &mut World) {
+    fn is_done(&self, world: &mut World, timers: bool) {
         match *self {
             Deed::Join { peer, how } => {
                 // Anonymity is the one that means something to an INVITE.
                 let more = if how == 2 { MANNERS_OF_ASKING[2] } else { "" };
-                world.joins_with(peer, more);
+                let timer = if timers {
+                    TIMERS[how % TIMERS.len()]
+                } else {
+                    ""
+                };
+                world.joins_with(peer, &format!("{more}{timer}"));
             }
             Deed::JoinAgain { peer } => {
                 if let Some(last) = world.peers[peer].dialogs.last() {
@@ -277,6 +302,21 @@ impl Deed {
                 if let Some(branch) = last_outside(world, peer, "INVITE") {
                     let effects = world.peers[peer].cancel(&branch);
                     world.effects(peer, effects);
+                }
+            }
+            Deed::Watch {
+                peer,
+                expires,
+                outside,
+            } => {
+                let headers = format!("Event: conference\r\nExpires: {expires}\r\n");
+                match outside {
+                    true => {
+                        world.lets(peer, |p| {
+                            p.outside("SUBSCRIBE", GROUP, &headers, Vec::new())
+                        });
+                    }
+                    false => within(world, peer, "SUBSCRIBE", &headers, Vec::new()),
                 }
             }
             Deed::Subscribe { peer, expires } => {
@@ -406,7 +446,7 @@ impl History {
     fn plays(&self, world: &mut World, forgets: u8) {
         world.faults.forgets = forgets;
         for (deed, wait) in &self.deeds {
-            deed.is_done(world);
+            deed.is_done(world, self.timers);
             world.run(*wait);
         }
         world.faults = Default::default();
@@ -417,14 +457,20 @@ impl History {
             world.manners(peer).answer = answer;
             world.manners(peer).devices = devices;
         }
-        world.run_out();
-        world.assert_calm();
+        if self.timers {
+            // Refreshes go on for as long as the session does.
+            world.run(400_000);
+        } else {
+            world.run_out();
+            world.assert_calm();
+        }
         for peer in 0..world.peers.len() {
             while world.is_in(peer) {
                 world.leaves(peer);
-                world.run_out();
+                world.run(60_000);
             }
         }
+        world.run_out();
         world.assert_calm();
         if world.records.len() > 0 {
             world.fail("everybody has left, records have not");

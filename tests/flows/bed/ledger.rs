@@ -83,6 +83,8 @@ pub struct Ledger {
     /// CANCELs: to whom, the Request-URI.
     pub cancels: Vec<(usize, String)>,
     flights: BTreeMap<(String, String), Flight>,
+    /// The last version of the conference state that each subscription was told.
+    shown: BTreeMap<(String, Option<String>), u32>,
     wishes: Vec<Wish>,
 }
 
@@ -244,6 +246,28 @@ impl Ledger {
         Ok(())
     }
 
+    /// A NOTIFY of conference state leaves: its version is one more than that of the last (I5).
+    pub fn shows(&mut self, request: &Request) -> Result<(), String> {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let root = body.split("<conference-info ").nth(1).unwrap_or_default();
+        let version = root.split(" version=\"").nth(1);
+        let version = version.and_then(|rest| rest.split('"').next()?.parse::<u32>().ok());
+        let Some(version) = version else {
+            return match body.is_empty() {
+                true => Ok(()),
+                false => Err(format!("conference state without a version: {body}")),
+            };
+        };
+        let id = request.event().and_then(|(_, id)| id);
+        let tag = request.to_tag.clone().unwrap_or_default();
+        let key = (format!("{} {tag}", request.call_id), id);
+        let last = self.shown.insert(key, version);
+        if last.is_some_and(|last| version != last + 1) && version != 1 {
+            return Err(format!("conference state {version} after {last:?}"));
+        }
+        Ok(())
+    }
+
     /// A request that did not leave had its number all the same, and a NOTIFY its subscription.
     pub fn unsent(
         &mut self,
@@ -252,7 +276,8 @@ impl Ledger {
         now: Millis,
     ) -> Result<(), String> {
         self.leaves(outgoing, now)?;
-        if outgoing.method == Method::Notify {
+        let conference = request.event().is_some_and(|(e, _)| e == "conference");
+        if outgoing.method == Method::Notify && !conference {
             self.tell(request, now)?;
             self.excuse(&outgoing.call_id, outgoing.cseq);
         }

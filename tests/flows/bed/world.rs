@@ -277,7 +277,9 @@ impl World {
             outgoing.call_id, outgoing.local_tag, outgoing.to
         );
         let fits = match outgoing.method {
-            Method::Notify if request.event().is_some_and(|(e, _)| e == "conference") => Ok(()),
+            Method::Notify if request.event().is_some_and(|(e, _)| e == "conference") => {
+                self.ledger.shows(request)
+            }
             Method::Notify => self.ledger.tell(request, self.now),
             // A re-INVITE was asked for by nobody.
             Method::Invite if request.to_tag.is_none() => {
