@@ -219,7 +219,13 @@ impl Peer {
         let Some(served) = self.served.get(&(branch.clone(), "INVITE".into())) else {
             return Vec::new();
         };
-        if served.acknowledged.contains(&tag) {
+        // A dialog that is over, whoever ended it, has no 2xx to repeat; that to a re-INVITE included.
+        let ours = served.request.to_tag.as_ref().unwrap_or(&tag);
+        let over = self.dialogs.iter().any(|d| {
+            let same = d.call_id == served.request.call_id && d.local_tag == *ours;
+            same && d.stage == Stage::Over
+        });
+        if over || served.acknowledged.contains(&tag) {
             return Vec::new();
         }
         let Some(left) = left.checked_sub(waited).filter(|left| *left > 0) else {
@@ -297,13 +303,6 @@ impl Peer {
         let reason = request.text("Reason").unwrap_or_default();
         dialog.bye_reason.get_or_insert(reason);
         dialog.stage = Stage::Over;
-        // A dialog that is over has no 2xx to repeat any more.
-        let tag = dialog.local_tag.clone();
-        for served in self.served.values_mut() {
-            if served.request.call_id == request.call_id {
-                served.acknowledged.push(tag.clone());
-            }
-        }
         match self.manners.bye {
             Some(_) if over => self.reply(branch, request, 481, "", &[]),
             Some(code) => self.reply(branch, request, code, "", &[]),
