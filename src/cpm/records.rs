@@ -407,13 +407,14 @@ pub struct Report {
     pub target: Option<u32>,
 }
 
-impl Refer {
-    fn names(&self) -> Vec<Name> {
+impl Carrier {
+    /// The names of a request that made this dialog: the dialog's own, and what tells a merged copy.
+    pub fn names(&self, merge: Option<&(String, String, u32)>) -> Vec<Name> {
         let mut names = Vec::new();
-        if let Carrier::Own(dialog) = &self.carrier {
+        if let Carrier::Own(dialog) = self {
             names.push(dialog.name());
         }
-        if let Some((call_id, from_tag, cseq)) = &self.merge {
+        if let Some((call_id, from_tag, cseq)) = merge {
             names.push(Name::Merge {
                 call_id: call_id.clone(),
                 from_tag: from_tag.clone(),
@@ -421,6 +422,12 @@ impl Refer {
             });
         }
         names
+    }
+}
+
+impl Refer {
+    fn names(&self) -> Vec<Name> {
+        self.carrier.names(self.merge.as_ref())
     }
 
     pub fn all_settled(&self) -> bool {

@@ -177,18 +177,7 @@ impl Board {
 
 impl Watcher {
     pub fn names(&self) -> Vec<Name> {
-        let mut names = Vec::new();
-        if let Carrier::Own(dialog) = &self.carrier {
-            names.push(dialog.name());
-        }
-        if let Some((call_id, from_tag, cseq)) = &self.merge {
-            names.push(Name::Merge {
-                call_id: call_id.clone(),
-                from_tag: from_tag.clone(),
-                cseq: *cseq,
-            });
-        }
-        names
+        self.carrier.names(self.merge.as_ref())
     }
 
     pub fn deadline(&self) -> Option<Millis> {
