@@ -26,15 +26,17 @@ serve_and_drain() {
     return "$status"
 }
 
-# drain SECONDS RPC PID: no new sessions, the running ones ended; returns when that is done, the time is
-# over, the process gone, or a second SIGTERM came.
+# drain SECONDS RPC PID: no new sessions, the running ones ended; returns when that is done or given up
+# after that time, the process is gone, or a second SIGTERM came.
 drain() {
-    local until=$((SECONDS + $1))
+    # The module keeps the time; a module that does not answer is not waited for.
+    local until=$((SECONDS + $1 + 2)) answer
     say "SIGTERM: no new sessions, the running ones have $1 s to end"
     while ((SECONDS < until && asked < 2)) && kill -0 "$3" 2>/dev/null; do
-        if [[ $(timeout 5 kamcmd -s "$2" cpm.drain 2>/dev/null) =~ done:\ 1 ]]; then
-            say "drained"
-            return
+        answer=$(timeout 5 kamcmd -s "$2" cpm.drain "$1" 2>/dev/null) || true
+        if [[ $answer =~ done:\ 1 ]]; then
+            [[ $answer =~ given_up:\ 0 ]] && say "drained" && return
+            break
         fi
         sleep 0.1
     done

@@ -174,6 +174,36 @@ fn drain_waits_for_answers_that_are_owed() {
 }
 
 #[test]
+fn drain_gives_up_what_is_not_done_in_time() {
+    let (scene, alice, bob) = pair(|setup| setup);
+    bob.ua().script(Script::on("BYE"));
+    for wrong in ["soon", "0", "3601", "1m"] {
+        let error = scene.server.rpc(&["cpm.drain", wrong]).unwrap_err();
+        assert!(error.contains("1 to 3600"), "{error}");
+    }
+    let going_on = scene.server.rpc_ok(&["cpm.list"]);
+    assert_eq!(field(&going_on, "state"), "live", "nothing has happened");
+    let begun = scene.server.rpc_ok(&["cpm.drain", "3600"]);
+    assert_eq!(field(&begun, "given_up"), "0");
+    for leg in [&alice, &bob] {
+        is_gone(&leg.dialog.expect("BYE").msg);
+    }
+    let before = Instant::now();
+    let mut answer = scene.server.rpc_ok(&["cpm.drain", "1"]);
+    while field(&answer, "done") != "1" {
+        assert!(before.elapsed() < SOON * 2, "not over:\n{answer}");
+        std::thread::sleep(Duration::from_millis(20));
+        // More time is not given.
+        answer = scene.server.rpc_ok(&["cpm.drain", "3600"]);
+    }
+    assert!(before.elapsed() > Duration::from_millis(900));
+    assert_eq!(field(&answer, "given_up"), "1");
+    assert_eq!(field(&answer, "seconds_left"), "0");
+    let log = scene.server.log_text();
+    assert!(log.contains("given up, "), "{log}");
+}
+
+#[test]
 fn drain_ends_many_sessions() {
     const MANY: usize = 120;
     let groups: Vec<Group> = (0..MANY)

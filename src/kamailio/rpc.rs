@@ -76,7 +76,8 @@ pub struct Rpc<'a> {
 }
 
 impl<'a> Rpc<'a> {
-    /// The next argument as text (numbers come as digits); `None` when there are no more.
+    /// The next argument as text (numbers come as digits); `None` when there are no more, and also for
+    /// a number with a fraction, which the ctl transport cannot turn into text.
     pub fn next_string(&mut self) -> Option<String> {
         let scan = self.api.scan?;
         let mut value = text::lent(b"");

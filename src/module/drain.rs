@@ -2,21 +2,30 @@
 //! Not here: what ending a session means (`crate::cpm`).
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::executor::{perform, Place};
 use super::runtime::Runtime;
-use crate::kamailio::log;
+use crate::cpm::settings::Millis;
 use crate::kamailio::shm::KamailioShm;
+use crate::kamailio::{clock, log};
 
 /// Sessions ended per look, so that the process that watches deadlines keeps watching them.
 const AT_ONCE: usize = 50;
+/// The limit when nobody names one, ms: more than the 64*T1 after which an unanswered BYE is over.
+pub const DEFAULT_LIMIT: Millis = 60_000;
 
-/// One flag in shared memory, seen by all processes.
+/// Seen by all processes.
 #[derive(Clone, Copy)]
-pub struct Draining(NonNull<AtomicBool>);
+pub struct Draining(NonNull<State>);
 
-// SAFETY: an atomic at an address that is valid in all processes for as long as the server runs.
+struct State {
+    /// When whatever is left is given up; 0: not draining.
+    until: AtomicU64,
+    given_up: AtomicU64,
+}
+
+// SAFETY: atomics at an address that is valid in all processes for as long as the server runs.
 unsafe impl Send for Draining {}
 // SAFETY: as above.
 unsafe impl Sync for Draining {}
@@ -24,54 +33,90 @@ unsafe impl Sync for Draining {}
 impl Draining {
     /// In `mod_init`; None when shared memory has no room.
     pub fn create() -> Option<Draining> {
-        let flag = KamailioShm
-            .allocate(size_of::<AtomicBool>())?
-            .cast::<AtomicBool>();
+        let state = KamailioShm.allocate(size_of::<State>())?.cast::<State>();
         // SAFETY: the block is large enough and nobody else knows it.
-        unsafe { flag.write(AtomicBool::new(false)) };
-        Some(Draining(flag))
+        unsafe {
+            state.write(State {
+                until: AtomicU64::new(0),
+                given_up: AtomicU64::new(0),
+            });
+        }
+        Some(Draining(state))
     }
 
-    fn flag(&self) -> &AtomicBool {
+    fn state(&self) -> &State {
         // SAFETY: made by `create`, never released.
         unsafe { self.0.as_ref() }
     }
 
-    pub fn is_on(&self) -> bool {
-        self.flag().load(Ordering::Acquire)
+    fn until(&self) -> Option<Millis> {
+        let until = self.state().until.load(Ordering::Acquire);
+        (until > 0).then_some(until)
     }
 
-    /// From now on nothing new begins; gives whether it was so before.
-    pub fn begin(&self) -> bool {
-        self.flag().swap(true, Ordering::AcqRel)
+    pub fn is_on(&self) -> bool {
+        self.until().is_some()
+    }
+
+    /// From now on nothing new begins, and what runs has so many milliseconds to end. Asked again it can
+    /// only get less time. Gives whether it was so before.
+    pub fn begin(&self, limit: Option<Millis>) -> bool {
+        let later = |limit| clock::monotonic_ms().saturating_add(limit);
+        let first = later(limit.unwrap_or(DEFAULT_LIMIT));
+        let until = &self.state().until;
+        let before = until.compare_exchange(0, first, Ordering::AcqRel, Ordering::Acquire);
+        if let (Err(_), Some(limit)) = (before, limit) {
+            until.fetch_min(later(limit), Ordering::AcqRel);
+        }
+        before.is_err()
+    }
+
+    /// What is left of the time, ms.
+    pub fn left(&self) -> Millis {
+        self.until()
+            .map_or(0, |until| until.saturating_sub(clock::monotonic_ms()))
+    }
+
+    /// Sessions that had not ended when the time was over.
+    pub fn given_up(&self) -> u64 {
+        self.state().given_up.load(Ordering::Acquire)
     }
 }
 
-/// Ends some of the sessions that still live; called again and again while draining.
+/// Ends some of the sessions that still live, and gives up what has not ended when the time is over;
+/// called again and again while draining.
 pub fn end_some(runtime: &Runtime) {
-    let mut ended = 0;
+    let over = runtime.draining.left() == 0;
+    let mut handled = 0;
     let mut after = None;
     loop {
         let page = runtime.store.sessions(after, AT_ONCE);
         for id in &page {
-            let handled = runtime.decide(|env| {
-                let mut live = false;
+            let done = runtime.decide(|env| {
+                let mut changes = over;
                 let actions = runtime.store.with_record(*id, env, |session| {
-                    live = session.head().live;
-                    session.drain();
+                    changes |= session.head().live;
+                    match over {
+                        true => session.give_up(),
+                        false => session.drain(),
+                    }
                 });
-                actions.map(|actions| (live, actions))
+                actions.map(|actions| (changes, actions))
             });
-            match handled {
-                Ok((live, actions)) => {
-                    ended += usize::from(live);
+            match done {
+                Ok((changes, actions)) => {
+                    handled += usize::from(changes);
                     perform(runtime, actions, Place::Inline);
+                    if over {
+                        let given_up = &runtime.draining.state().given_up;
+                        given_up.fetch_add(1, Ordering::AcqRel);
+                    }
                 }
                 Err(error) => log::warning!("a session is not ended yet: {error}"),
             }
         }
         match page.last() {
-            Some(last) if page.len() == AT_ONCE && ended < AT_ONCE => after = Some(*last),
+            Some(last) if page.len() == AT_ONCE && handled < AT_ONCE => after = Some(*last),
             _ => return,
         }
     }

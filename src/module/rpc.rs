@@ -26,7 +26,7 @@ static INVITE_DOC: Doc =
 static REMOVE_DOC: Doc =
     Doc::new(c"Take a user out of a session; parameters: focus URI, user's URI");
 static DRAIN_DOC: Doc = Doc::new(
-    c"Graceful stop: refuses new sessions, ends the running ones; ask again until done is 1",
+    c"Graceful stop: refuses new sessions, ends the running ones; ask again until done is 1; parameter: seconds to give them (60)",
 );
 static END_DOC: Doc = Doc::new(c"End a session: BYE to everybody; parameter: focus URI");
 
@@ -239,14 +239,28 @@ fn end(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
 
 fn drain(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     let runtime = started()?;
-    if !runtime.draining.begin() {
-        log::notice!("draining: no new sessions, the running ones are ended");
+    let limit = rpc.next_string().map(|text| match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(seconds * 1000),
+        _ => Err(Fault::new(
+            400,
+            format!("seconds {text}: expected: cpm.drain [1 to 3600]"),
+        )),
+    });
+    let draining = &runtime.draining;
+    if !draining.begin(limit.transpose()?) {
+        log::notice!(
+            "draining: no new sessions, the running ones have {} s to end",
+            draining.left().div_ceil(1000)
+        );
     }
     // What is left of ended sessions waits for answers and acknowledgements.
-    let left = runtime.store.engine().counts().records;
+    let records = runtime.store.engine().counts().records;
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     rpc.add_struct()
-        .int(c"records", i64::try_from(left).unwrap_or(i64::MAX))
-        .int(c"done", i64::from(left == 0));
+        .int(c"records", number(records as u64))
+        .int(c"seconds_left", number(draining.left().div_ceil(1000)))
+        .int(c"given_up", number(draining.given_up()))
+        .int(c"done", i64::from(records == 0));
     Ok(())
 }
 

@@ -187,6 +187,26 @@ fn a_drain_ends_everything_that_runs() {
     });
 }
 
+/// Given up in the middle of it all, nothing is left, and what comes late meets nobody.
+#[test]
+fn a_session_that_is_given_up_leaves_nothing() {
+    interleaved(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.run(2_000);
+        for head in heads(world) {
+            world.operator(head, |session| session.drain());
+            world.operator(head, |session| session.give_up());
+        }
+        assert_eq!(world.records.len(), 0);
+        world.run_out();
+        for peer in [cast.alice, cast.bob] {
+            assert!(world.bye_reason(peer).is_some_and(|r| r.contains("410")));
+        }
+        world.end();
+    });
+}
+
 /// Requirements section 2.3: 491, 500 and 503 are asked once more, not for ever.
 #[test]
 fn a_server_that_is_busy_for_a_moment_is_asked_once_more() {

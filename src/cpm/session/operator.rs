@@ -51,6 +51,20 @@ impl Session<'_> {
         }
     }
 
+    /// The time to stop is over: what has not been answered is not waited for, and the session forgotten.
+    pub fn give_up(&mut self) {
+        self.drain();
+        let owed = self.children();
+        self.log(
+            Level::Warn,
+            format!("given up, {} records were not done", owed.len()),
+        );
+        for id in owed {
+            self.forget_watcher(id);
+            self.slot(id).record = None;
+        }
+    }
+
     /// Ends the session: BYE with cause 410 to everybody, and the NOTIFYs that are owed.
     pub fn end_by_operator(&mut self) {
         if self.head.live {
