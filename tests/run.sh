@@ -62,7 +62,7 @@ if [[ ${1-} == bench ]]; then
     shift
     module
     step "benchmarks"
-    exec cargo bench --locked --no-default-features "$@"
+    exec cargo bench --locked --no-default-features --features server-tests --bench "*" "$@"
 fi
 (($#)) || setup_demo
 (($#)) || check_style
