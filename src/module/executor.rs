@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +13,12 @@ use super::why;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
+use crate::cpm::settings::Millis;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
 use crate::kamailio::tm::{OutgoingRequest, Reply, TmError, TransactionId};
-use crate::kamailio::{log, sl};
+use crate::kamailio::{clock, log, sl};
 use crate::sip::name_addr::NameAddr;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
@@ -84,10 +86,23 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
         // The record was finished before its last echo came.
         Err(UnitError::NoSession) => Vec::new(),
         Err(error) => {
-            log::error!("an event of a session was not stored: {error}");
+            // What is due is tried again with every look, and full memory lets all of it fail.
+            if error != UnitError::Full || is_news(clock::monotonic_ms()) {
+                log::error!("an event of a session was not stored: {error}");
+            }
             Vec::new()
         }
     }
+}
+
+/// Whether this process has not said for a second that memory is full.
+fn is_news(now: Millis) -> bool {
+    static SAID: AtomicU64 = AtomicU64::new(0);
+    let news = now.saturating_sub(SAID.load(Ordering::Relaxed)) >= 1_000;
+    if news {
+        SAID.store(now, Ordering::Relaxed);
+    }
+    news
 }
 
 fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Option<Vec<Action>> {
