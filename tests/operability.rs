@@ -57,6 +57,7 @@ fn a_wrong_parameter_stops_the_start_and_says_what_is_expected() {
     let texts = [
         ("msrp_uri", "http://192.0.2.7"),
         ("msrp_uri", "msrp://"),
+        ("msrp_chatroom", "nicknames"),
         ("orig_route", "sip:127.0.0.1"),
         ("orig_route", "<sip:127.0.0.1"),
         ("trusted_peers", "300.1.2.3"),

@@ -38,15 +38,25 @@ pub fn describe(
     media: &Media,
 ) -> Result<Described, Refusal> {
     let refused = |error| refused(error, settings);
+    // Only within a dialog there are lines to keep, and a connection that may stay.
+    let again = request.to_tag.is_some();
     let Some(sdp) = read_sdp(request)? else {
         return Ok(Described {
-            shape: media.shape.offer_again(),
+            shape: match again {
+                true => media.shape.offer_again(),
+                false => Shape::offer(),
+            },
             offered: true,
         });
     };
     let offer = Sdp::parse(&sdp).map_err(refused)?;
+    let local = media.local(settings);
+    let shape = match again {
+        true => Shape::answering_again(&local, &offer),
+        false => Shape::answering(&local, &offer),
+    };
     Ok(Described {
-        shape: Shape::answering(&media.local(settings), &offer).map_err(refused)?,
+        shape: shape.map_err(refused)?,
         offered: false,
     })
 }
@@ -97,6 +107,7 @@ impl Media {
             origin_id: self.origin_id,
             version: self.version,
             fingerprint: settings.msrp_fingerprint.clone(),
+            chatroom: settings.msrp_chatroom.clone(),
         }
     }
 }

@@ -105,6 +105,8 @@ pub struct Settings {
     pub msrp_uri: Option<String>,
     /// Fingerprint of the MSRP switch's certificate, for SDP when it is reached over TLS.
     pub msrp_fingerprint: Option<String>,
+    /// What the MSRP switch offers besides passing messages on, as `a=chatroom` has it.
+    pub msrp_chatroom: Option<String>,
     /// Session interval we ask for, seconds; 0: none (RFC 4028).
     pub session_expires: u32,
     /// Least session interval we take, seconds.

@@ -11,7 +11,7 @@ use crate::cpm::text::WarningTexts;
 use crate::kamailio::params::{IntParam, StringParam};
 use crate::kamailio::sockets;
 use crate::sip::name_addr::NameAddr;
-use crate::sip::sdp::is_fingerprint;
+use crate::sip::sdp::{is_chatroom, is_fingerprint, CHATROOM_TOKENS};
 use crate::sip::uri::{Scheme, Uri};
 
 pub static DOMAIN: StringParam = StringParam::unset();
@@ -22,6 +22,7 @@ pub static ORIG_ROUTE: StringParam = StringParam::unset();
 pub static CONTACT_HOST: StringParam = StringParam::unset();
 pub static MSRP_URI: StringParam = StringParam::unset();
 pub static MSRP_FINGERPRINT: StringParam = StringParam::unset();
+pub static MSRP_CHATROOM: StringParam = StringParam::unset();
 pub static SESSION_EXPIRES: IntParam = IntParam::with_default(1_800);
 pub static MIN_SE: IntParam = IntParam::with_default(90);
 pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
@@ -111,6 +112,7 @@ impl Config {
                 contact_host,
                 msrp_uri,
                 msrp_fingerprint: fingerprint()?,
+                msrp_chatroom: chatroom()?,
                 session_expires: session_expires()?,
                 min_se: min_se()?,
                 orig_route: routes(&text(&ORIG_ROUTE).unwrap_or_default())?,
@@ -199,6 +201,21 @@ fn fingerprint() -> Result<Option<String>, ConfigError> {
             "\"sha-256 12:DF:3E:…\"",
         )),
         _ => Ok(value),
+    }
+}
+
+/// Unless the operator says otherwise, the MSRP switch is taken for a chat room of RFC 7701 with all its
+/// features, which peers look for in SDP (requirements section 2.5).
+fn chatroom() -> Result<Option<String>, ConfigError> {
+    match text(&MSRP_CHATROOM) {
+        None => Ok(Some(CHATROOM_TOKENS.join(" "))),
+        Some(value) if value == "none" => Ok(None),
+        Some(value) if is_chatroom(&value) => Ok(Some(value)),
+        Some(value) => {
+            let expected = format!("none, or some of: {}", CHATROOM_TOKENS.join(" "));
+            let example = "\"nickname\"";
+            Err(wrong("msrp_chatroom", quoted(&value), expected, example))
+        }
     }
 }
 

@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<30> = params([
+static PARAMS: ParamTable<31> = params([
     string(c"domain", &config::DOMAIN),
     string(c"factory_uri", &config::FACTORY_URI),
     string(c"groups_dir", &config::GROUPS_DIR),
@@ -50,6 +50,7 @@ static PARAMS: ParamTable<30> = params([
     string(c"contact_host", &config::CONTACT_HOST),
     string(c"msrp_uri", &config::MSRP_URI),
     string(c"msrp_fingerprint", &config::MSRP_FINGERPRINT),
+    string(c"msrp_chatroom", &config::MSRP_CHATROOM),
     integer(c"session_expires", &config::SESSION_EXPIRES),
     integer(c"min_se", &config::MIN_SE),
     integer(c"refer_ok_code", &config::REFER_OK_CODE),

@@ -251,6 +251,7 @@ proptest! {
             origin_id: 1,
             version: 1,
             fingerprint: None,
+            chatroom: Some("nickname".into()),
         };
         if let Ok(sdp) = Sdp::parse(&input) {
             if let Ok(answer) = sdp::build_answer(&local, &sdp) {
@@ -334,9 +335,9 @@ proptest! {
         prop_assert_eq!(body.iter().filter(|b| **b == b'\n').count(), 2);
         let text = warning::warning(&a, &b);
         prop_assert!(clean(&text));
-        let bad = LocalMedia { msrp_uri: a, session: b, origin_id: 1, version: 1, fingerprint: None };
+        let bad = LocalMedia { msrp_uri: a, session: b, origin_id: 1, version: 1, fingerprint: None, chatroom: None };
         let offer = sdp::build_offer(&bad);
-        prop_assert_eq!(offer.iter().filter(|b| **b == b'\n').count(), 11);
+        prop_assert_eq!(offer.iter().filter(|b| **b == b'\n').count(), 12);
         prop_assert!(MsrpPath::parse(&bad.msrp_uri).is_none_or(|path| clean(path.as_str())));
     }
 }

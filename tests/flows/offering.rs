@@ -77,6 +77,30 @@ fn hold_and_resume() {
     });
 }
 
+/// RFC 4145 section 5.2: who wants to keep the connection keeps it; who says nothing wants a new one.
+#[test]
+fn the_connection_stays_for_who_says_so() {
+    interleaved_over(&["INVITE", "UPDATE"], |world, cast, method| {
+        together(world, cast);
+        let kept = |direction: &str| {
+            let text = String::from_utf8(offer(direction)).expect("text");
+            format!("{text}a=connection:existing\r\n").into_bytes()
+        };
+        for (offered, answered) in [
+            (kept("sendrecv"), "existing"),
+            (kept("inactive"), "existing"),
+            (offer("inactive"), "new"),
+        ] {
+            let before = leg(world, cast.alice).media.version;
+            let (status, sdp) = asks(world, cast.alice, method, offered);
+            assert_eq!((status, version(&sdp)), (200, before + 1));
+            let said = format!("a=connection:{answered}\r\n");
+            assert!(sdp.contains(&said), "{sdp}");
+        }
+        world.end();
+    });
+}
+
 #[test]
 fn an_update_without_sdp_changes_no_sdp() {
     interleaved(|world, cast| {
@@ -115,6 +139,7 @@ fn who_offers_nothing_is_offered_something() {
         let answer = world.answer(cast.alice, &branch).expect("an answer");
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(text.contains("a=setup:actpass\r\n"), "{text}");
+        assert!(text.contains("a=connection:new\r\n"), "{text}");
         world.run_out();
         let flow = leg(world, cast.alice).media.direction;
         assert_eq!(flow, Direction::RecvOnly, "the ACK holds us");
@@ -123,6 +148,7 @@ fn who_offers_nothing_is_offered_something() {
         let (status, sdp) = asks(world, cast.alice, "INVITE", Vec::new());
         assert_eq!(status, 200);
         assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+        assert!(sdp.contains("a=connection:existing\r\n"), "{sdp}");
         world.run_out();
         let flow = leg(world, cast.alice).media.direction;
         assert_eq!(flow, Direction::SendRecv);

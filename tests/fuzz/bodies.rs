@@ -131,6 +131,7 @@ pub fn sdp(input: &[u8]) -> u64 {
         origin_id: 1,
         version: 1,
         fingerprint: None,
+        chatroom: Some("nickname".into()),
     };
     let answered = match sdp::build_answer(&local, &sdp) {
         Ok(answer) => {
@@ -174,9 +175,10 @@ pub fn msrp_path(input: &[u8]) -> u64 {
         origin_id: 1,
         version: 1,
         fingerprint: None,
+        chatroom: None,
     };
     let offer = sdp::build_offer(&local);
-    assert_eq!(offer.iter().filter(|byte| **byte == b'\n').count(), 11);
+    assert_eq!(offer.iter().filter(|byte| **byte == b'\n').count(), 12);
     assert!(!offer.contains(&0));
     Sdp::parse(&offer).expect("what we write can be read");
     let checked = local.check().is_ok();

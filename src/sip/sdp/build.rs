@@ -27,13 +27,21 @@ pub struct LocalMedia {
     /// `<hash function> <hash>` of the certificate of the message plane (RFC 4572 section 5), told
     /// when it is reached over TLS.
     pub fingerprint: Option<String>,
+    /// The tokens of `a=chatroom` (RFC 7701 section 8): what the message plane offers besides passing
+    /// messages on. `None`: the attribute is left out.
+    pub chatroom: Option<String>,
 }
+
+/// Everything RFC 7701 section 8 has a token for.
+pub const CHATROOM_TOKENS: [&str; 2] = ["nickname", "private-messages"];
 
 /// What of a description of ours depends on the peer's. Two descriptions of one leg are the same when
 /// their shapes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     pub setup: Setup,
+    /// The connection there is goes on, instead of a new one (RFC 4145 section 5).
+    pub existing_connection: bool,
     pub direction: Direction,
     /// `m=` lines refused before and behind ours, as they go out.
     before: Vec<String>,
@@ -48,6 +56,7 @@ impl Shape {
     pub fn offer() -> Shape {
         Shape {
             setup: Setup::ActPass,
+            existing_connection: false,
             direction: Direction::SendRecv,
             before: Vec::new(),
             behind: Vec::new(),
@@ -55,21 +64,35 @@ impl Shape {
     }
 
     /// Of a new offer in a session that this describes so far: everything is open again, but each
-    /// `m=` line keeps its place (RFC 3264 section 8).
+    /// `m=` line keeps its place (RFC 3264 section 8), and the connection may stay (RFC 4145 section 5.1).
     pub fn offer_again(&self) -> Shape {
         Shape {
             setup: Setup::ActPass,
+            existing_connection: true,
             direction: Direction::SendRecv,
             ..self.clone()
         }
     }
 
     /// Of the answer to `offer`: the first usable MSRP media is taken, every other line is refused
-    /// with port 0 (RFC 3264 section 6).
+    /// with port 0 (RFC 3264 section 6). The first answer of a leg has no connection to keep: see
+    /// [`Shape::answering_again`].
     ///
     /// # Errors
     /// [`SdpError::NoUsableMedia`] when the offer has none over the transport of `local`.
     pub fn answering(local: &LocalMedia, offer: &Sdp) -> Result<Shape, SdpError> {
+        Ok(Shape {
+            existing_connection: false,
+            ..Shape::answering_again(local, offer)?
+        })
+    }
+
+    /// Of the answer to an `offer` that changes a session: the connection stays if the offer says so.
+    /// One that says nothing means a new one, and then so must the answer (RFC 4145 section 5.2).
+    ///
+    /// # Errors
+    /// As [`Shape::answering`].
+    pub fn answering_again(local: &LocalMedia, offer: &Sdp) -> Result<Shape, SdpError> {
         let peer = offer.usable_offer_for(local)?;
         let mut before: Vec<String> = Vec::new();
         for media in &offer.media {
@@ -84,6 +107,7 @@ impl Shape {
                 Some(Setup::HoldConn) => Setup::HoldConn,
                 Some(Setup::Active | Setup::ActPass) | None => Setup::Passive,
             },
+            existing_connection: peer.existing_connection,
             direction: peer.direction.mirrored(),
             before,
             behind,
@@ -201,6 +225,10 @@ impl Place {
         };
         let session = plain_session(&local.session);
         let (setup, direction) = (shape.setup.name(), shape.direction.name());
+        let connection = match shape.existing_connection {
+            true => "existing",
+            false => "new",
+        };
         let fingerprint = local.fingerprint.as_ref().filter(|_| self.tls);
         // RFC 7701 section 5.2: message/cpim and nothing else.
         sdp.push_str(&format!(
@@ -209,12 +237,22 @@ impl Place {
              a=accept-wrapped-types:{WRAPPED_TYPES}\r\n\
              a=path:{scheme}://{host}:{port}/{session};tcp\r\n\
              a=setup:{setup}\r\n\
+             a=connection:{connection}\r\n\
              a={direction}\r\n"
         ));
+        if let Some(tokens) = &local.chatroom {
+            sdp.push_str(&format!("a=chatroom:{tokens}\r\n"));
+        }
         if let Some(fingerprint) = fingerprint {
             sdp.push_str(&format!("a=fingerprint:{fingerprint}\r\n"));
         }
     }
+}
+
+/// Whether a text is tokens of `a=chatroom` this module knows, with one blank between them.
+pub fn is_chatroom(text: &str) -> bool {
+    text.split(' ')
+        .all(|token| CHATROOM_TOKENS.contains(&token))
 }
 
 /// Whether a text is a fingerprint: hash function, blank, pairs of hexadecimal digits joined by colons

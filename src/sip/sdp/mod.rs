@@ -16,7 +16,8 @@ mod reader;
 mod tests;
 
 pub use build::{
-    build, build_answer, build_offer, is_fingerprint, LocalMedia, Shape, WRAPPED_TYPES,
+    build, build_answer, build_offer, is_chatroom, is_fingerprint, LocalMedia, Shape,
+    CHATROOM_TOKENS, WRAPPED_TYPES,
 };
 pub use msrp_path::MsrpPath;
 
@@ -167,7 +168,8 @@ pub struct Offer {
     pub accept_types: Vec<String>,
     /// What may be inside the CPIM; empty when not said.
     pub accept_wrapped_types: Vec<String>,
-    /// The tokens of `a=chatroom` (RFC 7701 section 8), lower case; `None` without the attribute.
+    /// The tokens of `a=chatroom` (RFC 7701 section 8), lower case, `nickname` in both spellings of the
+    /// RFC; `None` without the attribute.
     pub chatroom: Option<Vec<String>>,
     /// Where the peer says it is.
     pub connection: Option<Connection>,
@@ -271,7 +273,7 @@ impl Sdp {
             direction: direction.unwrap_or_default(),
             accept_types,
             accept_wrapped_types: words(media.attribute("accept-wrapped-types").unwrap_or("")),
-            chatroom: media.attribute("chatroom").map(words),
+            chatroom: media.attribute("chatroom").map(chatroom),
             connection: media.connection.clone().or_else(|| self.connection.clone()),
         })
     }
@@ -309,6 +311,15 @@ fn words(value: &str) -> Vec<String> {
         .split_ascii_whitespace()
         .map(str::to_ascii_lowercase)
         .collect()
+}
+
+/// The prose of RFC 7701 section 8 says `nicknames`, its grammar `nickname`.
+fn chatroom(value: &str) -> Vec<String> {
+    let mut tokens = words(value);
+    for token in tokens.iter_mut().filter(|token| *token == "nicknames") {
+        token.pop();
+    }
+    tokens
 }
 
 /// True for the text of an IPv6 address without brackets.

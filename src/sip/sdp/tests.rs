@@ -10,6 +10,7 @@ fn local() -> LocalMedia {
         origin_id: 7,
         version: 1,
         fingerprint: None,
+        chatroom: None,
     }
 }
 
@@ -58,7 +59,8 @@ fn our_offer() {
             "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
              m=message 2855 TCP/MSRP *\r\na=accept-types:message/cpim\r\n\
              a=accept-wrapped-types:{WRAPPED_TYPES}\r\n\
-             a=path:msrp://192.0.2.1:2855/s3cr3t;tcp\r\na=setup:actpass\r\na=sendrecv\r\n"
+             a=path:msrp://192.0.2.1:2855/s3cr3t;tcp\r\na=setup:actpass\r\n\
+             a=connection:new\r\na=sendrecv\r\n"
         )
     );
     assert!(!WRAPPED_TYPES.contains("  "));
@@ -127,6 +129,58 @@ fn setup_and_direction_are_answered() {
     // The session's attribute counts where the media has none.
     let text = peer(&MESSAGE.replace("a=sendrecv\r\n", "")).replace("t=0 0", "t=0 0\r\na=inactive");
     assert!(answer(&text).unwrap().ends_with("a=inactive\r\n"));
+}
+
+/// RFC 4145 section 5.2: an answer keeps the connection only where the offer wants that, and there is one.
+#[test]
+fn the_connection_stays_if_the_offer_says_so() {
+    for (offered, first, again) in [
+        ("a=x", "new", "new"),
+        ("a=connection:new", "new", "new"),
+        ("a=connection:EXISTING", "new", "existing"),
+    ] {
+        let sdp = parse(&peer(&MESSAGE.replace("a=sendrecv", offered)));
+        for (shape, said) in [
+            (Shape::answering(&local(), &sdp), first),
+            (Shape::answering_again(&local(), &sdp), again),
+        ] {
+            let text = String::from_utf8(build(&local(), &shape.unwrap())).unwrap();
+            assert!(
+                text.contains(&format!("\r\na=connection:{said}\r\n")),
+                "{offered}: {text}"
+            );
+        }
+    }
+    let text = String::from_utf8(build(&local(), &Shape::offer().offer_again())).unwrap();
+    assert!(text.contains("\r\na=connection:existing\r\n"), "{text}");
+}
+
+#[test]
+fn a_chat_room_says_what_it_has() {
+    for (text, right) in [
+        ("nickname", true),
+        ("nickname private-messages", true),
+        ("nicknames", false),
+        ("nickname  private-messages", false),
+        ("nickname\r\na=x", false),
+        ("", false),
+    ] {
+        assert_eq!(is_chatroom(text), right, "{text}");
+    }
+    let room = LocalMedia {
+        chatroom: Some(CHATROOM_TOKENS.join(" ")),
+        ..local()
+    };
+    let text = String::from_utf8(build_offer(&room)).unwrap();
+    assert!(
+        text.ends_with("a=sendrecv\r\na=chatroom:nickname private-messages\r\n"),
+        "{text}"
+    );
+    let own = parse(&text).usable_offer().unwrap();
+    assert_eq!(own.chatroom.unwrap(), CHATROOM_TOKENS);
+    let prose = format!("{MESSAGE}a=chatroom:Nicknames private-messages\r\n");
+    let theirs = parse(&peer(&prose)).usable_offer().unwrap();
+    assert_eq!(theirs.chatroom.unwrap(), CHATROOM_TOKENS);
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub fn settings() -> Settings {
         contact_host: None,
         msrp_uri: None,
         msrp_fingerprint: None,
+        msrp_chatroom: Some("nickname private-messages".into()),
         session_expires: 1_800,
         min_se: 90,
         orig_route: Vec::new(),
