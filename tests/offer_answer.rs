@@ -215,6 +215,10 @@ fn an_update_before_the_answer_is_put_off() {
     let answer = early.send(&update).answer();
     assert_eq!(answer.status(), 500, "{answer}");
     assert!(answer.header("Retry-After").is_some(), "{answer}");
+    // RFC 3311 section 5.2: an offer meets ours.
+    let offer = alice.invite.body_text();
+    let update = early.request("UPDATE").body("application/sdp", offer);
+    check::refused(&early.send(&update).answer(), 491, None);
     scene.targets.reply(&invite, 200, &[]);
     early.expect("ACK");
     let update = early.request("UPDATE");

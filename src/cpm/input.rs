@@ -56,6 +56,7 @@ pub enum Input<'a> {
     },
     InviteSent {
         leg: Id,
+        cseq: u32,
         transaction: Transaction,
     },
     /// The ACK that opens the dialog of `leg` left.

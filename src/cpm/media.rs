@@ -5,8 +5,9 @@ use super::answer::Refusal;
 use super::asked::read_sdp;
 use super::records::Media;
 use super::settings::{Env, Settings, Socket};
+use crate::sip::multipart::{self, Part};
 use crate::sip::sdp::{build, Direction, LocalMedia, Sdp, SdpError, Shape};
-use crate::sip::Request;
+use crate::sip::{Headers, Request};
 
 /// What our description becomes.
 pub struct Described {
@@ -61,32 +62,54 @@ pub fn describe(
     })
 }
 
-/// Which way messages flow by an answer to our offer, seen from the focus.
-///
-/// # Errors
-/// What makes it unusable, for the log.
-pub fn accepted(answer: &[u8]) -> Result<Direction, String> {
-    let answer = Sdp::parse(answer).and_then(|sdp| sdp.usable_answer());
-    answer
-        .map(|answer| answer.direction.mirrored())
-        .map_err(|error| error.to_string())
-}
-
-/// As [`accepted`], for the answer that an ACK has to carry. Clients that send nothing but a list to
-/// the factory have been seen to leave it away: unless `strict`, they are in without any media.
-///
-/// # Errors
-/// As [`accepted`].
-pub fn accepted_by_ack(ack: &Request, strict: bool) -> Result<Direction, String> {
-    match read_sdp(ack) {
-        Ok(Some(answer)) => accepted(&answer),
-        Ok(None) if !strict => Ok(Direction::Inactive),
-        Ok(None) => Err("no SDP".into()),
-        Err(refusal) => Err(refusal.why),
-    }
+/// The SDP in a message that may carry an answer. A body that does not say what it is is taken for one.
+fn answer_in(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, String> {
+    let parts = multipart::parts(headers, body).map_err(|error| error.to_string())?;
+    let is_sdp = |part: &&Part| part.kind.kind == "application/sdp";
+    let Some(part) = parts.iter().find(is_sdp).or(parts.first()) else {
+        return Ok(None);
+    };
+    let text = part.decoded().map_err(|error| error.to_string())?;
+    let answer = Sdp::parse(&text).map_err(|error| error.to_string())?;
+    Ok(Some(answer))
 }
 
 impl Media {
+    /// Which way messages flow by the answer to our offer that a message carries, seen from the focus.
+    ///
+    /// # Errors
+    /// What makes it unusable, for the log.
+    pub fn accepted(
+        &self,
+        headers: &Headers,
+        body: &[u8],
+        settings: &Settings,
+    ) -> Result<Direction, String> {
+        let answer = answer_in(headers, body)?.ok_or("no SDP")?;
+        self.flow(&answer, settings)
+    }
+
+    /// As [`Media::accepted`], for the answer that an ACK has to carry. Clients that send nothing but a
+    /// list to the factory have been seen to leave it away: unless `strict`, they are in without any
+    /// media.
+    ///
+    /// # Errors
+    /// As [`Media::accepted`].
+    pub fn accepted_by_ack(&self, ack: &Request, settings: &Settings) -> Result<Direction, String> {
+        match answer_in(ack, &ack.body)? {
+            Some(answer) => self.flow(&answer, settings),
+            None if settings.strict => Err("no SDP".into()),
+            None => Ok(Direction::Inactive),
+        }
+    }
+
+    fn flow(&self, answer: &Sdp, settings: &Settings) -> Result<Direction, String> {
+        let usable = answer.usable_answer_to(&self.local(settings));
+        usable
+            .map(|answer| answer.direction.mirrored())
+            .map_err(|error| error.to_string())
+    }
+
     /// Our description as it stands.
     pub fn text(&self, settings: &Settings) -> Vec<u8> {
         build(&self.local(settings), &self.shape)
@@ -117,5 +140,31 @@ fn refused(error: SdpError, settings: &Settings) -> Refusal {
         SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
         SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
             .warning(&settings.warnings.no_usable_media),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_found_wherever_it_stands() {
+        let sdp = "v=0\r\ns=-\r\n";
+        let part =
+            |kind: &str, body: &str| format!("--b\r\nContent-Type: {kind}\r\n\r\n{body}\r\n");
+        let two = part("text/xml", "<x/>") + &part("application/sdp", sdp) + "--b--\r\n";
+        for (kind, body, found) in [
+            ("c: application/sdp", sdp, Ok(true)),
+            ("c: multipart/mixed;boundary=b", &two, Ok(true)),
+            ("s: no type", sdp, Ok(true)),
+            ("s: no body", "", Ok(false)),
+            ("c: text/plain", "hello", Err(())),
+            ("c: multipart/mixed", &two, Err(())),
+        ] {
+            let headers = Headers::parse([kind.as_bytes()].into_iter()).unwrap();
+            let answer = answer_in(&headers, body.as_bytes());
+            let got = answer.map(|sdp| sdp.is_some()).map_err(|_| ());
+            assert_eq!(got, found, "{kind}");
+        }
     }
 }

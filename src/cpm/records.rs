@@ -205,8 +205,19 @@ pub struct Attempt {
     pub cseq: u32,
     /// The one bounded retry was used.
     pub retried: bool,
-    /// Reliable provisional answers already acknowledged by PRACK (RFC 3262): To-tag and RSeq.
-    pub acknowledged: Vec<(String, u32)>,
+    /// Early dialogs of this INVITE whose provisional answers want to be acknowledged (RFC 3262).
+    pub early: Vec<Early>,
+}
+
+/// An early dialog with reliable provisional answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Early {
+    /// To-tag.
+    pub tag: String,
+    /// RSeq of the latest one that got its PRACK.
+    pub rseq: u32,
+    /// Which way messages flow by the answer to our offer in one of them; a 2xx need not repeat it.
+    pub answer: Option<Direction>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -170,7 +170,7 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
                 index: id.index,
                 label: id.label,
             };
-            invite_sent(runtime, leg, transaction)
+            invite_sent(runtime, leg, request.cseq, transaction)
         }
         (Ok(_), _) => Vec::new(),
         (Err(error), owner) => failed(runtime, &request, owner, error.to_string()),
@@ -179,8 +179,12 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
 
 /// Tells the leg by which name its INVITE can be cancelled. If nothing is left of the leg, because the
 /// INVITE waited too long for a sender, nobody else would ever cancel it.
-fn invite_sent(runtime: &Runtime, leg: Id, transaction: Transaction) -> Vec<Action> {
-    let input = Input::InviteSent { leg, transaction };
+fn invite_sent(runtime: &Runtime, leg: Id, cseq: u32, transaction: Transaction) -> Vec<Action> {
+    let input = Input::InviteSent {
+        leg,
+        cseq,
+        transaction,
+    };
     let handled = runtime.decide(|env| {
         runtime
             .store

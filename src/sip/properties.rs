@@ -258,9 +258,9 @@ proptest! {
                 let answer = Sdp::parse(&answer).unwrap();
                 prop_assert_eq!(answer.media.len(), sdp.media.len());
                 prop_assert_eq!(answer.media.iter().filter(|m| m.port != 0).count(), 1);
-                prop_assert!(answer.usable_answer().is_ok());
+                prop_assert!(answer.usable_answer_to(&local).is_ok());
             }
-            let _ = sdp.usable_answer();
+            let _ = sdp.usable_answer_to(&local);
         }
     }
 

@@ -288,3 +288,55 @@ fn reliable_provisionals_are_acknowledged() {
         world.end();
     });
 }
+
+/// RFC 3262 section 5: what a reliable provisional answer has answered, the 2xx need not answer again.
+#[test]
+fn an_answer_may_come_before_the_2xx() {
+    interleaved_over(&[true, false], |world, cast, reliable| {
+        let manners = world.manners(cast.carol);
+        manners.reliable = reliable;
+        manners.early_sdp = true;
+        manners.answer = Some((2_000, 200));
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, "sip:carol@home1.test", "");
+        world.run_out();
+        let lost = world.network.link.loss > 0;
+        let result = world.told(cast.alice, &refer).last().copied();
+        let wanted = if reliable { (200, true) } else { (488, true) };
+        // This peer does not repeat its provisional answers.
+        assert!(
+            result == Some(wanted) || lost && result == Some((488, true)),
+            "{result:?}"
+        );
+        world.end();
+    });
+}
+
+/// The name of a refused INVITE may come after that of the one which followed it.
+#[test]
+fn the_latest_invite_is_the_one_that_is_cancelled() {
+    interleaved(|world, cast| {
+        world.manners(cast.carol).min_se = 3_600;
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.faults.invite_sent_after = Some(10_000);
+        let refer = world.refers(cast.alice, "sip:carol@home1.test", "");
+        while world.peers[cast.carol].received.is_empty() {
+            world.run(1);
+        }
+        // She refuses the first one as too short; the next one just rings.
+        world.manners(cast.carol).answer = None;
+        world.faults.invite_sent_after = None;
+        world.run(40_000);
+        world.leaves(cast.alice);
+        world.leaves(cast.bob);
+        world.run_out();
+        assert_eq!(world.sent_to(cast.carol, "INVITE").len(), 2);
+        let received = world.peers[cast.carol].received.iter();
+        let cancels = received.filter(|request| request.method == "CANCEL");
+        let numbers: Vec<u32> = cancels.map(|cancel| cancel.cseq).collect();
+        assert_eq!(numbers, [2]);
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(487, true)));
+        world.end();
+    });
+}

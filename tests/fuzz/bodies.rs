@@ -138,7 +138,8 @@ pub fn sdp(input: &[u8]) -> u64 {
             let answer = Sdp::parse(&answer).expect("what we write can be read");
             assert_eq!(answer.media.len(), sdp.media.len());
             assert_eq!(answer.media.iter().filter(|m| m.port != 0).count(), 1);
-            check_offer(&answer.usable_answer().expect("our own answer is usable"));
+            let own = answer.usable_answer_to(&local);
+            check_offer(&own.expect("our own answer is usable"));
             true
         }
         Err(error) => {
@@ -147,7 +148,7 @@ pub fn sdp(input: &[u8]) -> u64 {
             false
         }
     };
-    for found in [sdp.usable_offer(), sdp.usable_answer()] {
+    for found in [sdp.usable_offer(), sdp.usable_answer_to(&local)] {
         match found {
             Ok(offer) => check_offer(&offer),
             Err(error) => clean_error(&error),
@@ -156,7 +157,7 @@ pub fn sdp(input: &[u8]) -> u64 {
     kind((
         sdp.media.len().min(3),
         answered,
-        sdp.usable_answer().is_ok(),
+        sdp.usable_answer_to(&local).is_ok(),
     ))
 }
 

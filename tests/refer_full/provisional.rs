@@ -31,6 +31,10 @@ fn a_reliable_answer_is_acknowledged_in_its_early_dialog(transport: Transport) {
     assert_eq!(prack.cseq(), invite.msg.cseq() + 1, "{prack}");
     // The same answer again is the same answer.
     scene.targets.reply_raw(&invite, &ringing);
+    // One was lost before this one, and will come first.
+    scene
+        .targets
+        .reply(&invite, 180, &[RELIABLE[0], ("RSeq", "919")]);
     scene.targets.expect_none("PRACK", QUIET);
     scene
         .targets

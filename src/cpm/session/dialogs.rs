@@ -68,7 +68,7 @@ impl Session<'_> {
         let method = request.method.as_str();
         let early = |leg: &Leg| leg.is_pending() && leg.dialog.remote_tag.is_none();
         if method == "UPDATE" && self.leg(holder).is_some_and(early) {
-            return self.early_update();
+            return self.early_update(holder, request);
         }
         let now = (self.env.clock)();
         let Some(dialog) = self.dialog_mut(holder) else {

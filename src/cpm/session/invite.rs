@@ -83,7 +83,7 @@ impl Session<'_> {
                 index,
                 cseq: 0,
                 retried: false,
-                acknowledged: Vec::new(),
+                early: Vec::new(),
             }),
             referred_before: false,
             formed_by: None,
@@ -149,6 +149,7 @@ impl Session<'_> {
         let request = leg.dialog.request(id, Method::Invite, headers, body);
         if let Some(attempt) = &mut leg.outgoing {
             attempt.cseq = request.cseq;
+            attempt.early.clear();
         }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
@@ -195,8 +196,13 @@ impl Session<'_> {
     }
 
     /// The INVITE left; a withdrawal that came before is made good now.
-    pub(super) fn invite_sent(&mut self, id: Id, sent: Transaction) {
+    pub(super) fn invite_sent(&mut self, id: Id, cseq: u32, sent: Transaction) {
         let Some(leg) = self.leg_mut(id) else { return };
+        let attempt = leg.outgoing.as_ref();
+        if attempt.is_some_and(|attempt| attempt.cseq > cseq) {
+            // Its refusal was faster than this, and another one is on its way already.
+            return;
+        }
         match &mut leg.state {
             LegState::Inviting { transaction, .. } => *transaction = Some(sent),
             LegState::Withdrawn { transaction, .. } if transaction.is_none() => {

@@ -6,7 +6,6 @@ use super::Session;
 use crate::cpm::action::{Action, Level, Method};
 use crate::cpm::answer::Lines;
 use crate::cpm::dialog::{ByeCause, InFlight, Waiting};
-use crate::cpm::media::accepted;
 use crate::cpm::records::Id;
 use crate::cpm::settings::Millis;
 use crate::sip::Response;
@@ -114,7 +113,7 @@ impl Session<'_> {
 
     /// A 2xx to the refresh in flight.
     pub(super) fn refreshed(&mut self, id: Id, response: &Response) {
-        let now = self.env.now;
+        let (now, settings) = (self.env.now, self.env.settings);
         let Some(leg) = self.leg_mut(id) else { return };
         leg.dialog.refresh_target(response.contact());
         if !leg.is_connected() {
@@ -125,7 +124,7 @@ impl Session<'_> {
         if response.cseq_method != "INVITE" || response.body.is_empty() {
             return;
         }
-        match accepted(&response.body) {
+        match leg.media.accepted(response, &response.body, settings) {
             Ok(direction) => leg.media.direction = direction,
             Err(why) => {
                 self.note_leg(id, Level::Info, |_| {

@@ -177,7 +177,11 @@ impl<'a> Session<'a> {
                 trusted,
             } => self.answer_received(record, response, trusted),
             Input::TimedOut { record, status } => self.timed_out(record, status),
-            Input::InviteSent { leg, transaction } => self.invite_sent(leg, transaction),
+            Input::InviteSent {
+                leg,
+                cseq,
+                transaction,
+            } => self.invite_sent(leg, cseq, transaction),
             Input::AckSent { leg } => self.ack_sent(leg),
             Input::SendFailed {
                 record,

@@ -7,7 +7,7 @@ use crate::cpm::answer::{Lines, Refusal};
 use crate::cpm::asked::read_sdp;
 use crate::cpm::dialog::{ByeCause, Waiting};
 use crate::cpm::input::Arrival;
-use crate::cpm::media::{accepted_by_ack, describe, Described};
+use crate::cpm::media::{describe, Described};
 use crate::cpm::records::{AwaitedAck, Id, Leg};
 use crate::cpm::route::check_require;
 use crate::cpm::settings::{Settings, SIXTY_FOUR_T1};
@@ -34,10 +34,20 @@ impl Session<'_> {
         self.renew(id, &arrival.request, "UPDATE");
     }
 
-    /// UPDATE in an early dialog, which has no session yet that could change.
-    pub(super) fn early_update(&mut self) {
-        let refusal = Refusal::new(500, "UPDATE before the answer to our INVITE");
-        self.refuse("UPDATE", &refusal.header("Retry-After", TOO_EARLY));
+    /// UPDATE in an early dialog, which has no session yet that could change. With an offer it meets ours,
+    /// unless that was answered already (RFC 3311 section 5.2).
+    pub(super) fn early_update(&mut self, id: Id, request: &Request) {
+        let from = &request.from_tag;
+        let attempt = self.leg(id).and_then(|leg| leg.outgoing.as_ref());
+        let early = attempt.and_then(|attempt| attempt.early.iter().find(|e| e.tag == *from));
+        let answered = early.is_some_and(|early| early.answer.is_some());
+        let offers = matches!(read_sdp(request), Ok(Some(_)));
+        let refusal = match offers && !answered {
+            true => Refusal::new(491, "an offer of ours is pending"),
+            false => Refusal::new(500, "UPDATE before the answer to our INVITE")
+                .header("Retry-After", TOO_EARLY),
+        };
+        self.refuse("UPDATE", &refusal);
     }
 
     fn renew(&mut self, id: Id, request: &Request, what: &str) {
@@ -98,11 +108,11 @@ impl Session<'_> {
             return;
         };
         self.refreshes_only = true;
-        let strict = self.env.settings.strict;
+        let settings = self.env.settings;
         let Some(leg) = self.leg_mut(id) else { return };
         if ack.offered && leg.is_connected() {
             let who = leg.uri.clone();
-            match accepted_by_ack(request, strict) {
+            match leg.media.accepted_by_ack(request, settings) {
                 Ok(direction) => leg.media.direction = direction,
                 Err(why) => {
                     self.note_leg(id, Level::Info, |show| {

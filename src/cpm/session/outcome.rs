@@ -6,10 +6,10 @@ use super::Session;
 use crate::cpm::action::{Action, Counter, Level, Method, Outgoing};
 use crate::cpm::answer::Lines;
 use crate::cpm::dialog::{ByeCause, Dialog};
-use crate::cpm::media::accepted;
-use crate::cpm::records::{Id, Leg, LegState};
+use crate::cpm::records::{Early, Id, Leg, LegState};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::sip::identity::Identity;
+use crate::sip::sdp::Direction;
 use crate::sip::status::reason_phrase;
 use crate::sip::Response;
 
@@ -19,7 +19,7 @@ const MAX_FORKS: usize = 16;
 /// Longest Retry-After that is waited for, seconds.
 const LONGEST_RETRY: u32 = 30;
 /// Most reliable provisional answers acknowledged per INVITE.
-const MAX_PRACKS: usize = 32;
+const MAX_PRACKS: u32 = 32;
 /// Longest To-tag of an answer; RFC 3261 section 19.3 wants 32 bits of randomness in it.
 const MAX_TAG: usize = 256;
 
@@ -48,7 +48,9 @@ impl Session<'_> {
             return;
         }
         let watchers = leg.watchers.clone();
-        self.acknowledge_provisional(id, response);
+        if !self.acknowledge_provisional(id, response) {
+            return;
+        }
         if let Some(LegState::Inviting { ringing, .. }) = self.leg_mut(id).map(|leg| &mut leg.state)
         {
             *ringing = true;
@@ -63,22 +65,38 @@ impl Session<'_> {
     }
 
     /// RFC 3262 section 4: a reliable provisional answer gets its PRACK, once, in its own early dialog.
-    fn acknowledge_provisional(&mut self, id: Id, response: &Response) {
+    /// False: it came before, or out of its order, and means nothing.
+    fn acknowledge_provisional(&mut self, id: Id, response: &Response) -> bool {
+        let settings = self.env.settings;
         let reliable = response.tokens("Require").iter().any(|tag| tag == "100rel");
         let (true, Some(rseq), Some(tag)) =
             (reliable, response.seconds("RSeq"), usable_tag(response))
         else {
-            return;
+            return true;
         };
-        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(leg) = self.leg_mut(id) else {
+            return false;
+        };
         let Some(attempt) = &mut leg.outgoing else {
-            return;
+            return false;
         };
-        let seen = (tag.clone(), rseq);
-        if attempt.acknowledged.contains(&seen) || attempt.acknowledged.len() >= MAX_PRACKS {
-            return;
+        // Nothing but PRACKs follows the INVITE so far.
+        if leg.dialog.local_cseq.saturating_sub(attempt.cseq) >= MAX_PRACKS {
+            return false;
         }
-        attempt.acknowledged.push(seen);
+        let answer = leg.media.accepted(response, &response.body, settings).ok();
+        match attempt.early.iter_mut().find(|early| early.tag == tag) {
+            Some(early) if early.rseq.checked_add(1) == Some(rseq) => {
+                early.rseq = rseq;
+                early.answer = early.answer.or(answer);
+            }
+            Some(_) => return false,
+            None => attempt.early.push(Early {
+                tag: tag.clone(),
+                rseq,
+                answer,
+            }),
+        }
         let rack = format!("{rseq} {} INVITE", response.cseq);
         let mut early = leg.dialog.clone();
         establish(&mut early, tag, response);
@@ -89,6 +107,7 @@ impl Session<'_> {
             owner: None,
             ..prack
         })));
+        true
     }
 
     /// Asks for a longer session where a 422 wants one. A server that is only busy for a moment is
@@ -166,7 +185,7 @@ impl Session<'_> {
             });
             return self.hang_up(id, ByeCause::Replaced);
         }
-        let answer = accepted(&response.body);
+        let answer = self.answer_of(id, response);
         self.head.pending = self.head.pending.saturating_sub(1);
         let direction = match answer {
             Ok(direction) => direction,
@@ -193,6 +212,22 @@ impl Session<'_> {
         self.count(Counter::InvitesAccepted, 1);
         self.note_leg(id, Level::Info, |show| format!("{} joined", show.who(&who)));
         self.settle_watchers(id, response.status, &response.reason);
+    }
+
+    /// The answer to our offer: in the 2xx, or before it in a reliable provisional answer of the same dialog.
+    fn answer_of(&mut self, id: Id, response: &Response) -> Result<Direction, String> {
+        let settings = self.env.settings;
+        let Some(leg) = self.leg_mut(id) else {
+            return Err("nobody is being invited".into());
+        };
+        let attempt = leg.outgoing.as_mut();
+        let early = attempt.map_or(Vec::new(), |attempt| std::mem::take(&mut attempt.early));
+        if !response.body.is_empty() {
+            return leg.media.accepted(response, &response.body, settings);
+        }
+        let mine = |early: &&Early| response.to_tag.as_ref() == Some(&early.tag);
+        let answered = early.iter().find(mine).and_then(|early| early.answer);
+        answered.ok_or_else(|| "no SDP".into())
     }
 
     /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is another's.

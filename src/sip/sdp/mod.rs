@@ -164,7 +164,7 @@ pub struct Offer {
     pub existing_connection: bool,
     /// As the peer sees it.
     pub direction: Direction,
-    /// In lower case; holds `message/cpim` or `*`.
+    /// In lower case; one of them takes `message/cpim`.
     pub accept_types: Vec<String>,
     /// What may be inside the CPIM; empty when not said.
     pub accept_wrapped_types: Vec<String>,
@@ -203,12 +203,13 @@ impl Sdp {
     }
 
     /// The MSRP media of an answer to an offer of ours: the only media there may be in it that is
-    /// not refused, and not one that waits for us to connect *and* us to wait.
+    /// not refused, over the transport that was offered, and not one that waits for us to connect
+    /// *and* us to wait.
     ///
     /// # Errors
     /// As [`Sdp::usable_offer`].
-    pub fn usable_answer(&self) -> Result<Offer, SdpError> {
-        let answer = self.usable(|_| true)?;
+    pub fn usable_answer_to(&self, local: &LocalMedia) -> Result<Offer, SdpError> {
+        let answer = self.usable_offer_for(local)?;
         // RFC 4145 section 4.1: actpass is for offers only.
         if answer.setup == Some(Setup::ActPass) {
             return Err(SdpError::NoUsableMedia("setup:actpass in an answer".into()));
@@ -244,7 +245,7 @@ impl Sdp {
                 .ok_or_else(|| lacks("no accept-types"))?,
         );
         // RFC 7701 section 5.2: everything in a chat room is wrapped in message/cpim.
-        if !accept_types.iter().any(|t| t == "message/cpim" || t == "*") {
+        if !accept_types.iter().any(|entry| takes_cpim(entry)) {
             return Err(lacks("message/cpim is not in accept-types"));
         }
         let path = media.attribute("path").ok_or_else(|| lacks("no path"))?;
@@ -311,6 +312,13 @@ fn words(value: &str) -> Vec<String> {
         .split_ascii_whitespace()
         .map(str::to_ascii_lowercase)
         .collect()
+}
+
+/// Whether an entry of accept-types lets message/cpim pass; it may be a wildcard and have parameters
+/// (RFC 4975 section 8.6).
+fn takes_cpim(entry: &str) -> bool {
+    let kind = entry.split(';').next().unwrap_or(entry);
+    ["message/cpim", "message/*", "*"].contains(&kind)
 }
 
 /// The prose of RFC 7701 section 8 says `nicknames`, its grammar `nickname`.

@@ -234,8 +234,10 @@ fn unusable_media() {
         );
     }
     assert!(matches!(answer(&peer("")), Err(SdpError::NoUsableMedia(_))));
-    let star = MESSAGE.replace("message/cpim application/im-iscomposing+xml", "*");
-    assert!(answer(&peer(&star)).is_ok());
+    for types in ["*", "message/*", "text/plain Message/CPIM;charset=utf-8"] {
+        let media = MESSAGE.replace("message/cpim application/im-iscomposing+xml", types);
+        assert!(answer(&peer(&media)).is_ok(), "{types}");
+    }
     // The second of two is taken when the first cannot be used.
     let bad = MESSAGE.replace("message/cpim", "text/plain");
     let offer = parse(&peer(&format!("{bad}{MESSAGE}")))
@@ -246,12 +248,13 @@ fn unusable_media() {
 
 #[test]
 fn answers() {
-    let usable = |media: &str| parse(&peer(media)).usable_answer();
+    let usable = |media: &str| parse(&peer(media)).usable_answer_to(&local());
     assert!(usable(MESSAGE).is_ok());
     for (from, to) in [
         ("m=message 9", "m=message 0"),
         ("setup:active", "setup:actpass"),
         ("message/cpim", "text/html"),
+        ("TCP/MSRP", "TCP/TLS/MSRP"),
     ] {
         let got = usable(&MESSAGE.replace(from, to));
         assert!(

@@ -308,7 +308,15 @@ impl World {
                 Some(late) => late,
                 None => self.work(),
             };
-            self.after(late, Event::InviteSent { leg, transaction });
+            let cseq = outgoing.cseq;
+            self.after(
+                late,
+                Event::InviteSent {
+                    leg,
+                    cseq,
+                    transaction,
+                },
+            );
         }
         if let (Method::Ack, Some(leg)) = (outgoing.method, outgoing.owner) {
             self.inputs_arrive(leg, Input::AckSent { leg });

@@ -32,6 +32,7 @@ pub enum Event {
     HandedOver(Box<Outgoing>),
     InviteSent {
         leg: Id,
+        cseq: u32,
         transaction: Transaction,
     },
     TimedOut {
@@ -181,8 +182,17 @@ impl World {
             Event::Tm(timer) => self.tm_timer(timer),
             Event::Perform(actions, place) => self.perform(actions, place),
             Event::HandedOver(outgoing) => self.send(&outgoing),
-            Event::InviteSent { leg, transaction } => {
-                self.inputs_arrive(leg, Input::InviteSent { leg, transaction });
+            Event::InviteSent {
+                leg,
+                cseq,
+                transaction,
+            } => {
+                let input = Input::InviteSent {
+                    leg,
+                    cseq,
+                    transaction,
+                };
+                self.inputs_arrive(leg, input);
             }
             Event::TimedOut { record, status } => {
                 self.inputs_arrive(record, Input::TimedOut { record, status });

@@ -112,14 +112,19 @@ impl Peer {
             return Vec::new();
         }
         let rseq = served.answers.len();
-        let headers = match code {
+        let mut headers = match code {
             101.. if self.manners.reliable => format!(
                 "Require: 100rel\r\nRSeq: {rseq}\r\nContact: <sip:{}@{}:5060>\r\n",
                 self.name, self.host
             ),
             _ => String::new(),
         };
-        let bytes = answer(&served.request, code, "Progress", &tag, &headers, &[]);
+        let mut body = Vec::new();
+        if code > 100 && self.manners.early_sdp {
+            headers.push_str("Content-Type: application/sdp\r\n");
+            body = sdp(&self.host, &tag);
+        }
+        let bytes = answer(&served.request, code, "Progress", &tag, &headers, &body);
         served.answers.push((tag, bytes.clone()));
         vec![Effect::Send(bytes)]
     }
@@ -182,10 +187,10 @@ impl Peer {
                     "Contact: <{contact}>\r\nContent-Type: application/sdp\r\n{asserted}{}",
                     manners.accepts
                 );
-                let body = if manners.usable_sdp {
-                    sdp(&self.host, &tag)
-                } else {
-                    audio_sdp(&self.host)
+                let body = match (manners.early_sdp, manners.usable_sdp) {
+                    (true, _) => Vec::new(),
+                    (false, true) => sdp(&self.host, &tag),
+                    (false, false) => audio_sdp(&self.host),
                 };
                 self.dialogs.push(dialog_of(&request, &tag));
                 answer(&request, code, "OK", &tag, &headers, &body)

@@ -27,6 +27,8 @@ pub struct Manners {
     pub patience: usize,
     /// Its 18x want a PRACK (RFC 3262).
     pub reliable: bool,
+    /// Its SDP comes with them, and not again with the 2xx.
+    pub early_sdp: bool,
     /// How many devices answer with their own To-tag.
     pub devices: usize,
     /// Its SDP can be used.
@@ -64,6 +66,7 @@ impl Default for Manners {
             retry_after: None,
             patience: usize::MAX,
             reliable: false,
+            early_sdp: false,
             devices: 1,
             usable_sdp: true,
             crosses: false,
