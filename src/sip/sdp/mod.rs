@@ -190,7 +190,7 @@ impl Sdp {
     /// [`SdpError::NoUsableMedia`] says what the last candidate lacked; [`SdpError::Malformed`]
     /// when its path cannot be read.
     pub fn usable_offer(&self) -> Result<Offer, SdpError> {
-        self.usable(|_| true)
+        self.usable(None)
     }
 
     /// As [`Sdp::usable_offer`], over the transport our own MSRP URI needs.
@@ -198,8 +198,7 @@ impl Sdp {
     /// # Errors
     /// As [`Sdp::usable_offer`].
     pub fn usable_offer_for(&self, local: &LocalMedia) -> Result<Offer, SdpError> {
-        let tls = local.tls();
-        self.usable(|media| is_tls(media) == Some(tls))
+        self.usable(Some(local.tls()))
     }
 
     /// The MSRP media of an answer to an offer of ours: the only media there may be in it that is
@@ -217,13 +216,19 @@ impl Sdp {
         Ok(answer)
     }
 
-    fn usable(&self, wanted: impl Fn(&Media) -> bool) -> Result<Offer, SdpError> {
+    /// Over TLS or not; `None`: as it comes.
+    fn usable(&self, wanted: Option<bool>) -> Result<Offer, SdpError> {
         let mut why = SdpError::NoUsableMedia("no m=message over MSRP".into());
         for (index, media) in self.media.iter().enumerate() {
-            if media.kind != "message" || media.port == 0 || !wanted(media) {
+            if media.kind != "message" || media.port == 0 {
                 continue;
             }
             let Some(tls) = is_tls(media) else { continue };
+            if wanted.is_some_and(|wanted| wanted != tls) {
+                let proto = &media.proto;
+                why = SdpError::NoUsableMedia(format!("msrp_uri is not reached over {proto}"));
+                continue;
+            }
             match self.msrp(index, tls, media) {
                 Ok(offer) => return Ok(offer),
                 Err(error) => why = error,
