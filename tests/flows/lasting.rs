@@ -285,6 +285,12 @@ fn reliable_provisionals_are_acknowledged() {
             .all(|(expected, number)| expected == *number));
         let racks = pracks.iter().filter_map(|prack| prack.request.text("RAck"));
         assert!(racks.into_iter().all(|rack| rack.ends_with(" 1 INVITE")));
+        // The device that came second is let go, in its own dialog and in order there too.
+        let bye = &world.sent("BYE")[0].request;
+        let early = pracks
+            .iter()
+            .filter(|prack| prack.request.to_tag == bye.to_tag);
+        assert!(early.into_iter().all(|prack| prack.request.cseq < bye.cseq));
         world.end();
     });
 }

@@ -246,8 +246,8 @@ impl Session<'_> {
     fn end_fork(&mut self, id: Id, tag: String, response: &Response) {
         let Some(leg) = self.leg_mut(id) else { return };
         let known = leg.forks.contains(&tag);
+        // Its CSeq goes on from ours, which is above that of any PRACK the fork has had.
         let mut fork = leg.dialog.clone();
-        fork.local_cseq = response.cseq;
         establish(&mut fork, tag.clone(), response);
         let ack = fork.ack(response.cseq, String::new());
         let bye = Outgoing {

@@ -104,14 +104,17 @@ impl Peer {
     }
 
     pub(super) fn progress(&mut self, branch: &str, code: u16) -> Vec<Effect> {
-        let tag = format!("{}-{branch}-0", self.name);
+        let (name, devices) = (&self.name, self.manners.devices);
         let Some(served) = self.served.get_mut(&(branch.to_owned(), "INVITE".into())) else {
             return Vec::new();
         };
         if served.final_code.is_some() {
             return Vec::new();
         }
-        let rseq = served.answers.len();
+        // Its devices take turns.
+        let tag = format!("{name}-{branch}-{}", served.answers.len() % devices);
+        let sent = served.answers.iter().filter(|(t, _)| *t == tag);
+        let rseq = sent.count() + 1;
         let mut headers = match code {
             101.. if self.manners.reliable => format!(
                 "Require: 100rel\r\nRSeq: {rseq}\r\nContact: <sip:{}@{}:5060>\r\n",
