@@ -226,11 +226,12 @@ fn an_update_before_the_answer_is_put_off() {
 }
 
 #[test]
-fn over_tls_the_certificate_is_named() {
+fn the_msrp_switch_is_described_as_configured() {
     let print = format!("sha-256 {}", ["AB"; 32].join(":"));
     let setup = Setup::new([group()])
         .param_str("msrp_uri", "msrps://192.0.2.7:2856")
-        .param_str("msrp_fingerprint", &print);
+        .param_str("msrp_fingerprint", &print)
+        .param_str("msrp_chatroom", "nickname");
     let scene = Scene::with(setup, Transport::Udp);
     let ua = scene.ua(ALICE);
     let invite = scene.invite(&ua, &group().uri);
@@ -248,4 +249,6 @@ fn over_tls_the_certificate_is_named() {
     let text = answer.body_text();
     assert!(text.contains("TCP/TLS/MSRP *\r\n"), "{text}");
     assert_eq!(check::sdp_attribute(&text, "fingerprint"), Some(print));
+    let room = check::sdp_attribute(&text, "chatroom");
+    assert_eq!(room.as_deref(), Some("nickname"));
 }
