@@ -299,32 +299,9 @@ fn slow_watched_sessions_leave_nothing_behind() {
         }
     };
     (0..50).for_each(&session);
-    let before = settled(&scene);
+    let before = scene.server.settled();
     (0..SESSIONS).for_each(&session);
-    let after = settled(&scene);
+    let after = scene.server.settled();
     println!("shared memory: {before} bytes before, {after} after {SESSIONS} sessions");
     assert!(after <= before + 8 * SESSIONS, "{before}, then {after}");
-}
-
-/// Bytes of shared memory in use once all is over.
-fn settled(scene: &Scene) -> u64 {
-    let number = |output: String, name: &str| -> u64 {
-        let line = output
-            .lines()
-            .find_map(|l| l.trim().strip_prefix(name)?.trim().strip_prefix(':'));
-        line.and_then(|v| v.trim().parse().ok()).expect("a number")
-    };
-    let deadline = Instant::now() + Duration::from_secs(90);
-    loop {
-        let cells = number(scene.server.rpc_ok(&["tm.stats"]), "current");
-        let sessions = scene.server.rpc_ok(&["cpm.list"]);
-        if cells == 0 && !sessions.contains("@conf.home1.test") {
-            return number(scene.server.rpc_ok(&["core.shmmem"]), "real_used");
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{cells} transactions:\n{sessions}"
-        );
-        std::thread::sleep(Duration::from_millis(200));
-    }
 }

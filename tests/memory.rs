@@ -7,7 +7,6 @@ mod kit;
 use kit::refer::expect_outcome;
 use kit::watch::Watcher;
 use kit::{check, Group, Scene, Script, Setup, Transport, Ua};
-use std::time::{Duration, Instant};
 
 const SESSIONS: usize = 5000;
 const WARM_UP: usize = 150;
@@ -38,11 +37,11 @@ fn slow_five_thousand_sessions_leave_nothing_behind() {
     for n in 0..WARM_UP {
         session(&scene, &uas, &group, n);
     }
-    let before = settled(&scene);
+    let before = scene.server.settled();
     for n in 0..SESSIONS {
         session(&scene, &uas, &group, n);
     }
-    let after = settled(&scene);
+    let after = scene.server.settled();
     println!("shared memory: {before} bytes before, {after} after {SESSIONS} sessions");
     assert!(
         after <= before + TOLERANCE,
@@ -95,31 +94,4 @@ fn session(scene: &Scene, uas: &[Ua; 2], group: &Group, n: usize) {
     for ua in uas.iter().chain([&scene.targets]) {
         ua.forget();
     }
-}
-
-/// Bytes of shared memory in use once every session has ended and tm has let go of every transaction.
-fn settled(scene: &Scene) -> u64 {
-    let deadline = Instant::now() + Duration::from_secs(90);
-    loop {
-        let cells = number(&scene.server.rpc_ok(&["tm.stats"]), "current");
-        let sessions = scene.server.rpc_ok(&["cpm.list"]);
-        if cells == 0 && !sessions.contains("@conf.home1.test") {
-            return number(&scene.server.rpc_ok(&["core.shmmem"]), "real_used");
-        }
-        if Instant::now() > deadline {
-            let which = scene.server.rpc(&["tm.list"]).unwrap_or_default();
-            panic!(
-                "{cells} transactions are still there:\n{which}\nand these sessions:\n{sessions}"
-            );
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-fn number(output: &str, name: &str) -> u64 {
-    let line = output
-        .lines()
-        .find_map(|l| l.trim().strip_prefix(name)?.trim().strip_prefix(':'));
-    line.and_then(|v| v.trim().parse().ok())
-        .unwrap_or_else(|| panic!("no {name} in:\n{output}"))
 }

@@ -74,10 +74,16 @@ impl KamailioShm {
     /// Bytes still free, in however many pieces.
     pub fn available(&self) -> u64 {
         // SAFETY: the table's own function with its own block.
-        unsafe {
+        let free = unsafe {
             sys::_shm_root
                 .xavailable
                 .map_or(0, |f| f(sys::_shm_root.mem_block))
+        };
+        // tlsf counts its own overhead as used but not as part of the whole: when it is nearly full, its
+        // unsigned difference falls below zero.
+        match i64::try_from(free) {
+            Ok(_) => free,
+            Err(_) => 0,
         }
     }
 

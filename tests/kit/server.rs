@@ -46,6 +46,7 @@ struct Log {
 
 const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(10);
+const SETTLED: Duration = Duration::from_secs(90);
 
 impl Setup {
     /// On 127.0.0.1, with these groups.
@@ -215,6 +216,33 @@ impl Server {
     pub fn rpc_ok(&self, command: &[&str]) -> String {
         self.rpc(command)
             .unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    }
+
+    /// A figure in the answer to an RPC command; free memory may be negative.
+    pub fn figure(&self, command: &str, name: &str) -> i64 {
+        let output = self.rpc_ok(&[command]);
+        let line = output
+            .lines()
+            .find_map(|l| l.trim().strip_prefix(name)?.trim().strip_prefix(':'));
+        line.and_then(|v| v.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in:\n{output}"))
+    }
+
+    /// Bytes of shared memory in use once every session has ended and tm has let go of every transaction.
+    pub fn settled(&self) -> u64 {
+        let deadline = Instant::now() + SETTLED;
+        loop {
+            let cells = self.figure("tm.stats", "current");
+            let sessions = self.rpc_ok(&["cpm.list"]);
+            if cells == 0 && !sessions.contains("@conf.home1.test") {
+                return self.figure("core.shmmem", "real_used").unsigned_abs();
+            }
+            if Instant::now() > deadline {
+                let which = self.rpc(&["tm.list"]).unwrap_or_default();
+                panic!("{cells} transactions are still there:\n{which}\nand these sessions:\n{sessions}");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     pub fn log_text(&self) -> String {
