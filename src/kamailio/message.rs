@@ -96,6 +96,18 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether its sender put a tag into To: a request inside a dialog. Only told once Kamailio has
+    /// parsed the headers, which it has when there is a transaction.
+    pub(super) fn has_to_tag(&self) -> bool {
+        // SAFETY: `to` is NULL or a header of this message; what a To is parsed into is a to_body,
+        // NULL if it could not be.
+        unsafe {
+            let header = self.get().to.as_ref();
+            let to = header.and_then(|header| header.parsed.cast::<sys::to_body>().as_ref());
+            to.is_some_and(|to| !to.tag_value.s.is_null() && to.tag_value.len > 0)
+        }
+    }
+
     /// Where the headers end, once Kamailio has parsed them all.
     pub(super) fn end_of_headers(&self) -> Option<NonNull<std::ffi::c_char>> {
         NonNull::new(self.get().eoh)

@@ -126,10 +126,15 @@ impl Pending {
     }
 
     /// The next response (provisional or final) with a status that `wanted` accepts.
+    /// Panics when it has another To-tag than the request had (RFC 3261 section 8.2.6.2).
     pub fn response(&self, wait: Duration, wanted: impl Fn(u16) -> bool) -> Option<Arc<Incoming>> {
-        self.ua
+        let found = self
+            .ua
             .inbox()
-            .take(wait, |i| self.is_response(i) && wanted(i.msg.status()))
+            .take(wait, |i| self.is_response(i) && wanted(i.msg.status()))?;
+        let (asked, answered) = (self.msg.tag_to(), found.msg.tag_to());
+        assert!(asked.is_none() || asked == answered, "{}", found.msg);
+        Some(found)
     }
 
     /// Whether that message answers this request.

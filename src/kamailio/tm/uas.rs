@@ -110,6 +110,8 @@ impl Tm {
             return Err(TmError::BadReply);
         }
         let tag = match to_tag {
+            // tm would put ours in the place of the one that is there (RFC 3261 section 8.2.6.2).
+            _ if message.has_to_tag() => Vec::new(),
             Some(tag) => tag.as_bytes().to_vec(),
             None => self.reply_tag(message).unwrap_or_default(),
         };
