@@ -7,6 +7,9 @@ use super::dialog::ByeCause;
 use super::settings::{Env, Socket};
 use crate::sip::Response;
 
+/// PRACKs of ours may have gone to the same device; how many nobody knows any more.
+const ABOVE_PRACKS: u32 = 100;
+
 /// Both requests, if the answer belongs to an INVITE this server sent: its From-tag is the seal of its
 /// Call-ID, so nobody else can make us send anything.
 pub fn end_stray_dialog(
@@ -37,7 +40,7 @@ pub fn end_stray_dialog(
     };
     let bye = Outgoing {
         method: Method::Bye,
-        cseq: response.cseq.saturating_add(1),
+        cseq: response.cseq.saturating_add(ABOVE_PRACKS),
         headers: Lines::new()
             .maybe("Reason", ByeCause::Gone.reason_header())
             .text(),

@@ -200,6 +200,35 @@ fn an_acceptance_that_cannot_be_used_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn an_acceptance_without_a_tag_of_use_is_ended_at_once() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    for (n, tag) in [String::new(), format!(";tag={}", "x".repeat(300))]
+        .iter()
+        .enumerate()
+    {
+        let target = format!("sip:u{n}@home1.test");
+        check::accepted(&alice.referred(&format!("<{target}>")));
+        let invite = scene.invite_for(&target);
+        let answer = invite
+            .msg
+            .response(200, "OK")
+            .with("To", format!("{}{tag}", invite.msg.need("To")))
+            .with("Contact", format!("<sip:u{n}@{}>", scene.targets.local()))
+            .body(
+                "application/sdp",
+                crate::kit::serve::sdp(scene.targets.local(), "passive"),
+            );
+        scene.targets.reply_raw(&invite, &answer);
+        let mine = |m: &Msg| m.call_id() == invite.msg.call_id();
+        for method in ["ACK", "BYE"] {
+            let ended = scene.targets.expect_where(method, &target, mine);
+            assert_eq!(ended.msg.tag_to(), answer.tag_to(), "{}", ended.msg);
+        }
+        expect_outcome(alice.ua(), alice.call_id(), 502);
+    }
+}
+
+#[test]
 fn an_acceptance_after_everything_is_gone_is_ended() {
     let (scene, mut alice, bob) = pair(Transport::Udp, |setup| setup);
     check::accepted(&alice.referred(&format!("<{CAROL}>")));

@@ -99,7 +99,7 @@ impl Session<'_> {
         }
         let rack = format!("{rseq} {} INVITE", response.cseq);
         let mut early = leg.dialog.clone();
-        establish(&mut early, tag, response);
+        establish(&mut early, response);
         let headers = Lines::new().line("RAck", &rack).text();
         let prack = early.request(id, Method::Prack, headers, Vec::new());
         leg.dialog.local_cseq = early.local_cseq;
@@ -152,9 +152,7 @@ impl Session<'_> {
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
     fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
         let Some(tag) = usable_tag(response) else {
-            return self.note_leg(id, Level::Warn, |_| {
-                "2xx without usable To-tag ignored".into()
-            });
+            return self.end_unusable(id, response);
         };
         let Some(leg) = self.leg(id) else { return };
         match &leg.dialog.remote_tag {
@@ -163,14 +161,14 @@ impl Session<'_> {
                 self.actions.push(Action::Send(Box::new(ack)));
             }
             Some(_) => self.end_fork(id, tag, response),
-            None => self.dialog_confirmed(id, tag, response, trusted),
+            None => self.dialog_confirmed(id, response, trusted),
         }
     }
 
-    fn dialog_confirmed(&mut self, id: Id, tag: String, response: &Response, trusted: bool) {
+    fn dialog_confirmed(&mut self, id: Id, response: &Response, trusted: bool) {
         let until = self.env.now + LOST_REQUEST;
         let Some(leg) = self.leg_mut(id) else { return };
-        establish(&mut leg.dialog, tag, response);
+        establish(&mut leg.dialog, response);
         leg.dialog.acknowledging = Some(until);
         let ack = Outgoing {
             owner: Some(id),
@@ -248,7 +246,7 @@ impl Session<'_> {
         let known = leg.forks.contains(&tag);
         // Its CSeq goes on from ours, which is above that of any PRACK the fork has had.
         let mut fork = leg.dialog.clone();
-        establish(&mut fork, tag.clone(), response);
+        establish(&mut fork, response);
         let ack = fork.ack(response.cseq, String::new());
         let bye = Outgoing {
             owner: None,
@@ -263,6 +261,29 @@ impl Session<'_> {
             self.note_leg(id, Level::Info, |_| line.into());
             self.actions.push(Action::Send(Box::new(bye)));
         }
+    }
+
+    /// A 2xx without a To-tag, or with one of any length, makes no dialog that could be kept. Whoever sent
+    /// it believes in one: ACK and BYE, as well as they can be addressed.
+    fn end_unusable(&mut self, id: Id, response: &Response) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        if leg.dialog.remote_tag.is_some() || leg.state == LegState::Left {
+            return;
+        }
+        let mut dialog = leg.dialog.clone();
+        establish(&mut dialog, response);
+        let ack = dialog.ack(response.cseq, String::new());
+        let cause = ByeCause::NotAcceptable.header();
+        let bye = Outgoing {
+            owner: None,
+            ..dialog.request(id, Method::Bye, cause, Vec::new())
+        };
+        self.note_leg(id, Level::Warn, |_| {
+            "2xx without usable To-tag: ACK, BYE".into()
+        });
+        self.actions.push(Action::Send(Box::new(ack)));
+        self.actions.push(Action::Send(Box::new(bye)));
+        self.invite_failed(id, 502, reason_phrase(502));
     }
 
     pub(super) fn invite_failed(&mut self, id: Id, status: u16, reason: &str) {
@@ -292,8 +313,8 @@ fn usable_tag(response: &Response) -> Option<String> {
 }
 
 /// The state of a dialog from the 2xx to our INVITE (RFC 3261 section 12.1.2).
-fn establish(dialog: &mut Dialog, tag: String, response: &Response) {
-    dialog.remote_tag = Some(tag);
+fn establish(dialog: &mut Dialog, response: &Response) {
+    dialog.remote_tag.clone_from(&response.to_tag);
     dialog.refresh_target(response.contact());
     dialog.route_set = response.record_route();
     dialog.route_set.reverse();
