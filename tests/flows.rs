@@ -5,6 +5,8 @@
 mod anonymity;
 #[path = "flows/bed/mod.rs"]
 mod bed;
+#[path = "flows/founding.rs"]
+mod founding;
 #[path = "flows/histories.rs"]
 mod histories;
 #[path = "flows/inviting.rs"]

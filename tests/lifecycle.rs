@@ -333,7 +333,10 @@ fn options_tell_what_each_can_do() {
             !answer.has_token("Supported", "recipient-list-invite"),
             "{answer}"
         );
-        assert!(answer.has_token("Accept", "application/sdp"), "{answer}");
+        for kind in ["application/sdp", "application/resource-lists+xml"] {
+            assert!(answer.has_token("Accept", kind), "{answer}");
+        }
+        assert!(answer.has_token("Accept-Encoding", "gzip"), "{answer}");
         assert!(answer.has_token("Allow-Events", "refer"), "{answer}");
     }
     for unknown in [

@@ -90,6 +90,8 @@ pub struct Head {
     pub roster: Option<Id>,
     pub conversation_id: String,
     pub contribution_id: String,
+    /// Contribution-ID of what the session was made in reply to.
+    pub in_reply_to: Option<String>,
     pub subject: Option<String>,
     pub started: Millis,
     pub max_participants: u32,

@@ -183,6 +183,9 @@ fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {
     Err(Refusal::new(420, format!("unsupported: {list}")).header("Unsupported", &list))
 }
 
+/// The header that says which contribution a session is made in reply to.
+pub(super) const IN_REPLY_TO: &str = "InReplyTo-Contribution-ID";
+
 /// Longest Conversation-ID or Contribution-ID taken over.
 const MAX_IDENTIFIER: usize = 256;
 

@@ -301,6 +301,28 @@ fn the_creator_removes_and_who_was_removed_stays_out() {
     });
 }
 
+/// Who names only itself leaves; the right to put others out is not needed for that, nor gained by it.
+#[test]
+fn anybody_may_put_itself_out() {
+    interleaved(|world, cast| {
+        let all = ["bob", "carol", "dave"].map(|name| format!("sip:{name}@home1.test"));
+        let branch = creates(world, cast.alice, &all.each_ref().map(String::as_str));
+        world.outcome(cast.alice, &branch);
+        world.run_out();
+        let focus = world.peers[cast.alice].dialogs[0].focus.clone();
+        let two = ["bob", "carol"].map(|name| format!("sip:{name}@home1.test;method=BYE"));
+        let refused = refers_list(world, cast.bob, &two.each_ref().map(String::as_str), "");
+        assert_eq!(world.outcome(cast.bob, &refused), 403);
+        let refer = world.refers(cast.bob, "sip:bob@home1.test;method=BYE", "");
+        world.run_out();
+        assert_eq!(world.told(cast.bob, &refer).last(), Some(&(200, true)));
+        assert!(world.is_in(cast.carol) && !world.is_in(cast.bob));
+        let again = world.lets(cast.bob, |bob| bob.invite(&focus, ""));
+        assert_eq!(world.outcome(cast.bob, &again), 200);
+        world.end();
+    });
+}
+
 #[test]
 fn who_still_rings_is_removed_by_cancel() {
     interleaved(|world, cast| {

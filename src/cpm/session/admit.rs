@@ -77,7 +77,7 @@ impl Session<'_> {
     }
 
     /// Each tolerated form is counted; `strict` refuses those that break a rule.
-    fn check_quirks(&mut self, quirks: &[Quirk]) -> Result<(), Refusal> {
+    pub(super) fn check_quirks(&mut self, quirks: &[Quirk]) -> Result<(), Refusal> {
         for quirk in quirks {
             self.count(Counter::Quirk(*quirk), 1);
         }
@@ -107,7 +107,10 @@ impl Session<'_> {
             Purpose::Remove => (allowed.allow_expelling, "allow-expelling"),
         };
         self.note_verdict(who.uri(), &verdict, missing, permitted);
-        if !permitted {
+        let leaves = targets
+            .as_ref()
+            .is_ok_and(|targets| puts_itself_out(who, targets));
+        if !permitted && !leaves {
             let why = format!("policy: {missing}");
             return Err(Refusal::new(403, why).warning(&texts.function_not_allowed));
         }
@@ -256,6 +259,16 @@ impl Session<'_> {
             || Identity::of(&self.env.settings.factory) == identity
             || target.user() == Some(self.head.token.as_str())
     }
+}
+
+/// A participant who names nobody but itself for removal only leaves, which needs no permission
+/// (requirements section 2.6).
+fn puts_itself_out(who: &Who, targets: &Targets) -> bool {
+    let itself = |uri: &Uri| who.identities.contains(&Identity::of(uri));
+    let mut wanted = targets.wanted.iter();
+    targets.purpose == Purpose::Remove
+        && who.participant
+        && wanted.all(|wanted| wanted.uri.as_ref().is_ok_and(itself))
 }
 
 pub(super) fn merge_name(request: &Request) -> Name {

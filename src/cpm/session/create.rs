@@ -11,6 +11,7 @@ use crate::cpm::input::Arrival;
 use crate::cpm::route::{check_require_at_factory, identify};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
+use crate::sip::Request;
 
 impl Session<'_> {
     /// INVITE to the factory.
@@ -34,12 +35,12 @@ impl Session<'_> {
     /// INVITE to the factory with the Contribution-ID of a living session: whoever belongs there comes
     /// back in, and who is listed and missing is invited again (G5).
     pub(super) fn restart_received(&mut self, arrival: &Arrival) {
-        let listed = match read_recipients(&arrival.request, &self.env.settings.warnings) {
-            Some(Err(refusal)) => return self.refuse("INVITE", &refusal),
-            Some(Ok(targets)) => Some(targets).filter(|targets| targets.purpose == Purpose::Invite),
-            None => None,
-        };
-        let (who, contact, body) = match self.admit(arrival, true) {
+        let admitted = self.admit(arrival, true).and_then(|admitted| {
+            let listed = self.recipients(&arrival.request).transpose();
+            let listed = listed.map_err(|refusal| refusal.of(admitted.0.uri()))?;
+            Ok((admitted, listed))
+        });
+        let ((who, contact, body), listed) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return self.refuse("INVITE", &refusal),
         };
@@ -80,7 +81,20 @@ impl Session<'_> {
         Ok((who, contact, body, targets))
     }
 
-    fn creation(&self, arrival: &Arrival, who: &Who) -> Result<(Uri, Body, Targets), Refusal> {
+    /// The list in an INVITE to the factory, if there is one: it invites, and is not too long.
+    fn recipients(&mut self, request: &Request) -> Option<Result<Targets, Refusal>> {
+        let read = read_recipients(request, &self.env.settings.warnings)?;
+        Some(read.and_then(|targets| {
+            if targets.purpose != Purpose::Invite {
+                return Err(Refusal::bad_request("A list of an INVITE invites"));
+            }
+            self.check_quirks(&targets.quirks)?;
+            self.check_size(&targets)?;
+            Ok(targets)
+        }))
+    }
+
+    fn creation(&mut self, arrival: &Arrival, who: &Who) -> Result<(Uri, Body, Targets), Refusal> {
         let request = &arrival.request;
         let settings = self.env.settings;
         let texts = &settings.warnings;
@@ -97,11 +111,7 @@ impl Session<'_> {
             );
         }
         let nobody = || Refusal::new(403, "nobody to invite").warning(&texts.no_destinations);
-        let targets = read_recipients(request, texts).ok_or_else(nobody)??;
-        if targets.purpose != Purpose::Invite {
-            return Err(Refusal::bad_request("A list of an INVITE invites"));
-        }
-        self.check_size(&targets)?;
+        let targets = self.recipients(request).ok_or_else(nobody)??;
         let others = |target: &Identity| !who.identities.contains(target);
         if !targets.identities().any(|target| others(&target)) {
             return Err(nobody());

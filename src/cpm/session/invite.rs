@@ -10,6 +10,7 @@ use crate::cpm::answer::{Lines, SERVICE};
 use crate::cpm::dialog::Dialog;
 use crate::cpm::media::new_media;
 use crate::cpm::records::{Attempt, Id, Leg, LegState, Record, Refer};
+use crate::cpm::route::IN_REPLY_TO;
 use crate::cpm::settings::LOST_REQUEST;
 use crate::cpm::timer::Keepalive;
 use crate::cpm::watch::Appearance;
@@ -183,6 +184,7 @@ impl Session<'_> {
             .line("Referred-By", &refer.referred_by)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
+            .maybe(IN_REPLY_TO, self.head.in_reply_to.as_deref())
             .maybe("Subject", self.head.subject.as_deref())
             .capabilities()
             .line("Accept", "application/sdp")

@@ -5,7 +5,7 @@ use super::admit::merge_name;
 use super::board::Parting;
 use super::{Session, Who};
 use crate::cpm::action::{Action, Answer, Counter, Level};
-use crate::cpm::answer::{Lines, Refusal, SERVICE};
+use crate::cpm::answer::{Lines, Refusal, ACCEPT, SERVICE};
 use crate::cpm::asked::{Purpose, Targets};
 use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
 use crate::cpm::input::Arrival;
@@ -14,11 +14,13 @@ use crate::cpm::policy::Group;
 use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
 use crate::cpm::route::{
     check_require, check_require_at_factory, contribution_id, identifier, identify, leads_here,
+    IN_REPLY_TO,
 };
 use crate::cpm::settings::SIXTY_FOUR_T1;
 use crate::cpm::text::Redacted;
 use crate::cpm::timer::{self, Granted, Keepalive};
 use crate::cpm::watch::Appearance;
+use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::message::Request;
 use crate::sip::uri::Uri;
 
@@ -220,6 +222,7 @@ impl Session<'_> {
         if let Some(id) = contribution_id(request) {
             self.head.contribution_id = id;
         }
+        self.head.in_reply_to = identifier(request, IN_REPLY_TO);
         if self.head.subject.is_none() {
             self.head.subject = request
                 .text("Subject")
@@ -255,6 +258,7 @@ impl Session<'_> {
             .line("P-Asserted-Service", SERVICE)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
+            .maybe(IN_REPLY_TO, self.head.in_reply_to.as_deref())
             .maybe("Subject", self.head.subject.as_deref());
         Granted::say(granted, lines)
             .line("Content-Type", "application/sdp")
@@ -336,7 +340,8 @@ impl Session<'_> {
         let headers = Lines::new()
             .contact(contact)
             .capabilities()
-            .line("Accept", "application/sdp, message/sipfrag")
+            .line("Accept", ACCEPT)
+            .line("Accept-Encoding", ACCEPT_ENCODING)
             .text();
         self.actions.push(Action::Answer(Answer {
             code: 200,

@@ -448,6 +448,7 @@ fn new_head(env: &Env<'_>) -> Head {
         roster: None,
         conversation_id: env.token(),
         contribution_id: env.token(),
+        in_reply_to: None,
         subject: None,
         started: env.now,
         max_participants: env.settings.max_participants,
