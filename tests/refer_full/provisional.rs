@@ -107,6 +107,8 @@ fn no_pace_holds_a_final_back_and_provisionals_are_merged() {
     let first = expect_trying(alice.ua(), alice.call_id());
     for status in [180, 181, 182, 183] {
         scene.targets.reply(&invite, status, &[]);
+        // One by one: two datagrams at once are read by two workers, which may swap them.
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let told = expect_notify(alice.ua(), alice.call_id());
     assert_eq!(told.status, 183, "the latest: {}", told.body);
