@@ -4,7 +4,7 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::settings::Millis;
 
-use crate::bed::{interleaved, interleaved_over, Cast, Link, World, GROUP};
+use crate::bed::{interleaved, interleaved_over, watched_from_outside, Cast, Link, World, GROUP};
 use crate::schema::{assert_valid, root, standing, text, user, users, version};
 
 const ALICE: &str = "sip:alice@home1.test";
@@ -567,5 +567,28 @@ fn a_crowd_of_watchers_is_told_slice_by_slice_and_a_limit_holds() {
         assert_eq!(world.counted(Counter::ConferenceSubscriptions), 0);
         coherent(world, cast.alice);
         world.end();
+    });
+}
+
+/// Whatever the document lets its members see: who was put out is out.
+#[test]
+fn whoever_is_removed_watches_no_more() {
+    interleaved(|world, cast| {
+        world.groups = watched_from_outside();
+        for peer in [cast.alice, cast.bob, cast.carol] {
+            world.join(peer);
+        }
+        let branch = watch(world, cast.carol);
+        world.refers(cast.alice, &format!("{CAROL};method=BYE"), "");
+        world.run(SETTLED);
+        let last = told(world, cast.carol).pop().expect("a NOTIFY");
+        assert_eq!(last.state, "terminated;reason=rejected");
+        assert_eq!(again(world, cast.carol, &branch, ""), 481);
+        let branch = watches(world, cast.carol, "");
+        assert_eq!(world.outcome(cast.carol, &branch), 403);
+        world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        let branch = watches(world, cast.carol, "");
+        assert_eq!(world.outcome(cast.carol, &branch), 200);
     });
 }

@@ -162,7 +162,10 @@ impl Session<'_> {
             // Nothing that could be named as a user.
             Err(_) => return,
         };
-        let by = self.shown_as(referrer);
+        let by = match referrer.anonymous {
+            true => UNNAMED.to_owned(),
+            false => referrer.uri().to_owned(),
+        };
         let parting = Parting::failed(status, reason_phrase(status));
         let user = self.never_in(entity, by, parting);
         self.put_up_board();

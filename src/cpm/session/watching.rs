@@ -189,8 +189,9 @@ impl Session<'_> {
         })
     }
 
-    fn may_watch(&self, who: &Who) -> bool {
-        self.decide(who).allowed.allow_conference_state
+    /// As the document says, but whoever was removed is shown no more than whoever never belonged.
+    fn may_watch(&mut self, who: &Who) -> bool {
+        !self.is_removed(&who.identities) && self.decide(who).allowed.allow_conference_state
     }
 
     /// Asked again before every NOTIFY: people leave, and rules know of time.
