@@ -236,8 +236,10 @@ impl Session<'_> {
         }
     }
 
+    /// For the first one who watches, or may want to know what came of an invitation.
     fn put_up_board(&mut self) {
-        if self.head.board.is_none() && self.head.live {
+        let watchable = self.head.live && self.env.settings.max_subscriptions > 0;
+        if self.head.board.is_none() && watchable {
             let audience = self.add(Record::Audience(Audience::default()));
             let board = self.add(Record::Board(Box::new(Board::new(audience))));
             self.head.board = Some(board);
@@ -252,10 +254,8 @@ impl Session<'_> {
             return;
         }
         let audience = board.audience;
-        for id in [Some(audience), self.head.board.take()]
-            .into_iter()
-            .flatten()
-        {
+        let board = self.head.board.take();
+        for id in [Some(audience), board].into_iter().flatten() {
             self.slot(id).record = None;
         }
     }
