@@ -4,9 +4,10 @@
 
 mod kit;
 
+use kit::groups::all_actions;
 use kit::schema::{assert_valid, root, standing, text, user, users};
 use kit::watch::{subscribe, Watcher};
-use kit::{check, Group, Leg, Msg, Scene, Script, Setup, Transport, QUIET};
+use kit::{check, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, QUIET};
 use std::time::{Duration, Instant};
 
 const ALICE: &str = "sip:alice@home1.test";
@@ -111,6 +112,37 @@ fn a_suppressed_refer_is_visible() {
     alice
         .ua()
         .expect_none_where("NOTIFY", QUIET, |m| m.need("Event") == "refer");
+}
+
+/// Whoever subscribes right after a REFER learns what came of it meanwhile, of targets without an INVITE too.
+#[test]
+fn who_comes_late_has_missed_nothing() {
+    let may_join = Rule::one(CAROL).allow("join-handling");
+    let rules = [all_actions(Rule::members()), may_join];
+    let group = Group::new("sip:s@groups.home1.test", &[ALICE, BOB], &rules);
+    let scene = Scene::with(Setup::new([&group]), Transport::Udp);
+    let mut alice = scene.participant(ALICE, &group);
+    let _bob = scene.participant(BOB, &group);
+    scene.target(Script::on("INVITE").to(CAROL).reply(603));
+    for target in [CAROL, "sip:mallory@elsewhere.test"] {
+        let refer = alice
+            .refer(&format!("<{target}>"))
+            .with("Refer-Sub", "false");
+        check::accepted(&alice.send(&refer).answer());
+    }
+    scene.targets.expect("ACK");
+    let watcher = Watcher::of(&alice);
+    let whole = &watcher.documents[0];
+    for (target, status) in [(CAROL, 603), ("sip:mallory@elsewhere.test", 403)] {
+        assert_eq!(
+            standing(whole, target).as_deref(),
+            Some("disconnected failed")
+        );
+        let user = user(whole, target).unwrap_or("");
+        assert!(user.contains(&format!("cause={status};")), "{user}");
+    }
+    assert_eq!(text(whole, "user-count"), Some("2"));
+    assert_valid(&watcher.documents);
 }
 
 #[test]

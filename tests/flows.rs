@@ -21,6 +21,8 @@ mod listing;
 mod notifying;
 #[path = "flows/offering.rs"]
 mod offering;
+#[path = "flows/outcomes.rs"]
+mod outcomes;
 #[path = "flows/racing.rs"]
 mod racing;
 #[path = "flows/refreshing.rs"]

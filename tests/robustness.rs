@@ -352,6 +352,7 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
     let setup = Setup::new(groups.iter().chain([&group()])).env("CPM_SHM_MB", "16");
     let mut scene = Scene::with(setup, Transport::Udp);
     let mut alice = scene.participant(ALICE, &group());
+    let mut watcher = kit::watch::Watcher::of(&alice);
     // Joins that are not acknowledged hold a transaction each, until there is no room for one more.
     let guests = scene.ua("sip:guest@home1.test");
     let (mut open, mut refusal, mut left_out) = (Vec::new(), None, Vec::new());
@@ -392,6 +393,11 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
         "{answer}"
     );
     assert!(scene.server.is_running());
+    // What has begun goes on: the refresh of a subscription, while a new one is refused.
+    check::accepted(&watcher.again(600));
+    assert_eq!(kit::schema::root(&watcher.next(), "state"), "full");
+    let another = kit::watch::subscribe(&alice, &alice.focus);
+    check::refused(&alice.send(&another).answer(), 503, None);
     // What was refused left nothing: no participant, no INVITE.
     for focus in open
         .iter()

@@ -72,7 +72,7 @@ impl Record {
             Record::Roster(_) | Record::Audience(_) => None,
             Record::Leg(leg) => leg.deadline(),
             Record::Refer(refer) => refer.deadline(),
-            Record::Board(board) => board.due,
+            Record::Board(board) => board.deadline(),
             Record::Watcher(watcher) => watcher.deadline(),
         }
     }
@@ -148,6 +148,8 @@ pub struct Leg {
     pub identities: Vec<Identity>,
     /// The URI it came with or was invited by.
     pub uri: String,
+    /// What people call it, as far as its network says; of the anonymous nothing.
+    pub display_name: Option<String>,
     pub anonymous: bool,
     pub state: LegState,
     pub dialog: Dialog,

@@ -7,16 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::dialog::Dialog;
 use super::records::{Carrier, Id, Leg, LegState, Name};
-use super::settings::Millis;
+use super::settings::{Millis, SIXTY_FOUR_T1};
 use crate::sip::conference_info::{Status, User};
 use crate::sip::identity::Identity;
+use crate::sip::sdp::Direction;
 
 /// Most changed legs the board lists; who is further behind is told everything.
 const MAX_CHANGED: usize = 256;
-/// Most people the board remembers as gone.
-const MAX_GONE: usize = 64;
+/// Most people the board remembers as gone: as many as one REFER can name.
+const MAX_GONE: usize = 1_000;
+/// How long they are remembered, after the interval in which the watchers there are were told: a SUBSCRIBE
+/// that was sent right after a REFER gets here by then (RFC 3261 section 17.1.2.2).
+const REMEMBERED: Millis = SIXTY_FOUR_T1;
 
-/// What changed in a session that somebody watches. One per session, whatever the number of watchers.
+/// What changed in a session that somebody watches, or in which an invitation came to nothing a moment ago.
+/// One per session, whatever the number of watchers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Board {
     pub audience: Id,
@@ -42,6 +47,17 @@ pub struct Board {
 pub struct Gone {
     pub change: u64,
     pub user: User,
+    /// Who that is, so that a watcher is shown its own entry as such.
+    pub identities: Vec<Identity>,
+    pub until: Millis,
+}
+
+impl Gone {
+    /// It never was in: what a REFER did is told to those as well who begin to watch only now.
+    pub fn came_to_nothing(&self) -> bool {
+        let endpoint = self.user.endpoint.as_ref();
+        endpoint.is_some_and(|endpoint| endpoint.joining.is_none())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +89,8 @@ pub struct Watcher {
     pub version: u32,
     /// The latest change it was told of.
     pub told: u64,
+    /// As `told` was before the NOTIFY in flight, should that be refused.
+    pub told_before: u64,
     /// The next document is a whole one.
     pub whole: bool,
     /// When the last change was told.
@@ -151,19 +169,48 @@ impl Board {
         }
     }
 
-    /// Somebody is gone; `user` is the last that is said of them.
-    pub fn note_gone(&mut self, leg: Id, user: User) {
-        self.changed.retain(|(_, id)| *id != leg);
+    /// Somebody is gone, or was never reached; `user` is the last that is said of them. `leg` is theirs, if
+    /// they had one.
+    pub fn note_gone(
+        &mut self,
+        leg: Option<Id>,
+        user: User,
+        identities: Vec<Identity>,
+        until: Millis,
+    ) {
+        self.changed.retain(|(_, id)| Some(*id) != leg);
         self.gone.retain(|gone| gone.user.entity != user.entity);
         self.latest += 1;
         self.gone.push_back(Gone {
             change: self.latest,
             user,
+            identities,
+            until,
         });
-        if self.gone.len() > MAX_GONE {
-            let oldest = self.gone.pop_front();
-            self.floor = self.floor.max(oldest.map_or(0, |gone| gone.change));
-        }
+        let excess = self.gone.len().saturating_sub(MAX_GONE);
+        self.drop_oldest(excess);
+    }
+
+    /// Who has gone long ago is forgotten.
+    pub fn forget_gone(&mut self, now: Millis) {
+        let old = self.gone.iter().take_while(|gone| gone.until <= now);
+        self.drop_oldest(old.count());
+    }
+
+    fn drop_oldest(&mut self, count: usize) {
+        let last = self.gone.drain(..count).next_back();
+        self.floor = self.floor.max(last.map_or(0, |gone| gone.change));
+    }
+
+    /// Until when somebody who goes now is remembered.
+    pub fn remembered(now: Millis, interval: Millis) -> Millis {
+        now.saturating_add(interval).saturating_add(REMEMBERED)
+    }
+
+    /// The next slice of watchers is due, or nobody remembered is worth it any more.
+    pub fn deadline(&self) -> Option<Millis> {
+        let forgotten = self.gone.back().map(|gone| gone.until);
+        [self.due, forgotten].into_iter().flatten().min()
     }
 
     /// Something is to be told: at once, or an interval after the last round began.
@@ -202,9 +249,18 @@ pub fn status_of(leg: &Leg) -> Option<Status> {
         LegState::Waiting { .. } => Some(Status::Pending),
         LegState::Inviting { ringing: false, .. } => Some(Status::DialingOut),
         LegState::Inviting { ringing: true, .. } => Some(Status::Alerting),
+        LegState::Connected if is_on_hold(leg) => Some(Status::OnHold),
         LegState::Connected => Some(Status::Connected),
         LegState::Withdrawn { .. } | LegState::Left => None,
     }
+}
+
+/// The peer asked by its offer to be sent nothing. Whoever never answered ours has no media, but no hold either.
+fn is_on_hold(leg: &Leg) -> bool {
+    matches!(
+        leg.media.shape.direction,
+        Direction::RecvOnly | Direction::Inactive
+    )
 }
 
 #[cfg(test)]
@@ -216,6 +272,7 @@ mod tests {
         User {
             entity: format!("sip:{n}@home1.test"),
             state: State::Deleted,
+            display_text: None,
             yourown: false,
             roles: Vec::new(),
             endpoint: None,
@@ -235,16 +292,23 @@ mod tests {
         board.note_changed(Id(9_999), "sip:late@home1.test");
         assert_eq!((board.changed.len(), board.floor), (MAX_CHANGED, 2));
         for n in 0..=MAX_GONE {
-            board.note_gone(Id(n as u64), user(n));
+            board.note_gone(Some(Id(n as u64)), user(n), Vec::new(), n as Millis);
         }
         assert_eq!(board.gone.len(), MAX_GONE);
         assert_eq!(board.floor, board.gone[0].change - 1);
+        board.forget_gone(9);
+        assert_eq!(board.gone.len(), MAX_GONE - 9);
+        assert_eq!(board.floor, board.gone[0].change - 1);
+        assert_eq!(board.deadline(), Some(MAX_GONE as Millis));
+        board.forget_gone(MAX_GONE as Millis);
+        assert_eq!((board.gone.len(), board.floor), (0, board.latest));
+        assert_eq!(board.deadline(), None);
     }
 
     #[test]
     fn whoever_comes_back_is_not_gone_any_more() {
         let mut board = Board::new(Id(1));
-        board.note_gone(Id(7), user(7));
+        board.note_gone(Some(Id(7)), user(7), Vec::new(), 1);
         board.note_changed(Id(8), &user(7).entity);
         assert!(board.gone.is_empty());
         assert_eq!(board.changed, [(2, Id(8))]);

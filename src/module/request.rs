@@ -154,11 +154,19 @@ fn stateless(message: &Message<'_>, code: u16, reason: &str, headers: &str) -> i
 
 fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &Destination) -> i32 {
     let read_at = clock::monotonic_us();
-    let makes_state = matches!(message.method(), b"INVITE" | b"REFER" | b"SUBSCRIBE");
-    if makes_state && KamailioShm.available() < RESERVE {
+    let parsed = Request::parse(message.bytes(), message.is_stream());
+    let in_dialog = parsed
+        .as_ref()
+        .is_ok_and(|request| request.to_tag.is_some());
+    let begins = match message.method() {
+        b"REFER" => true,
+        // A re-INVITE or a refresh keeps going what there is.
+        b"INVITE" | b"SUBSCRIBE" => !in_dialog,
+        _ => false,
+    };
+    if begins && KamailioShm.available() < RESERVE {
         return out_of_memory(message);
     }
-    let parsed = Request::parse(message.bytes(), message.is_stream());
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => {}
         Ok(NewTransaction::Retransmission) => return TAKEN,

@@ -13,6 +13,9 @@ pub const CONTENT_TYPE: &str = "application/conference-info+xml";
 /// Namespace of every element (RFC 4575 section 4.2).
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
 
+/// Longest text taken for the name of a user that is no SIP or tel URI, in bytes.
+const MAX_ENTITY: usize = 256;
+
 /// A whole document, or a change to one (RFC 4575 section 5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -60,6 +63,7 @@ pub struct User {
     pub entity: String,
     /// `Full` or `Deleted`.
     pub state: State,
+    pub display_text: Option<String>,
     /// It is the watcher itself. Attribute `yourown`, which deployed clients read and the schema does not know.
     pub yourown: bool,
     pub roles: Vec<Role>,
@@ -91,6 +95,7 @@ pub enum Status {
     Pending,
     DialingOut,
     Alerting,
+    OnHold,
     Connected,
     Disconnected,
 }
@@ -185,6 +190,7 @@ impl User {
             attributes.push(("yourown", "true"));
         }
         element(writer, "user", &attributes, |writer| {
+            maybe(writer, "display-text", self.display_text.as_deref())?;
             if !self.roles.is_empty() {
                 element(writer, "roles", &[], |writer| {
                     let mut roles = self.roles.iter();
@@ -258,6 +264,7 @@ impl Status {
             Status::Pending => "pending",
             Status::DialingOut => "dialing-out",
             Status::Alerting => "alerting",
+            Status::OnHold => "on-hold",
             Status::Connected => "connected",
             Status::Disconnected => "disconnected",
         }
@@ -323,6 +330,26 @@ fn text<W: Write>(writer: &mut Writer<W>, name: &str, value: &str) -> io::Result
 
 fn maybe<W: Write>(writer: &mut Writer<W>, name: &str, value: Option<&str>) -> io::Result<()> {
     value.map_or(Ok(()), |value| text(writer, name, value))
+}
+
+/// Whether a text may stand where the schema wants a URI: a scheme, and nothing that would have to be escaped.
+pub fn is_entity(text: &str) -> bool {
+    let (scheme, rest) = text.split_once(':').unwrap_or_default();
+    let in_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    let unescaped = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&b);
+    let mut pieces = rest.split('%');
+    let first = pieces.next().unwrap_or_default();
+    let escaped = |piece: &str| {
+        let bytes = piece.as_bytes();
+        let hex = bytes.iter().take(2).filter(|b| b.is_ascii_hexdigit());
+        hex.count() == 2 && bytes.iter().skip(2).all(|b| unescaped(*b))
+    };
+    text.len() <= MAX_ENTITY
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(in_scheme)
+        && !rest.is_empty()
+        && first.bytes().all(unescaped)
+        && pieces.all(escaped)
 }
 
 /// Only characters that XML 1.0 section 2.2 knows, and no line breaks.

@@ -7,6 +7,9 @@ use super::params::{self, Params, ParamsError};
 use super::text;
 use super::uri::{Uri, UriError};
 
+/// Longest display name that is shown, in bytes.
+const MAX_NAME: usize = 128;
+
 /// One address with what stands around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAddr {
@@ -49,6 +52,16 @@ impl NameAddr {
             display: split.display,
             bracketed: split.bracketed,
         })
+    }
+
+    /// The display name as it may be shown to people; `None` when it is empty, longer than anybody's name, or
+    /// not printable.
+    pub fn name(&self) -> Option<String> {
+        let clean = text::clean_utf8(self.display.as_deref()?)?;
+        let name = clean.trim();
+        (1..=MAX_NAME)
+            .contains(&name.len())
+            .then(|| name.to_owned())
     }
 
     /// A header parameter (name in any case); `""` when it has no value.

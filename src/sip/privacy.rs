@@ -23,6 +23,11 @@ pub struct Privacy {
 }
 
 impl Privacy {
+    /// Others are not to learn what its sender is called (RFC 3323 section 4.2).
+    pub fn hides_name(&self) -> bool {
+        self.id || self.user
+    }
+
     /// Reads all values of all lines: tokens in any case, separated by `;`, and by `,` too.
     pub fn parse<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Privacy {
         let mut privacy = Privacy::default();

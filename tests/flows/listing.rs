@@ -23,13 +23,13 @@ pub fn list(entries: &[&str], more: &str) -> (String, Vec<u8>) {
     (headers, body.into_bytes())
 }
 
-fn refers_list(world: &mut World, peer: usize, entries: &[&str], more: &str) -> String {
+pub fn refers_list(world: &mut World, peer: usize, entries: &[&str], more: &str) -> String {
     let (headers, body) = list(entries, more);
     let leg = world.peers[peer].leg().expect("a leg");
     world.lets(peer, |peer| peer.within(leg, "REFER", &headers, body))
 }
 
-fn creates(world: &mut World, peer: usize, entries: &[&str]) -> String {
+pub fn creates(world: &mut World, peer: usize, entries: &[&str]) -> String {
     let (_, body) = list(entries, "");
     let headers = "Require: recipient-list-invite\r\n\
                    Content-Type: application/resource-lists+xml\r\n\

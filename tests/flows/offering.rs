@@ -13,7 +13,7 @@ fn audio() -> Vec<u8> {
     b"v=0\r\no=- 1 3 IN IP4 h\r\ns=-\r\nc=IN IP4 h\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n".to_vec()
 }
 
-fn offer(direction: &str) -> Vec<u8> {
+pub fn offer(direction: &str) -> Vec<u8> {
     let text = String::from_utf8(sdp("127.0.1.1", "alice")).expect("text");
     text.replace("a=sendrecv", &format!("a={direction}"))
         .into_bytes()

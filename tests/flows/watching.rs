@@ -4,7 +4,7 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::settings::Millis;
 
-use crate::bed::{interleaved, interleaved_over, Cast, Link, World, GROUP};
+use crate::bed::{interleaved, interleaved_over, watched_from_outside, Cast, Link, World, GROUP};
 use crate::schema::{assert_valid, root, standing, text, user, users, version};
 
 const ALICE: &str = "sip:alice@home1.test";
@@ -14,11 +14,11 @@ const DAVE: &str = "sip:dave@home1.test";
 
 /// One conference NOTIFY.
 #[derive(Debug)]
-struct Told {
-    at: Millis,
-    call_id: String,
-    state: String,
-    body: String,
+pub struct Told {
+    pub at: Millis,
+    pub call_id: String,
+    pub state: String,
+    pub body: String,
 }
 
 impl Told {
@@ -27,7 +27,7 @@ impl Told {
     }
 }
 
-fn told(world: &World, peer: usize) -> Vec<Told> {
+pub fn told(world: &World, peer: usize) -> Vec<Told> {
     let notifies = world.sent_to(peer, "NOTIFY").into_iter();
     notifies
         .filter(|sent| sent.request.event().is_some_and(|(e, _)| e == "conference"))
@@ -41,7 +41,7 @@ fn told(world: &World, peer: usize) -> Vec<Told> {
 }
 
 /// What must hold of everything a watcher was told (I5), by subscription.
-fn coherent(world: &World, peer: usize) {
+pub fn coherent(world: &World, peer: usize) {
     let all = told(world, peer);
     let mut dialogs: Vec<&str> = all.iter().map(|t| t.call_id.as_str()).collect();
     dialogs.dedup();
@@ -61,7 +61,7 @@ fn coherent(world: &World, peer: usize) {
     }
 }
 
-fn watches(world: &mut World, peer: usize, more: &str) -> String {
+pub fn watches(world: &mut World, peer: usize, more: &str) -> String {
     let headers = format!("Event: conference\r\n{more}");
     world.lets(peer, |peer| {
         peer.outside("SUBSCRIBE", GROUP, &headers, Vec::new())
@@ -69,7 +69,7 @@ fn watches(world: &mut World, peer: usize, more: &str) -> String {
 }
 
 /// Watches, and has been told the whole state.
-fn watch(world: &mut World, peer: usize) -> String {
+pub fn watch(world: &mut World, peer: usize) -> String {
     let branch = watches(world, peer, "");
     assert_eq!(world.outcome(peer, &branch), 200);
     world.run(100);
@@ -77,7 +77,7 @@ fn watch(world: &mut World, peer: usize) -> String {
 }
 
 /// Once more in the dialog this SUBSCRIBE made.
-fn again(world: &mut World, peer: usize, branch: &str, more: &str) -> u16 {
+pub fn again(world: &mut World, peer: usize, branch: &str, more: &str) -> u16 {
     let dialog = world.peers[peer].asked[branch].dialog.expect("a dialog");
     let headers = format!("Event: conference\r\n{more}");
     let branch = world.lets(peer, |p| {
@@ -87,7 +87,7 @@ fn again(world: &mut World, peer: usize, branch: &str, more: &str) -> u16 {
 }
 
 /// What a watcher who reads everything believes of somebody in the end.
-fn believed(world: &World, peer: usize, entity: &str) -> Option<String> {
+pub fn believed(world: &World, peer: usize, entity: &str) -> Option<String> {
     let mut known = None;
     for told in told(world, peer) {
         if told.body.is_empty() {
@@ -103,9 +103,9 @@ fn believed(world: &World, peer: usize, entity: &str) -> Option<String> {
 }
 
 /// Long enough for two rounds, and for repetitions on a bad network.
-const SETTLED: Millis = 75_000;
+pub const SETTLED: Millis = 75_000;
 
-fn perfectly(scenario: impl Fn(&mut World, Cast)) {
+pub fn perfectly(scenario: impl Fn(&mut World, Cast)) {
     for seed in 0..4 {
         let (mut world, cast) = World::with_cast(Link::PERFECT, seed);
         scenario(&mut world, cast);
@@ -567,5 +567,28 @@ fn a_crowd_of_watchers_is_told_slice_by_slice_and_a_limit_holds() {
         assert_eq!(world.counted(Counter::ConferenceSubscriptions), 0);
         coherent(world, cast.alice);
         world.end();
+    });
+}
+
+/// Whatever the document lets its members see: who was put out is out.
+#[test]
+fn whoever_is_removed_watches_no_more() {
+    interleaved(|world, cast| {
+        world.groups = watched_from_outside();
+        for peer in [cast.alice, cast.bob, cast.carol] {
+            world.join(peer);
+        }
+        let branch = watch(world, cast.carol);
+        world.refers(cast.alice, &format!("{CAROL};method=BYE"), "");
+        world.run(SETTLED);
+        let last = told(world, cast.carol).pop().expect("a NOTIFY");
+        assert_eq!(last.state, "terminated;reason=rejected");
+        assert_eq!(again(world, cast.carol, &branch, ""), 481);
+        let branch = watches(world, cast.carol, "");
+        assert_eq!(world.outcome(cast.carol, &branch), 403);
+        world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        let branch = watches(world, cast.carol, "");
+        assert_eq!(world.outcome(cast.carol, &branch), 200);
     });
 }

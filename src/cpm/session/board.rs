@@ -3,10 +3,12 @@
 
 use super::portrait::{REASON_PREFIX, UNNAMED};
 use super::{Session, Who};
+use crate::cpm::asked::Wanted;
 use crate::cpm::dialog::ByeCause;
 use crate::cpm::records::{Id, Record};
 use crate::cpm::watch::{status_of, Audience, Board, Ending, Round};
-use crate::sip::conference_info::{Disconnection, Execution, Status};
+use crate::sip::conference_info::{is_entity, Disconnection, Execution, Status, User};
+use crate::sip::identity::Identity;
 use crate::sip::status::reason_phrase;
 
 /// Watchers told per turn of the process that watches deadlines.
@@ -137,24 +139,49 @@ impl Session<'_> {
         let parting = self.partings.remove(&id);
         self.portraits.remove(&id);
         self.dismiss_guests(id);
-        if self.head.board.is_none() {
-            return;
-        }
-        let had_joined = self
-            .leg(id)
-            .is_some_and(|leg| leg.appearance.joined.is_some());
+        let Some(leg) = self.leg(id) else { return };
+        let had_joined = leg.appearance.joined.is_some();
+        let identities = leg.identities.clone();
         let parting = parting.unwrap_or_else(|| match had_joined {
             true => Parting::departed(),
             false => Parting::of(Disconnection::Failed),
         });
-        if let Some(user) = self.farewell(id, parting) {
-            self.note_on_board(|board| board.note_gone(id, user));
+        if !had_joined && parting.how.is_some() {
+            self.put_up_board();
         }
+        if let Some(user) = self.farewell(id, parting) {
+            self.put_on_board(Some(id), user, identities);
+        }
+    }
+
+    /// A target that gets no INVITE: whoever suppresses NOTIFYs learns of it here or nowhere.
+    pub(super) fn note_uninvited(&mut self, referrer: &Who, target: &Wanted, status: u16) {
+        let (entity, identities) = match &target.uri {
+            Ok(uri) => (uri.as_str(), vec![Identity::of(uri)]),
+            Err(text) if is_entity(text) => (text.as_str(), Vec::new()),
+            // Nothing that could be named as a user.
+            Err(_) => return,
+        };
+        let by = match referrer.anonymous {
+            true => UNNAMED.to_owned(),
+            false => referrer.uri().to_owned(),
+        };
+        let parting = Parting::failed(status, reason_phrase(status));
+        let user = self.never_in(entity, by, parting);
+        self.put_up_board();
+        self.put_on_board(None, user, identities);
+    }
+
+    fn put_on_board(&mut self, leg: Option<Id>, user: User, identities: Vec<Identity>) {
+        let interval = self.env.settings.conference_notify_interval;
+        let until = Board::remembered(self.env.now, interval);
+        self.note_on_board(|board| board.note_gone(leg, user, identities, until));
     }
 
     fn note_on_board(&mut self, change: impl FnOnce(&mut Board)) {
         let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
         if let Some(board) = self.board_mut() {
+            board.forget_gone(now);
             change(board);
             board.schedule(now, interval);
         }
@@ -168,6 +195,7 @@ impl Session<'_> {
             board.round = None;
             board.due = Some(now);
         }
+        self.take_down_board();
     }
 
     pub(super) fn board_mut(&mut self) -> Option<&mut Board> {
@@ -208,42 +236,59 @@ impl Session<'_> {
         }
     }
 
-    /// One more watcher; the first one has the board put up.
-    pub(super) fn attends(&mut self, watcher: Id) {
-        if self.head.board.is_none() {
+    /// For the first one who watches, or may want to know what came of an invitation.
+    fn put_up_board(&mut self) {
+        let watchable = self.head.live && self.env.settings.max_subscriptions > 0;
+        if self.head.board.is_none() && watchable {
             let audience = self.add(Record::Audience(Audience::default()));
             let board = self.add(Record::Board(Box::new(Board::new(audience))));
             self.head.board = Some(board);
         }
-        if let Some(audience) = self.audience_mut() {
-            audience.watchers.push(watcher);
+    }
+
+    /// Nobody watches, and nothing is remembered for those who may begin to.
+    fn take_down_board(&mut self) {
+        let watched = self.audience().is_some_and(|a| !a.watchers.is_empty());
+        let Some(board) = self.board() else { return };
+        if watched || !(board.over || board.gone.is_empty()) {
+            return;
+        }
+        let audience = board.audience;
+        let board = self.head.board.take();
+        for id in [Some(audience), board].into_iter().flatten() {
+            self.slot(id).record = None;
         }
     }
 
-    /// One watcher less; the last one takes the board down.
+    /// One more watcher.
+    pub(super) fn attends(&mut self, watcher: Id) {
+        self.put_up_board();
+        if let Some(audience) = self.audience_mut() {
+            audience.watchers.push(watcher);
+        }
+        if let Some(board) = self.board_mut() {
+            // Its first change is told at once; the others are held back one by one.
+            board.last_round = None;
+        }
+    }
+
+    /// One watcher less.
     pub(super) fn stays_away(&mut self, watcher: Id) {
         let Some(audience) = self.audience_mut() else {
             return;
         };
         let at = audience.watchers.iter().position(|id| *id == watcher);
         audience.watchers.retain(|id| *id != watcher);
-        let empty = audience.watchers.is_empty();
         if let Some(round) = self.board_mut().and_then(|board| board.round.as_mut()) {
             // Nobody behind it loses a turn.
             if at.is_some_and(|at| at < round.next as usize) {
                 round.next -= 1;
             }
         }
-        if empty {
-            let audience = self.board().map(|board| board.audience);
-            let board = self.head.board.take();
-            for id in [audience, board].into_iter().flatten() {
-                self.slot(id).record = None;
-            }
-        }
+        self.take_down_board();
     }
 
-    /// A deadline of the board came: the next slice of watchers is told.
+    /// A deadline of the board came: the next slice of watchers is told, or who has gone is forgotten.
     pub(super) fn board_deadline(&mut self, record: Id) {
         let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
         if self.head.board != Some(record) {
@@ -253,8 +298,9 @@ impl Session<'_> {
         let (Some(watchers), Some(board)) = (watchers, self.board_mut()) else {
             return;
         };
+        board.forget_gone(now);
         if board.due.is_none_or(|due| due > now) {
-            return;
+            return self.take_down_board();
         }
         if board.round.is_none() {
             board.last_round = Some(now);
@@ -287,6 +333,7 @@ impl Session<'_> {
                 self.wake(watcher);
             }
         }
+        self.take_down_board();
     }
 
     /// How somebody who did something is shown to the watchers.

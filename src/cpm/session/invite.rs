@@ -67,6 +67,7 @@ impl Session<'_> {
         let leg = Leg {
             identities: vec![identity.clone()],
             uri: target.as_str().to_owned(),
+            display_name: None,
             anonymous: false,
             state: LegState::Waiting {
                 at: self.env.now + wait,

@@ -21,6 +21,7 @@ use crate::cpm::text::Redacted;
 use crate::cpm::timer::{self, Granted, Keepalive};
 use crate::cpm::watch::Appearance;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
+use crate::sip::identity::Identity;
 use crate::sip::message::Request;
 use crate::sip::uri::Uri;
 
@@ -164,6 +165,7 @@ impl Session<'_> {
         let leg = Leg {
             identities: who.identities.clone(),
             uri: who.uri().to_owned(),
+            display_name: display_name(request, &who),
             anonymous: who.anonymous,
             state: LegState::Connected,
             dialog,
@@ -359,6 +361,14 @@ pub(super) struct Body {
     /// The SDP is an offer.
     offered: bool,
     granted: Option<Granted>,
+}
+
+/// What to call whoever comes in: as its network says, or as it says itself under a name that is its own.
+fn display_name(request: &Request, who: &Who) -> Option<String> {
+    let itself = who.identities.contains(&Identity::of(&request.from.uri));
+    let by_itself = || request.from.name().filter(|_| itself);
+    let name = request.asserted_name().or_else(by_itself);
+    name.filter(|_| !who.anonymous && !request.privacy().hides_name())
 }
 
 /// G6: RCS clients say by `Reason: SIP;cause=200` that they leave the group; without it they are only away.

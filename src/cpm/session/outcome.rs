@@ -230,13 +230,21 @@ impl Session<'_> {
 
     /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is another's.
     fn learn_identities(&mut self, id: Id, response: &Response) {
+        let hidden = response.privacy().hides_name();
+        let name = response.asserted_name().filter(|_| !hidden);
         for uri in response.asserted_identities() {
             let identity = Identity::of(&uri);
-            if self.member(std::slice::from_ref(&identity)).is_none() {
-                if let Some(leg) = self.leg_mut(id) {
-                    leg.identities.push(identity);
-                }
+            let known = self.member(std::slice::from_ref(&identity));
+            let Some(leg) = self
+                .leg_mut(id)
+                .filter(|_| known.is_none_or(|who| who == id))
+            else {
+                continue;
+            };
+            if known.is_none() {
+                leg.identities.push(identity);
             }
+            leg.display_name.clone_from(&name);
         }
     }
 

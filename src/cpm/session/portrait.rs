@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::board::Parting;
 use super::{Session, Who};
 use crate::cpm::records::{Id, Leg, Record};
-use crate::cpm::watch::status_of;
+use crate::cpm::watch::{status_of, Gone};
 use crate::sip::conference_info::{
     ConferenceState, Description, Document, Endpoint, Execution, Joining, Role, State, Status, User,
 };
@@ -42,15 +42,18 @@ impl Session<'_> {
                 }
             }
         }
-        let gone = self.gone_since(told);
+        let gone = self.gone(watcher, |gone| gone.change > told || gone.came_to_nothing());
         users.extend(gone.into_iter().filter(|user| {
             // In a whole document nobody has to be taken out.
             user.state != State::Deleted && seen.insert(user.entity.clone())
         }));
+        let name = self.group_name();
+        let subject = self.head.subject.clone();
         Document {
             description: Some(Description {
-                display_text: self.head.subject.clone(),
-                subject: self.head.subject.clone(),
+                display_text: name.clone().or_else(|| subject.clone()),
+                // Clients show it and nothing else.
+                subject: subject.or(name),
                 maximum_user_count: Some(self.head.max_participants),
             }),
             conference_state: Some(self.conference_state()),
@@ -60,7 +63,7 @@ impl Session<'_> {
 
     /// What changed after change `told`.
     pub(super) fn changes(&mut self, told: u64, watcher: &[Identity], version: u32) -> Document {
-        let mut users = self.gone_since(told);
+        let mut users = self.gone(watcher, |gone| gone.change > told);
         let changed: Vec<Id> = self.board().map_or(Vec::new(), |board| {
             let newer = board.changed.iter().filter(|(change, _)| *change > told);
             newer.map(|(_, id)| *id).collect()
@@ -97,10 +100,21 @@ impl Session<'_> {
         }
     }
 
-    fn gone_since(&mut self, told: u64) -> Vec<User> {
+    /// What the group is called in its document.
+    fn group_name(&self) -> Option<String> {
+        self.head.group.as_ref()?;
+        self.policy()?.display_name.clone()
+    }
+
+    /// Who is in no more, as this watcher is shown them.
+    fn gone(&mut self, watcher: &[Identity], which: impl Fn(&Gone) -> bool) -> Vec<User> {
         self.board().map_or(Vec::new(), |board| {
-            let newer = board.gone.iter().filter(|gone| gone.change > told);
-            newer.map(|gone| gone.user.clone()).collect()
+            let some = board.gone.iter().filter(|gone| which(gone));
+            some.map(|gone| User {
+                yourown: watcher.iter().any(|me| gone.identities.contains(me)),
+                ..gone.user.clone()
+            })
+            .collect()
         })
     }
 
@@ -123,6 +137,7 @@ impl Session<'_> {
         let leg = self.leg(id)?;
         let status = status_of(leg)?;
         let endpoint = endpoint(leg, status);
+        let display_text = leg.display_name.clone();
         let uris = Uri::parse(leg.uri.as_bytes()).into_iter().collect();
         let mut who = Who::new(uris, leg.anonymous);
         for identity in &leg.identities {
@@ -138,6 +153,7 @@ impl Session<'_> {
         Some(User {
             entity: endpoint.entity.clone(),
             state: State::Full,
+            display_text,
             yourown: false,
             roles: vec![role],
             endpoint: Some(endpoint),
@@ -148,29 +164,51 @@ impl Session<'_> {
     pub(super) fn farewell(&mut self, id: Id, parting: Parting) -> Option<User> {
         let now = self.env.unix;
         let leg = self.leg(id)?;
-        let mut endpoint = endpoint(leg, Status::Disconnected);
-        let entity = endpoint.entity.clone();
-        let Some(how) = parting.how else {
-            return Some(User {
-                entity,
-                state: State::Deleted,
-                yourown: false,
-                roles: Vec::new(),
-                endpoint: None,
-            });
-        };
-        let info = Execution {
-            when: Some(now),
-            ..parting.info
-        };
-        endpoint.disconnection = Some((how, info));
+        let endpoint = endpoint(leg, Status::Disconnected);
+        let display_text = leg.display_name.clone();
         Some(User {
-            entity,
-            state: State::Full,
-            yourown: false,
-            roles: Vec::new(),
-            endpoint: Some(endpoint),
+            display_text,
+            ..gone(endpoint, parting, now)
         })
+    }
+
+    /// Somebody who was asked for by `by` and never had a leg.
+    pub(super) fn never_in(&self, entity: &str, by: String, parting: Parting) -> User {
+        let endpoint = Endpoint {
+            entity: entity.to_owned(),
+            referred: Some(Execution {
+                when: Some(self.env.unix),
+                by: Some(by),
+                ..Execution::default()
+            }),
+            status: Status::Disconnected,
+            joining: None,
+            disconnection: None,
+        };
+        gone(endpoint, parting, self.env.unix)
+    }
+}
+
+fn gone(mut endpoint: Endpoint, parting: Parting, now: i64) -> User {
+    let entity = endpoint.entity.clone();
+    let (state, endpoint) = match parting.how {
+        None => (State::Deleted, None),
+        Some(how) => {
+            let info = Execution {
+                when: Some(now),
+                ..parting.info
+            };
+            endpoint.disconnection = Some((how, info));
+            (State::Full, Some(endpoint))
+        }
+    };
+    User {
+        entity,
+        state,
+        display_text: None,
+        yourown: false,
+        roles: Vec::new(),
+        endpoint,
     }
 }
 

@@ -199,6 +199,9 @@ impl Session<'_> {
                 Err(_) => Some((404, "a URI that cannot be invited")),
             };
             self.settle_now(refer, index, target, settled);
+            if let Some((status @ 300.., _)) = settled {
+                self.note_uninvited(referrer, target, status);
+            }
         }
     }
 

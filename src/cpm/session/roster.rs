@@ -41,15 +41,25 @@ impl Session<'_> {
     pub(super) fn may_return(&mut self, who: &[Identity]) -> bool {
         let adhoc = self.head.group.is_none();
         let creator = who.iter().any(|me| self.head.creator.contains(me));
-        let Some(Record::Roster(roster)) = self
-            .head
-            .roster
-            .and_then(|id| self.slot(id).record.as_ref())
-        else {
+        let Some(roster) = self.roster() else {
             return !adhoc;
         };
-        let any = |list: &[Identity]| who.iter().any(|identity| list.contains(identity));
-        !any(&roster.removed) && (!adhoc || creator || any(&roster.known))
+        let known = creator || any(who, &roster.known);
+        !any(who, &roster.removed) && (!adhoc || known)
+    }
+
+    /// Removed by somebody, and not invited again since.
+    pub(super) fn is_removed(&mut self, who: &[Identity]) -> bool {
+        self.roster()
+            .is_some_and(|roster| any(who, &roster.removed))
+    }
+
+    fn roster(&mut self) -> Option<&Roster> {
+        let id = self.head.roster?;
+        match &self.slot(id).record {
+            Some(Record::Roster(roster)) => Some(roster),
+            _ => None,
+        }
     }
 
     /// With the session goes what it remembers.
@@ -74,6 +84,10 @@ impl Session<'_> {
             slot.dirty = true;
         }
     }
+}
+
+fn any(who: &[Identity], list: &[Identity]) -> bool {
+    who.iter().any(|identity| list.contains(identity))
 }
 
 fn add_new(list: &mut Vec<Identity>, who: &[Identity]) {

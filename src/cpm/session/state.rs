@@ -119,6 +119,7 @@ impl Session<'_> {
         let (told, version) = (watcher.told, watcher.version.saturating_add(1));
         watcher.told_end = ending.is_some();
         watcher.held_until = None;
+        watcher.told_before = told;
         watcher.told = latest;
         watcher.whole = false;
         if !whole {
@@ -176,7 +177,7 @@ impl Session<'_> {
 
     /// What the watcher made of a NOTIFY (RFC 6665 section 4.2.2).
     pub(super) fn state_answered(&mut self, id: Id, status: u16, retry_after: Option<u32>) {
-        let now = self.env.now;
+        let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
         let Some(watcher) = self.watcher_mut(id) else {
             return;
         };
@@ -196,10 +197,16 @@ impl Session<'_> {
         }
         // It missed a document, so a change would not fit what it knows.
         watcher.whole = true;
-        let wait = retry_after.filter(|seconds| *seconds <= LONGEST_HOLD);
-        if let (Some(seconds), false) = (wait, watcher.retried) {
+        watcher.told = watcher.told_before;
+        let wait = match retry_after {
+            None => Some(interval),
+            Some(seconds) if seconds <= LONGEST_HOLD => Some(u64::from(seconds) * 1000),
+            Some(_) => None,
+        };
+        // Told again once: no change may come that would make it good.
+        if let (Some(wait), false) = (wait, watcher.retried) {
             watcher.retried = true;
-            watcher.held_until = Some(now + u64::from(seconds) * 1000);
+            watcher.held_until = Some(now + wait);
         }
     }
 

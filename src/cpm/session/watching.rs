@@ -93,7 +93,8 @@ impl Session<'_> {
         }
         check_require(request)?;
         check_event(request)?;
-        let mut who = identify(arrival)?;
+        let no_state = &self.env.settings.warnings.no_state;
+        let mut who = identify(arrival).map_err(|refusal| refusal.warning(no_state))?;
         self.place(&mut who);
         let from = who.uri().to_owned();
         let wish = self.permit_watching(request, who).and_then(|wish| {
@@ -188,8 +189,9 @@ impl Session<'_> {
         })
     }
 
-    fn may_watch(&self, who: &Who) -> bool {
-        self.decide(who).allowed.allow_conference_state
+    /// As the document says, but whoever was removed is shown no more than whoever never belonged.
+    fn may_watch(&mut self, who: &Who) -> bool {
+        !self.is_removed(&who.identities) && self.decide(who).allowed.allow_conference_state
     }
 
     /// Asked again before every NOTIFY: people leave, and rules know of time.
@@ -239,6 +241,7 @@ impl Session<'_> {
             version: 0,
             // Who has gone before is no news to a newcomer.
             told: self.board().map_or(0, |board| board.latest),
+            told_before: 0,
             whole: true,
             told_at: None,
             held_until: None,
@@ -306,21 +309,29 @@ impl Session<'_> {
     }
 }
 
-/// Whether the documents may be sent; without Accept they may (RFC 4575 section 3.4).
+/// Whether the documents may be sent; without Accept they may (RFC 4575 section 3.4). Of several ranges that
+/// fit the narrowest counts (RFC 3261 section 20.1, RFC 9110 section 12.5.1).
 fn accepts(request: &Request) -> bool {
     let ranges = request.list("Accept");
-    let fits = |range: &Vec<u8>| {
+    let wanted = ranges.iter().filter_map(|range| {
         let text = String::from_utf8_lossy(range).to_ascii_lowercase();
         let mut parts = text.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        // RFC 3261 section 20.1 with RFC 9110 section 12.4.2: q=0 is a refusal.
-        let refused = parts.any(|part| {
-            let value = part.strip_prefix("q=");
-            value.is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0))
-        });
-        matches!(kind, CONTENT_TYPE | "application/*" | "*/*") && !refused
-    };
-    request.values("Accept").is_empty() || ranges.iter().any(fits)
+        let width = match parts.next() {
+            Some(CONTENT_TYPE) => 0,
+            Some("application/*") => 1,
+            Some("*/*") => 2,
+            _ => return None,
+        };
+        // RFC 9110 section 12.4.2: a quality of 0 is a refusal.
+        let refused = parts
+            .filter_map(|part| part.split_once('='))
+            .any(|(name, q)| {
+                name.trim_end() == "q" && q.trim_start().parse::<f32>().is_ok_and(|q| q <= 0.0)
+            });
+        Some((width, refused))
+    });
+    let narrowest = wanted.min();
+    request.values("Accept").is_empty() || narrowest.is_some_and(|(_, refused)| !refused)
 }
 
 fn seconds(seconds: u32) -> Millis {

@@ -7,6 +7,7 @@ fn user(entity: &str, status: Status) -> User {
     User {
         entity: entity.into(),
         state: State::Full,
+        display_text: None,
         yourown: false,
         roles: vec![Role::Participant],
         endpoint: Some(Endpoint {
@@ -38,6 +39,7 @@ fn written(document: &Document) -> String {
 fn a_whole_document_in_the_order_of_the_schema() {
     let mut alice = user("sip:alice@home1.test", Status::Connected);
     alice.yourown = true;
+    alice.display_text = Some("Alice <A>".into());
     alice.roles = vec![Role::Administrator];
     if let Some(endpoint) = &mut alice.endpoint {
         endpoint.referred = Some(Execution {
@@ -74,6 +76,7 @@ fn a_whole_document_in_the_order_of_the_schema() {
          <conference-state><user-count>1</user-count><active>true</active></conference-state>\
          <users state=\"full\">\
          <user entity=\"sip:alice@home1.test\" state=\"full\" yourown=\"true\">\
+         <display-text>Alice &lt;A&gt;</display-text>\
          <roles><entry>administrator</entry></roles>\
          <endpoint entity=\"sip:alice@home1.test\" state=\"full\">\
          <referred><by>sip:bob@home1.test</by></referred><status>connected</status>\
@@ -149,4 +152,28 @@ fn dates_are_those_of_the_calendar() {
     ] {
         assert_eq!(date_time(unix), text);
     }
+}
+
+#[test]
+fn what_may_name_a_user() {
+    for fit in ["mailto:x@y", "http://a/b?c=d", "im:a%20b@c"] {
+        assert!(is_entity(fit), "{fit}");
+    }
+    for unfit in [
+        "",
+        ":",
+        "x:",
+        "nobody",
+        "1x:y",
+        "mailto:a b",
+        "x:%",
+        "x:%2",
+        "x:%zz",
+        "x:\u{fc}",
+        "x:<y>",
+        "x:a#b#c",
+    ] {
+        assert!(!is_entity(unfit), "{unfit}");
+    }
+    assert!(!is_entity(&format!("mailto:{}", "x".repeat(MAX_ENTITY))));
 }

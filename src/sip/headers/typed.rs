@@ -55,6 +55,14 @@ impl Headers {
             .collect()
     }
 
+    /// The display name that stands with the first P-Asserted-Identity that has one.
+    pub fn asserted_name(&self) -> Option<String> {
+        self.list_slices("p-asserted-identity")
+            .filter_map(|value| NameAddr::parse(value).ok())
+            .take(MAX_ASSERTED)
+            .find_map(|address| address.name())
+    }
+
     /// Privacy, all lines together.
     pub fn privacy(&self) -> Privacy {
         Privacy::parse(self.slices("privacy"))
@@ -226,6 +234,10 @@ mod tests {
         ]);
         let uris: Vec<String> = h.asserted_identities().iter().map(Uri::to_string).collect();
         assert_eq!(uris, ["sip:a@b", "tel:+1", "sip:c@d"]);
+        assert_eq!(h.asserted_name().as_deref(), Some("A"));
+        let h =
+            headers(&["P-Asserted-Identity: \" \" <sip:a@b>, \"J\u{fc}rgen \\\"J\\\"\" <tel:+1>"]);
+        assert_eq!(h.asserted_name().as_deref(), Some("J\u{fc}rgen \"J\""));
         let h = headers(&["P-Asserted-Identity: <sip:a@b>"; 9]);
         assert_eq!(h.asserted_identities().len(), 4);
     }

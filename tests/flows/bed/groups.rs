@@ -57,6 +57,12 @@ pub fn called_together() -> Directory {
     load(document("<invite-members>true</invite-members>"))
 }
 
+/// The same group, which everybody of home1.test may watch from outside as well.
+pub fn watched_from_outside() -> Directory {
+    let home = "<cp:identity><cp:many domain=\"home1.test\"/></cp:identity>";
+    load(document("").replace("<own:participant/>", home))
+}
+
 pub fn settings() -> Settings {
     let uri = Uri::parse(FACTORY.as_bytes());
     let adhoc = adhoc_document(AdhocPolicy {
