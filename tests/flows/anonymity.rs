@@ -110,3 +110,27 @@ fn referred_by_names_who_was_asserted() {
         world.end();
     });
 }
+
+/// For those who watch, an anonymous participant has no other name than the one it is shown by.
+#[test]
+fn an_anonymous_participant_is_removed_by_the_name_it_is_shown_by() {
+    interleaved(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.carol);
+        world.joins_with(cast.bob, ANONYMOUS);
+        world.run(20_000);
+        let stranger = "sip:anonymous-2@anonymous.invalid;method=BYE";
+        let nobody = world.refers(cast.alice, stranger, "");
+        world.run(20_000);
+        assert_eq!(world.told(cast.alice, &nobody).last(), Some(&(404, true)));
+        assert!(world.is_in(cast.bob));
+        let shown = "sip:anonymous-1@anonymous.invalid;method=BYE";
+        let removal = world.refers(cast.alice, shown, "");
+        world.run(20_000);
+        assert_eq!(world.told(cast.alice, &removal).last(), Some(&(200, true)));
+        assert!(!world.is_in(cast.bob));
+        let again = world.joins(cast.bob);
+        assert_eq!(world.outcome(cast.bob, &again), 403);
+        world.end();
+    });
+}

@@ -15,6 +15,7 @@ use crate::sip::uri::Uri;
 
 /// Whoever is not to be named and is in the session no more (RFC 3323 section 4.1.1.3).
 pub(super) const UNNAMED: &str = "sip:anonymous@anonymous.invalid";
+const ANONYMOUS_HOST: &str = "anonymous.invalid";
 /// How RFC 4575 section 5.7.7 begins a reason that SIP gave.
 pub(super) const REASON_PREFIX: &str = "Reason: ";
 
@@ -24,12 +25,25 @@ impl Leg {
     pub(super) fn entity(&self) -> String {
         match (self.anonymous, self.appearance.alias) {
             (false, _) => self.uri.clone(),
-            (true, alias) => format!("sip:anonymous-{alias}@anonymous.invalid"),
+            (true, alias) => format!("sip:anonymous-{alias}@{ANONYMOUS_HOST}"),
         }
     }
 }
 
 impl Session<'_> {
+    /// The leg of somebody in the session, or being invited, by a URI that is theirs or that they are
+    /// shown by: an anonymous participant has no other for those who watch.
+    pub(super) fn member_called(&mut self, uri: &Uri) -> Option<Id> {
+        let known = self.member(&[Identity::of(uri)]);
+        if known.is_some() || uri.host() != ANONYMOUS_HOST {
+            return known;
+        }
+        self.children().into_iter().find(|id| {
+            let leg = self.leg(*id).filter(|leg| leg.is_member() && leg.anonymous);
+            leg.is_some_and(|leg| leg.entity() == uri.as_str())
+        })
+    }
+
     /// The whole state, with whoever has gone since change `told`.
     pub(super) fn whole(&mut self, told: u64, watcher: &[Identity], version: u32) -> Document {
         let mut users = Vec::new();

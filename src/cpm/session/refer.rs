@@ -225,7 +225,7 @@ impl Session<'_> {
         {
             return Some((200, "the referrer itself"));
         }
-        if let Some(member) = self.member(&who.identities) {
+        if let Some(member) = self.member_called(target) {
             if self.leg(member).is_some_and(|leg| leg.is_connected()) {
                 return Some((200, "already a participant"));
             }
@@ -295,8 +295,7 @@ impl Session<'_> {
 
     /// BYE to whoever is in, CANCEL to whoever is still being invited. They do not come back by themselves.
     pub(super) fn remove(&mut self, referrer: &Who, target: &Uri) -> (u16, &'static str) {
-        let who = Who::new(vec![target.clone()], false);
-        let Some(id) = self.member(&who.identities) else {
+        let Some(id) = self.member_called(target) else {
             return (404, "not in the session");
         };
         let Some(leg) = self.leg(id) else {
