@@ -4,13 +4,13 @@
 use super::params;
 use super::text;
 
-/// A dialog as the sender of the request sees it.
+/// A dialog as the recipient of the request sees it (RFC 4538 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetDialog {
     pub call_id: String,
-    /// The sender's own tag.
+    /// The recipient's own tag.
     pub local_tag: String,
-    /// Ours.
+    /// The tag of the other side.
     pub remote_tag: String,
 }
 
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn tags_in_any_order() {
         let value = b"fa77as7dad8-sd98ajzz@host.example.com ;local-tag=kkaz-;remote-tag=6544";
-        let parsed = parse(value).expect("RFC 4538 section 7's example");
+        let parsed = parse(value).expect("the example of RFC 4538 section 10");
         assert_eq!(parsed.call_id, "fa77as7dad8-sd98ajzz@host.example.com");
         assert_eq!(
             (parsed.local_tag.as_str(), parsed.remote_tag.as_str()),

@@ -163,9 +163,10 @@ pub fn row_22(t: Transport) {
     let stage = stage(t);
     let (call, local, remote) = (
         stage.alice.call_id().to_string(),
-        stage.alice.dialog.local_tag(),
         stage.alice.dialog.remote_tag(),
+        stage.alice.dialog.local_tag(),
     );
+    // Seen from the focus (RFC 4538 section 3).
     let valid = format!(
         "{call};local-tag={};remote-tag={}",
         local.unwrap_or_default(),

@@ -240,14 +240,14 @@ fn who_leaves_is_still_told_what_was_promised() {
     assert!([403, 481].contains(&status), "{status}");
 }
 
-/// REFER outside a dialog that names alice's dialog, as she sees it (RFC 4538 section 6).
+/// REFER outside a dialog that names alice's dialog, as the focus sees it (RFC 4538 section 3).
 fn with_target_dialog(alice: &Leg, target: &str) -> Msg {
     let tag = |tag: Option<String>| tag.expect("a dialog has tags");
     let value = format!(
         "{};local-tag={};remote-tag={}",
         alice.call_id(),
-        tag(alice.dialog.local_tag()),
-        tag(alice.dialog.remote_tag())
+        tag(alice.dialog.remote_tag()),
+        tag(alice.dialog.local_tag())
     );
     alice
         .refer_outside(&format!("<{target}>"))
@@ -257,18 +257,32 @@ fn with_target_dialog(alice: &Leg, target: &str) -> Msg {
 #[test]
 fn target_dialog_says_whose_refer_it_is() {
     let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
-    let refer = with_target_dialog(&alice, CAROL).without("P-Asserted-Identity");
-    check::accepted(&alice.send(&refer).answer());
-    expect_trying(alice.ua(), refer.call_id());
-    let invite = scene.invite_for(CAROL);
-    assert_eq!(
-        uri_of(invite.msg.need("Referred-By")),
-        ALICE,
-        "{}",
-        invite.msg
-    );
-    scene.targets.reply(&invite, 486, &[]);
-    expect_final(alice.ua(), refer.call_id(), 486);
+    // The RFC writes the tags as the recipient sees them; some write them as they see them themselves.
+    for (target, own_view) in [(CAROL, false), ("sip:dave@home1.test", true)] {
+        let mut refer = with_target_dialog(&alice, target).without("P-Asserted-Identity");
+        if own_view {
+            let swapped = swapped(refer.need("Target-Dialog"));
+            refer = refer.with("Target-Dialog", swapped);
+        }
+        check::accepted(&alice.send(&refer).answer());
+        expect_trying(alice.ua(), refer.call_id());
+        let invite = scene.invite_for(target);
+        assert_eq!(
+            uri_of(invite.msg.need("Referred-By")),
+            ALICE,
+            "{}",
+            invite.msg
+        );
+        scene.targets.reply(&invite, 486, &[]);
+        expect_final(alice.ua(), refer.call_id(), 486);
+    }
+}
+
+fn swapped(target_dialog: &str) -> String {
+    target_dialog
+        .replace("local-tag", "x-tag")
+        .replace("remote-tag", "local-tag")
+        .replace("x-tag", "remote-tag")
 }
 
 #[test]
@@ -277,13 +291,10 @@ fn a_bogus_target_dialog_is_as_none() {
     let valid = with_target_dialog(&alice, CAROL);
     let value = valid.need("Target-Dialog").to_string();
     let call_only = value.split(';').next().unwrap_or_default().to_string();
-    let swapped = value
-        .replace("local-tag", "x-tag")
-        .replace("remote-tag", "local-tag")
-        .replace("x-tag", "remote-tag");
+    let half_known = value.replace("local-tag=", "local-tag=x");
     for (n, bogus) in [
         call_only.as_str(),
-        &swapped,
+        &half_known,
         "no@where;local-tag=a;remote-tag=b",
         ";;",
         "",

@@ -229,17 +229,25 @@ impl Session<'_> {
         Ok(who)
     }
 
-    /// The leg that Target-Dialog names (RFC 4538). Bogus: none, and no error (R1.4).
+    /// The leg that Target-Dialog names. Bogus: none, and no error (RFC 4538 section 4, R1.4). The tags are
+    /// seen from here (section 3); a sender that wrote them as it sees them itself knows the dialog as well.
     fn target_dialog(&mut self, arrival: &Arrival) -> Option<Id> {
         let target = arrival.request.target_dialog()?;
+        let (call, here, there) = (&target.call_id, &target.local_tag, &target.remote_tag);
+        self.leg_of_dialog(call, here, there)
+            .or_else(|| self.leg_of_dialog(call, there, here))
+    }
+
+    /// The connected leg of a dialog.
+    fn leg_of_dialog(&mut self, call_id: &str, ours: &str, theirs: &str) -> Option<Id> {
         let name = Name::Dialog {
-            call_id: target.call_id,
-            local_tag: target.remote_tag,
+            call_id: call_id.to_owned(),
+            local_tag: ours.to_owned(),
         };
         let id = self.family.find(&name)?;
         let leg = self.leg(id)?;
-        let theirs = leg.dialog.remote_tag.as_deref() == Some(target.local_tag.as_str());
-        (theirs && leg.is_connected()).then_some(id)
+        let same = leg.dialog.remote_tag.as_deref() == Some(theirs);
+        (same && leg.is_connected()).then_some(id)
     }
 
     /// What the session itself knows of somebody.
