@@ -18,7 +18,7 @@ const MAX_RAISES: u8 = 3;
 pub struct Keepalive {
     /// None: the session does not expire.
     pub timer: Option<Timer>,
-    /// The largest Min-SE heard of, seconds (RFC 4028 section 7.4).
+    /// The largest Min-SE heard of, in a 422 or a request of the peer, seconds (RFC 4028 section 7.4).
     min_se: u32,
     /// 422 followed so far.
     raises: u8,
@@ -88,13 +88,19 @@ impl Keepalive {
         now: Millis,
     ) -> Keepalive {
         let mut new = Keepalive::new(settings);
-        new.learn(request);
+        new.asked(request);
         new.grant(granted, now);
         new
     }
 
+    /// The peer's session refresh request says this: what is least for it stays least for both.
+    pub fn asked(&mut self, request: &Request) {
+        self.learn(request);
+        self.min_se = self.min_se.max(request.seconds("Min-SE").unwrap_or(0));
+    }
+
     /// The peer's Allow, where it has one.
-    pub fn learn(&mut self, headers: &Headers) {
+    fn learn(&mut self, headers: &Headers) {
         let allowed = headers.tokens("Allow");
         if !allowed.is_empty() {
             self.peer_updates = allowed.iter().any(|method| method == "update");

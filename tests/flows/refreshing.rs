@@ -241,6 +241,40 @@ fn refusals_of_refreshes_end_with_the_session() {
     });
 }
 
+/// RFC 4028 section 7.4: what a peer's requests call the least interval stays that in ours.
+#[test]
+fn the_least_interval_a_peer_asked_for_is_kept_to() {
+    interleaved(|world, cast| {
+        world.join(cast.bob);
+        world.join(cast.carol);
+        world.manners(cast.alice).accepts =
+            "Require: timer\r\nSession-Expires: 2400;refresher=uac\r\n".into();
+        let asks = "Supported: timer\r\nMin-SE: 2400\r\nAllow: UPDATE\r\n";
+        let said = agreed(world, cast.alice, asks).0;
+        assert_eq!(said.as_deref(), Some("2400;refresher=uas"));
+        world.run(21 * MINUTE);
+        let leg = world.peers[cast.alice].leg().expect("a leg");
+        let more = "Supported: timer\r\nSession-Expires: 3600;refresher=uas\r\nMin-SE: 3600\r\n";
+        world.lets(cast.alice, |peer| {
+            peer.within(leg, "UPDATE", more, Vec::new())
+        });
+        world.run(31 * MINUTE);
+        let updates = world.sent_to(cast.alice, "UPDATE");
+        let said = |header: &str| -> Vec<_> {
+            let texts = updates.iter().map(|sent| sent.request.text(header));
+            texts.map(Option::unwrap_or_default).collect()
+        };
+        assert_eq!(said("Min-SE"), ["2400", "3600"]);
+        assert_eq!(
+            said("Session-Expires"),
+            ["2400;refresher=uac", "3600;refresher=uac"]
+        );
+        world.leaves(cast.alice);
+        world.run_out();
+        world.assert_calm();
+    });
+}
+
 #[test]
 fn who_has_to_refresh_and_does_not_is_out() {
     interleaved(|world, cast| {

@@ -60,7 +60,7 @@ impl Session<'_> {
         };
         let Some(leg) = self.leg_mut(id) else { return };
         leg.dialog.refresh_target(request.contact());
-        leg.keepalive.learn(request);
+        leg.keepalive.asked(request);
         leg.keepalive.grant(reply.granted, now);
         let mut lines = Lines::new().contact(&leg.dialog.contact).capabilities();
         lines = Granted::say(reply.granted, lines);
