@@ -101,10 +101,9 @@ impl Shape {
         let behind = before.split_off((peer.index + 1).min(before.len()));
         before.truncate(peer.index);
         Ok(Shape {
-            // RFC 4145 section 4.1; not said means that the offerer is active (RFC 6135 section 4.2.1).
+            // RFC 4145 section 4.1; not said means that the offerer is active.
             setup: match peer.setup {
                 Some(Setup::Passive) => Setup::Active,
-                Some(Setup::HoldConn) => Setup::HoldConn,
                 Some(Setup::Active | Setup::ActPass) | None => Setup::Passive,
             },
             existing_connection: peer.existing_connection,

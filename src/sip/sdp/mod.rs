@@ -51,8 +51,6 @@ pub enum Setup {
     Passive,
     /// Either.
     ActPass,
-    /// Nobody for now.
-    HoldConn,
 }
 
 impl Setup {
@@ -62,7 +60,6 @@ impl Setup {
             Setup::Active => "active",
             Setup::Passive => "passive",
             Setup::ActPass => "actpass",
-            Setup::HoldConn => "holdconn",
         }
     }
 }
@@ -158,7 +155,7 @@ pub struct Offer {
     pub tls: bool,
     /// The path to the peer, its own URI last; never empty (RFC 4975 section 8.2).
     pub path: Vec<MsrpPath>,
-    /// `None` when not said: the offerer is active then (RFC 6135 section 4.2.1).
+    /// `None` when not said: the offerer is active then (RFC 4145 section 4.1).
     pub setup: Option<Setup>,
     /// `a=connection:existing` (RFC 4145 section 5).
     pub existing_connection: bool,
@@ -258,11 +255,11 @@ impl Sdp {
             SdpError::Malformed(format!("path {}", text::excerpt(path.as_bytes())))
         })?;
         let setup = match attribute("setup").map(str::to_ascii_lowercase).as_deref() {
-            None => None,
+            // RFC 6135 section 4.2.1: MSRP knows no holdconn.
+            None | Some("holdconn") => None,
             Some("active") => Some(Setup::Active),
             Some("passive") => Some(Setup::Passive),
             Some("actpass") => Some(Setup::ActPass),
-            Some("holdconn") => Some(Setup::HoldConn),
             Some(other) => {
                 let other = text::excerpt(other.as_bytes());
                 return Err(SdpError::Malformed(format!("setup {other}")));

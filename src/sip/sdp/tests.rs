@@ -108,7 +108,7 @@ fn setup_and_direction_are_answered() {
         ("a=setup:active", "a=setup:passive"),
         ("a=setup:PASSIVE", "a=setup:active"),
         ("a=setup:actpass", "a=setup:passive"),
-        ("a=setup:holdconn", "a=setup:holdconn"),
+        ("a=setup:holdconn", "a=setup:passive"),
         ("a=x", "a=setup:passive"),
     ] {
         let got = answer(&peer(&MESSAGE.replace("a=setup:active", offered))).unwrap();
