@@ -369,7 +369,7 @@ fn address(headers: &Headers, name: &str, field: Field) -> Result<NameAddr, Mess
     NameAddr::parse(one(headers, name, field)?).map_err(|_| MessageError::Malformed(field))
 }
 
-/// `number LWS method`. RFC 3261 section 8.1.1.5 asks for less than 2^31; up to 32 bits are taken.
+/// `number LWS method`.
 fn cseq(value: &[u8]) -> Option<(u32, String)> {
     let end = value.iter().position(|b| text::is_blank(*b))?;
     let (number, method) = value.split_at_checked(end)?;
