@@ -19,9 +19,10 @@ use crate::sip::uri::Uri;
 const MAX_ASSERTED: usize = 4;
 
 impl Headers {
-    /// The URI of the first Contact; `None` when there is none, it is `*`, or not to be understood.
+    /// The URI of the first Contact without what no Request-URI may have (RFC 3261 section 19.1.1); `None`
+    /// when there is none, it is `*`, or not to be understood.
     pub fn contact(&self) -> Option<Uri> {
-        self.contact_addr().map(|contact| contact.uri)
+        self.contact_addr().map(|contact| contact.uri.to_target())
     }
 
     /// The first Contact with its feature parameters.
@@ -205,6 +206,8 @@ mod tests {
         assert_eq!(first("Contact: *"), None);
         assert_eq!(first("Contact: <mailto:a@b>, <sip:c@d>"), None);
         assert_eq!(headers(&[]).contact(), None);
+        let embedding = "Contact: <sip:a@h;x=%41;method=INVITE?Route=%3Csip:b%3E&Subject=s>";
+        assert_eq!(first(embedding).as_deref(), Some("sip:a@h;x=%41"));
         let h = headers(&["Contact: <sip:a@b>;isfocus"]);
         assert_eq!(h.contact_addr().unwrap().param("isfocus"), Some(""));
     }
