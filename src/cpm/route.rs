@@ -151,20 +151,24 @@ const FACTORY_ONLY: &str = "recipient-list-invite";
 
 /// OPTIONS of the factory (RFC 5366 section 5.1): what an INVITE to it may hold. A factory is no focus, so
 /// its answer has no Contact with `isfocus`.
-pub fn factory_options(env: &Env<'_>) -> Answer {
+///
+/// # Errors
+/// 420 if the request requires what the factory does not know.
+pub fn factory_options(request: &Request, env: &Env<'_>) -> Result<Answer, Refusal> {
+    check_require_at_factory(request)?;
     let headers = Lines::new()
         .line("Allow", ALLOW)
         .line("Supported", &format!("{SUPPORTED}, {FACTORY_ONLY}"))
         .line("Allow-Events", ALLOW_EVENTS)
         .line("Accept", ACCEPT)
         .line("Accept-Encoding", ACCEPT_ENCODING);
-    Answer {
+    Ok(Answer {
         code: 200,
         reason: "OK".to_owned(),
         to_tag: env.token(),
         headers: headers.text(),
         ..Answer::default()
-    }
+    })
 }
 
 /// The factory alone takes a list in an INVITE (RFC 5366 section 5.1).
@@ -173,9 +177,11 @@ pub(super) fn check_require_at_factory(request: &Request) -> Result<(), Refusal>
 }
 
 fn require(request: &Request, here: &[&str]) -> Result<(), Refusal> {
-    let known = |tag: &str| SUPPORTED.split(", ").any(|known| known == tag) || here.contains(&tag);
-    let mut unknown = request.tokens("Require");
-    unknown.retain(|tag| !known(tag));
+    let known = |tag: &str| {
+        let mut tags = SUPPORTED.split(", ").chain(here.iter().copied());
+        tags.any(|known| known.eq_ignore_ascii_case(tag))
+    };
+    let unknown: Vec<&str> = request.words("Require").filter(|tag| !known(tag)).collect();
     if unknown.is_empty() {
         return Ok(());
     }

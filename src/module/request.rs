@@ -246,7 +246,9 @@ fn decide(
     let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
         (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
-        ("OPTIONS", Destination::Factory) => return Ok(vec![Action::Answer(factory_options(env))]),
+        ("OPTIONS", Destination::Factory) => {
+            return Ok(vec![Action::Answer(factory_options(request, env)?)]);
+        }
         ("INVITE", Destination::Factory) => {
             (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }

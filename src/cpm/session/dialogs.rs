@@ -100,7 +100,7 @@ impl Session<'_> {
             ("REFER", None) if refers && self.head.live => {
                 self.refer_received(arrival, Some(holder))
             }
-            ("OPTIONS", Some(true)) => self.options_received(&contact, to_tag),
+            ("OPTIONS", Some(true)) => self.options_received(request, &contact, to_tag),
             ("SUBSCRIBE", _) => self.subscribe_received(holder, arrival),
             ("BYE" | "INVITE" | "UPDATE" | "REFER" | "OPTIONS", _) => {
                 self.refuse(method, &Refusal::new(481, "no INVITE dialog any more"));

@@ -338,7 +338,10 @@ impl Session<'_> {
     }
 
     /// OPTIONS on the focus (RFC 4579 section 5.13).
-    pub(super) fn options_received(&mut self, contact: &str, to_tag: String) {
+    pub(super) fn options_received(&mut self, request: &Request, contact: &str, to_tag: String) {
+        if let Err(refusal) = check_require(request) {
+            return self.refuse("OPTIONS", &refusal);
+        }
         let headers = Lines::new()
             .contact(contact)
             .capabilities()

@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
                     .env
                     .settings
                     .contact_uri(&self.head.token, &arrival.socket);
-                self.options_received(&contact, self.env.token());
+                self.options_received(&arrival.request, &contact, self.env.token());
             }
             Input::RequestReceived { holder, arrival } => self.request_received(holder, arrival),
             Input::AckReceived { leg, request } => self.ack_received(leg, request),

@@ -35,12 +35,15 @@ impl Headers {
     /// [`Headers::list`] as lower-case tokens, parameters cut off, what is no token dropped: for
     /// Require, Supported, Accept (`type/subtype` counts as a token here) and their like.
     pub fn tokens(&self, name: &str) -> Vec<String> {
+        self.words(name).map(str::to_ascii_lowercase).collect()
+    }
+
+    /// The same words as they are written.
+    pub fn words(&self, name: &str) -> impl Iterator<Item = &str> {
         self.list_slices(name)
             .map(|value| text::trim(text::cut(value, b';').0))
             .filter(|word| word.split(|b| *b == b'/').all(text::is_token))
             .filter_map(text::ascii)
-            .map(str::to_ascii_lowercase)
-            .collect()
     }
 
     /// True when there is at least one line of that name.
