@@ -44,7 +44,7 @@ impl Quirk {
         match self {
             Quirk::ReferTo(quirk) => quirk.broken_rule(),
             Quirk::ListWithoutCid => {
-                Some("Refer-To must point to the list by cid (RFC 5368 section 6)")
+                Some("Refer-To must point to the list by cid (RFC 5368 section 7)")
             }
             Quirk::CopyControlNamespace => {
                 Some("the copycontrol namespace is lower-case (RFC 5364 section 5)")
@@ -234,22 +234,27 @@ pub fn read_recipients(
     }
 }
 
-/// The SDP of an INVITE, alone or beside a list. None: it carries none and takes our offer.
+/// The SDP of an INVITE, UPDATE or ACK, alone or beside a list. None: it carries none and, if an INVITE,
+/// takes our offer.
 pub fn read_sdp(request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
     let parts = body_parts(request)?;
-    let Some(part) = parts
+    let sdp = parts
         .iter()
-        .find(|part| part.kind.kind == "application/sdp")
-    else {
-        return match parts.iter().find(|part| part.required() && !is_list(part)) {
-            Some(part) => Err(unsupported_type(part)),
-            // RFC 3261 section 20.1: without an Accept it takes a session description.
-            None if request.has("Accept") && !takes_sdp(request) => {
-                Err(Refusal::new(406, "no application/sdp in Accept"))
-            }
-            None => Ok(None),
-        };
+        .find(|part| part.kind.kind == "application/sdp");
+    let unknown = parts.iter().find(|part| part.required() && !is_list(part));
+    if let (None, Some(part)) = (sdp, unknown) {
+        return Err(unsupported_type(part));
+    }
+    let described = match request.method.as_str() {
+        "INVITE" => true,
+        "UPDATE" => sdp.is_some(),
+        _ => false,
     };
+    // The 2xx has a session description; without an Accept it is taken (RFC 3261 section 20.1).
+    if described && request.has("Accept") && !takes_sdp(request) {
+        return Err(Refusal::new(406, "no application/sdp in Accept"));
+    }
+    let Some(part) = sdp else { return Ok(None) };
     part.decoded()
         .map(|sdp| Some(sdp.into_owned()))
         .map_err(|error| undecodable(error.status(), error))
