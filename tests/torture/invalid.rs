@@ -123,7 +123,7 @@ pub const ROWS: &[Row] = &[
         // It names nothing of ours, so the routing script answers.
         section: "3.1.2.7",
         what: "<> around the Request-URI",
-        outcome: Refused(&[400, 404]),
+        outcome: Refused(BAD),
         stream: true,
         message: |g| started(g.refer(), &format!("REFER <{}> SIP/2.0", g.focus)),
     },

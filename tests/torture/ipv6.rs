@@ -32,9 +32,16 @@ pub const ROWS: &[Row] = &[
     Row {
         section: "4.2",
         what: "no brackets in the Request-URI",
-        outcome: RefusedOrDropped(&[400, 404]),
+        outcome: Refused(&[400]),
         stream: true,
         message: |g| started(g.refer(), "REFER sip:2001:db8::10 SIP/2.0"),
+    },
+    Row {
+        section: "4.2",
+        what: "no brackets in the Request-URI, as REGISTER",
+        outcome: Refused(&[400]),
+        stream: true,
+        message: |g| started(g.request("REGISTER"), "REGISTER sip:2001:db8::10 SIP/2.0"),
     },
     Row {
         section: "4.2",
