@@ -11,7 +11,8 @@ use crate::sip::warning::warning;
 
 /// Methods that really answer today (RFC 3261 section 20.5).
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REFER, SUBSCRIBE";
-/// Option tags of the focus (RFC 4028 section 4, RFC 4488 section 4, RFC 7614 section 5).
+/// Option tags of the focus, in this order of RFC 4028 section 7.1, RFC 4488 section 4, RFC 7614 section 6,
+/// RFC 5368 section 4 and RFC 4538 section 6.
 pub const SUPPORTED: &str = "timer, norefersub, nosub, multiple-refer, tdialog";
 /// Event packages of the focus (RFC 6665 section 8.2.2).
 pub const ALLOW_EVENTS: &str = "conference, refer";
@@ -59,8 +60,13 @@ impl Lines {
     /// What the focus can do, for answers and requests that form a dialog.
     pub fn capabilities(self) -> Self {
         self.line("Allow", ALLOW)
-            .line("Supported", SUPPORTED)
+            .supported()
             .line("Allow-Events", ALLOW_EVENTS)
+    }
+
+    /// For every other request but ACK: RFC 4028 section 7.1 wants `timer` named in each.
+    pub fn supported(self) -> Self {
+        self.line("Supported", SUPPORTED)
     }
 
     pub fn text(self) -> String {

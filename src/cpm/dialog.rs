@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Method, Outgoing};
+use super::answer::Lines;
 use super::records::{Id, Name};
 use super::settings::{Micros, Millis, Socket};
 use crate::sip::message::Request;
@@ -82,6 +83,12 @@ pub enum ByeCause {
 }
 
 impl ByeCause {
+    /// Header lines of the BYE.
+    pub fn headers(self) -> String {
+        let reason = self.reason_header();
+        Lines::new().maybe("Reason", reason).supported().text()
+    }
+
     /// None: no Reason header at all.
     pub fn reason_header(self) -> Option<&'static str> {
         Some(match self {

@@ -2,7 +2,6 @@
 //! Not here: 2xx of legs that still exist (`super::session`).
 
 use super::action::{Method, Outgoing};
-use super::answer::Lines;
 use super::dialog::ByeCause;
 use super::settings::{Env, Socket};
 use crate::sip::Response;
@@ -41,9 +40,7 @@ pub fn end_stray_dialog(
     let bye = Outgoing {
         method: Method::Bye,
         cseq: response.cseq.saturating_add(ABOVE_PRACKS),
-        headers: Lines::new()
-            .maybe("Reason", ByeCause::Gone.reason_header())
-            .text(),
+        headers: ByeCause::Gone.headers(),
         ..ack.clone()
     };
     Some([ack, bye])

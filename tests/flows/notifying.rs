@@ -181,7 +181,7 @@ fn silence_ends_the_subscription_and_not_the_invite() {
     });
 }
 
-/// RFC 6665 section 4.2.2: the same once more, when the referrer asked for it and not before.
+/// RFC 5057 section 5.1: the same once more, when the referrer asked for it and not before.
 #[test]
 fn a_refusal_with_retry_after_is_told_again_in_time() {
     interleaved(|world, cast| {

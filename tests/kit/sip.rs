@@ -26,7 +26,7 @@ impl Msg {
         }
     }
 
-    /// A response to this request: Via, From, To, Call-ID, CSeq and Record-Route copied (RFC 3261 section 8.2.6).
+    /// A response to this request: Via, From, To, Call-ID, CSeq and Record-Route copied (RFC 3261 sections 8.2.6 and 12.1.1).
     pub fn response(&self, status: u16, reason: &str) -> Msg {
         let mut response = Msg::status_line(status, reason);
         for (name, value) in &self.headers {

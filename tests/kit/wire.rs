@@ -67,6 +67,10 @@ fn request_faults(msg: &Msg, faults: &mut Vec<String>) {
         Some(Ok(1..)) => {}
         other => faults.push(format!("Max-Forwards {other:?}")),
     }
+    // RFC 4028 section 7.1: in each request except ACK. (tm makes CANCEL.)
+    if !["ACK", "CANCEL"].contains(&msg.method()) && !msg.has_token("Supported", "timer") {
+        faults.push(format!("{} without Supported: timer", msg.method()));
+    }
     let contacts = msg.list("Contact").len();
     if ["INVITE", "NOTIFY", "UPDATE"].contains(&msg.method()) && contacts != 1 {
         faults.push(format!("{contacts} Contact values in {}", msg.method()));

@@ -156,7 +156,7 @@ fn identity(identity: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Matcher
 
 fn one(one: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentError> {
     let uri = uri(one, "id", notes)?;
-    // A child narrows whom <one> means (RFC 4745 section 7.1.2); unknown, it could mean nobody.
+    // A child narrows whom <one> means (its schema, RFC 4745 section 13); unknown, it could mean nobody.
     for child in &one.children {
         not_evaluated(child, "is not known within <one>: it matches nobody", notes)?;
     }

@@ -4,7 +4,7 @@
 use super::keepalive::Refused;
 use super::Session;
 use crate::cpm::action::{Action, Level, Method};
-use crate::cpm::answer::{Lines, Refusal, ALLOW};
+use crate::cpm::answer::{Refusal, ALLOW};
 use crate::cpm::dialog::{ByeCause, Dialog, InFlight, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Id, Leg, LegState, Record};
@@ -151,7 +151,7 @@ impl Session<'_> {
         let Some(dialog) = self.dialog_mut(holder) else {
             return Next::Nothing;
         };
-        let request = dialog.request(holder, Method::Bye, cause.header(), Vec::new());
+        let request = dialog.request(holder, Method::Bye, cause.headers(), Vec::new());
         let cseq = request.cseq;
         self.actions.push(Action::Send(Box::new(request)));
         Next::Sent(cseq)
@@ -306,12 +306,5 @@ impl Session<'_> {
             }
             _ => {}
         }
-    }
-}
-
-impl ByeCause {
-    /// The Reason header line (RFC 3326).
-    pub(super) fn header(self) -> String {
-        Lines::new().maybe("Reason", self.reason_header()).text()
     }
 }

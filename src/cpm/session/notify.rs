@@ -182,6 +182,7 @@ impl Session<'_> {
             .line("Event", &event)
             .line("Subscription-State", &state)
             .line("P-Asserted-Identity", &focus)
+            .supported()
             .line("Content-Type", "message/sipfrag;version=2.0")
             .text();
         let request = dialog.request(holder, Method::Notify, headers, body);
@@ -227,7 +228,7 @@ impl Session<'_> {
         }
     }
 
-    /// A refusal with Retry-After is not the end (RFC 6665 section 4.2.2): the same is told once more.
+    /// A refusal with Retry-After is not the end (RFC 5057 section 5.1): the same is told once more.
     fn tell_again(&mut self, refer: Id, status: u16, retry_after: Option<u32>) -> bool {
         let now = self.env.now;
         let seconds =

@@ -100,7 +100,7 @@ impl Session<'_> {
         let rack = format!("{rseq} {} INVITE", response.cseq);
         let mut early = leg.dialog.clone();
         establish(&mut early, response);
-        let headers = Lines::new().line("RAck", &rack).text();
+        let headers = Lines::new().line("RAck", &rack).supported().text();
         let prack = early.request(id, Method::Prack, headers, Vec::new());
         leg.dialog.local_cseq = early.local_cseq;
         self.actions.push(Action::Send(Box::new(Outgoing {
@@ -258,7 +258,7 @@ impl Session<'_> {
         let ack = fork.ack(response.cseq, String::new());
         let bye = Outgoing {
             owner: None,
-            ..fork.request(id, Method::Bye, ByeCause::Replaced.header(), Vec::new())
+            ..fork.request(id, Method::Bye, ByeCause::Replaced.headers(), Vec::new())
         };
         if !known && leg.forks.len() < MAX_FORKS {
             leg.forks.push(tag);
@@ -281,7 +281,7 @@ impl Session<'_> {
         let mut dialog = leg.dialog.clone();
         establish(&mut dialog, response);
         let ack = dialog.ack(response.cseq, String::new());
-        let cause = ByeCause::NotAcceptable.header();
+        let cause = ByeCause::NotAcceptable.headers();
         let bye = Outgoing {
             owner: None,
             ..dialog.request(id, Method::Bye, cause, Vec::new())

@@ -166,6 +166,7 @@ impl Session<'_> {
             .line("Event", &event)
             .line("Subscription-State", &state)
             .line("P-Asserted-Identity", &focus)
+            .supported()
             .maybe("Content-Type", body.as_ref().map(|_| CONTENT_TYPE))
             .text();
         let request = dialog.request(holder, Method::Notify, headers, body.unwrap_or_default());

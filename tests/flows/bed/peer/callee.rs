@@ -270,7 +270,7 @@ impl Peer {
         if let Some(dialog) = self.dialog_of(request) {
             self.dialogs[dialog].acknowledged = true;
         }
-        // The ACK to a 2xx has a branch of its own (RFC 3261 section 17).
+        // The ACK to a 2xx has a branch of its own (RFC 3261 section 8.1.1.7).
         let by_dialog = |served: &&mut Served| {
             served.request.method == "INVITE"
                 && served.request.call_id == request.call_id
