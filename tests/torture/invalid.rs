@@ -187,6 +187,21 @@ pub const ROWS: &[Row] = &[
         },
     },
     Row {
+        // Liberal: it is taken without what is embedded.
+        section: "3.1.2.13",
+        what: "no <> around a Contact with embedded headers",
+        outcome: Invites(VICTIM),
+        stream: true,
+        message: |g| {
+            g.refer()
+                .with(
+                    "Contact",
+                    "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+                )
+                .to_bytes()
+        },
+    },
+    Row {
         section: "3.1.2.14",
         what: "blanks within an address in To",
         outcome: RefusedOrDropped(BAD),
@@ -239,6 +254,19 @@ pub const ROWS: &[Row] = &[
         outcome: RefusedOrDropped(&[505]),
         stream: true,
         message: |g| started(g.refer(), &format!("REFER {} SIP/7.0", g.focus)),
+    },
+    Row {
+        section: "3.1.2.16",
+        what: "another version, in Via too",
+        outcome: RefusedOrDropped(&[505]),
+        stream: true,
+        message: |g| {
+            let via = g.via.replace("SIP/2.0", "SIP/7.0");
+            let refer = g
+                .refer()
+                .with("Via", format!("{via};branch=z9hG4bK{}", g.token));
+            started(refer, &format!("REFER {} SIP/7.0", g.focus))
+        },
     },
     Row {
         section: "3.1.2.17",
