@@ -88,7 +88,7 @@ impl Shape {
     }
 
     /// Of the answer to an `offer` that changes a session: the connection stays if the offer says so.
-    /// One that says nothing means a new one, and then so must the answer (RFC 4145 section 5.2).
+    /// One that says nothing means a new one, and then so must the answer (RFC 4145 sections 5.1 and 5.2).
     ///
     /// # Errors
     /// As [`Shape::answering`].
