@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings a fresh Debian 12 to where the module can be built, served, shown and tested, and builds it.
+# Brings a fresh Debian 12 or 13 to where the module can be built, served, shown and tested, and builds it.
 # Not here: starting anything. Doing it twice, or two at once, is harmless.
 #
 # Called by itself it sets up everything; the other scripts source it and call what they need.
@@ -72,7 +72,7 @@ setup_build() {
     setup_rust
     if [[ -z ${LIBCLANG_PATH:-} ]] && ! { compgen -G '/usr/lib/llvm-*/lib/libclang.so' &&
         compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; } >/dev/null; then
-        locked need /usr/lib/llvm-14/lib/libclang.so=libclang-14-dev
+        locked need /usr/include/clang-c/Index.h=libclang-dev
     fi
     [[ -n ${KAMAILIO_SRC:-} ]] || headers_current || locked fetch_headers
 }
@@ -146,8 +146,10 @@ fetch_source() {
     ((EUID)) || options+=(-o APT::Sandbox::User=root)
     # A third party's source without source packages is an error here, and none of ours.
     apt-get "${options[@]}" update || true
-    (cd "$work/files" && apt-get "${options[@]}" source --download-only "kamailio=$version") &&
-        dpkg-source --no-check -x "$work/files/"*.dsc "$work/tree"
+    # Some mirrors lack the signature of the original archive, which is an error here; what is needed is
+    # missed by dpkg-source.
+    (cd "$work/files" && apt-get "${options[@]}" source --download-only "kamailio=$version") || true
+    dpkg-source --no-check -x "$work/files/"*.dsc "$work/tree"
 }
 
 # build_module [CARGO OPTION…]: the module, built unless CPM_MODULE names one; CPM_MODULE afterwards.

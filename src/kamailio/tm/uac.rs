@@ -181,16 +181,18 @@ impl Tm {
         uac.headers = &mut headers;
         uac.body = &mut body;
         uac.dialog = &mut dialog;
+        let mut wanted = 0;
         if request.method == "INVITE" {
-            uac.cb_flags = sys::TMCB_DONT_ACK as i32;
+            wanted |= sys::TMCB_DONT_ACK;
         }
         if handle != 0 {
-            let events =
+            wanted |=
                 sys::TMCB_LOCAL_RESPONSE_IN | sys::TMCB_LOCAL_COMPLETED | sys::TMCB_REQUEST_SENT;
-            uac.cb_flags |= events as i32;
             uac.cb = Some(events::on_transaction_event);
             uac.cbp = handle as usize as *mut c_void;
         }
+        // Unsigned since Kamailio 6.0.
+        uac.cb_flags = wanted as _;
         // Over UDP tm tries again by itself; a connection that cannot be made stays so.
         let watched = handle != 0
             && request.method == "INVITE"
