@@ -64,8 +64,12 @@ setup_rust() {
     have cc || locked need cc=gcc
 }
 
-# The schema checks of the tests.
-setup_tests() { have xmllint || locked need xmllint=libxml2-utils; }
+# The schema checks of the tests, and the scripts in another language.
+setup_tests() {
+    have xmllint || locked need xmllint=libxml2-utils
+    compgen -G '/usr/lib/*/kamailio/modules/app_lua.so' >/dev/null ||
+        locked need app_lua.so=kamailio-lua-modules
+}
 
 # What `cargo build` with the feature `module` needs: libclang for bindgen, and the headers.
 setup_build() {
