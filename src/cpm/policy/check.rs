@@ -9,7 +9,8 @@ use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
 /// What would become of a REFER by `referrer` that invites `target`, step by step as (what, answer).
-/// `now_unix` in seconds since 1970. Nobody is taken for a participant or a creator.
+/// `now_unix` in seconds since 1970. Nobody is taken for a participant or a creator, but the result says
+/// so where that alone makes the difference.
 pub fn explain(
     group: &Group,
     referrer: &Uri,
@@ -17,9 +18,9 @@ pub fn explain(
     now_unix: i64,
 ) -> Vec<(String, String)> {
     let mut steps = Vec::new();
-    let asker = judge(group, referrer, now_unix, false);
-    let hidden = judge(group, referrer, now_unix, true);
-    let invited = judge(group, target, now_unix, false);
+    let asker = judge(group, referrer, now_unix, false, Role::default());
+    let hidden = judge(group, referrer, now_unix, true, Role::default());
+    let invited = judge(group, target, now_unix, false, Role::default());
 
     say(&mut steps, "group", group.uri.as_str());
     who(&mut steps, "referrer", group, referrer, &asker);
@@ -37,7 +38,16 @@ pub fn explain(
     );
     who(&mut steps, "target", group, target, &invited);
     let may_join = step(&mut steps, "target", &invited, Action::JoinHandling);
+    let inside = Role {
+        participant: true,
+        ..Role::default()
+    };
+    let only_inside =
+        judge(group, referrer, now_unix, false, inside).allows(Action::AllowInviteUsersDynamically);
     let result = match (may_invite, may_join) {
+        (false, _) if only_inside => {
+            "the REFER is refused with 403, unless the referrer is in the session"
+        }
         (false, _) => "the REFER is refused with 403: the referrer may not invite",
         (true, false) => "the REFER is accepted, the target is not invited (403 in the NOTIFY)",
         (true, true) => "the REFER is accepted, the target is invited",
@@ -94,13 +104,13 @@ fn summary(group: &Group) -> String {
     )
 }
 
-fn judge(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool) -> Verdict {
+fn judge(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
     group.decide(&PolicyRequest {
         identities: &[Identity::of(uri)],
         uris: std::slice::from_ref(uri),
         anonymous,
         now_unix,
-        role: Role::default(),
+        role,
     })
 }
 

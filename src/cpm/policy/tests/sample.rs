@@ -194,6 +194,23 @@ fn the_dry_run_says_what_would_happen() {
 }
 
 #[test]
+fn the_dry_run_says_what_being_in_the_session_would_change() {
+    let text = document(
+        "<cp:ruleset><cp:rule id=\"in\"><cp:conditions>\
+         <x:participant xmlns:x=\"urn:x-cpm:group-policy\"/></cp:conditions>\
+         <cp:actions><allow-invite-users-dynamically>true</allow-invite-users-dynamically></cp:actions>\
+         </cp:rule></cp:ruleset>",
+    );
+    let group = Group::parse(text.as_bytes()).unwrap();
+    let (alice, bob) = (uri("sip:alice@home1.test"), uri("sip:bob@home1.test"));
+    let steps = explain(&group, &alice, &bob, 0);
+    assert_eq!(
+        steps.last().unwrap().1,
+        "the REFER is refused with 403, unless the referrer is in the session"
+    );
+}
+
+#[test]
 fn the_directory_finds_groups_and_tells_what_is_wrong() {
     let other = document("<cp:ruleset/>");
     let (directory, problems) = Directory::load([
