@@ -145,19 +145,23 @@ pub fn load_groups(dir: &str) -> Result<Directory, String> {
         match fs::read(&path) {
             Ok(bytes) => documents.push((show(&path), bytes)),
             Err(error) => log::error!(
-                "group document {}: {error}; its group is not served",
+                "group document {}: {error}; this document is not used",
                 show(&path)
             ),
         }
     }
     let (directory, problems) = Directory::load(documents);
     for problem in problems {
-        log::error!("group document {problem}; its group is not served");
+        log::error!("group document {problem}; this document is not used");
     }
     for (file, note) in directory.notes() {
         log::warning!("group document {file}:{}: {}", note.line, note.text);
     }
-    log::notice!("{} groups loaded from {dir}", directory.len());
+    match directory.len() {
+        0 => log::warning!("no group loaded from {dir}: expected one *.xml for each"),
+        1 => log::notice!("1 group loaded from {dir}"),
+        groups => log::notice!("{groups} groups loaded from {dir}"),
+    }
     Ok(directory)
 }
 

@@ -67,10 +67,7 @@ impl Directory {
             return Err(LoadProblem {
                 file,
                 line: group.line,
-                reason: format!(
-                    "group {} is already described by {}; this document is not used",
-                    group.uri, first.file
-                ),
+                reason: format!("group {} is already described by {}", group.uri, first.file),
             });
         }
         let entry = Entry {
