@@ -77,7 +77,9 @@ pub struct ConfigError {
 impl Config {
     /// Reads what Kamailio has written; in `mod_init`.
     pub fn read() -> Result<Config, ConfigError> {
-        let domain = text(&DOMAIN).unwrap_or_else(|| "conf.home1.test".to_owned());
+        // Unlike most texts it cannot be empty: a variable that was never set must not bring the default.
+        let domain = DOMAIN.get().map(|value| value.trim().to_owned());
+        let domain = domain.unwrap_or_else(|| "conf.home1.test".to_owned());
         check_host("domain", &domain, "\"conf.example.com\"")?;
         let domain = domain.to_ascii_lowercase();
         let factory = uri(
@@ -283,12 +285,11 @@ fn check_host(name: &'static str, value: &str, example: &'static str) -> Result<
     if plain && parsed.is_some() && !domain_with_port {
         return Ok(());
     }
-    Err(wrong(
-        name,
-        quoted(value),
-        "a host name or address",
-        example,
-    ))
+    let expected = match name {
+        "domain" => "a host name or address, without a port",
+        _ => "a host name or address, alone or with a colon and a port up to 65535",
+    };
+    Err(wrong(name, quoted(value), expected, example))
 }
 
 /// RFC 4975 section 6: scheme, host, port; the session id is ours to add.
