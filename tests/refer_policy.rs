@@ -5,7 +5,7 @@
 mod kit;
 
 use kit::groups::all_actions;
-use kit::{check, refer, Group, Place, Rule, Scene, Script, Transport, Ua, PLACES, QUIET};
+use kit::{check, refer, Group, Place, Rule, Scene, Script, Transport, Ua, PLACES, QUIET, SOON};
 
 const CAROL: &str = "sip:carol@home1.test";
 
@@ -149,6 +149,16 @@ fn step1_an_untrusted_peer_gets_403_whatever_it_asserts() {
     let invite = scene.invite(&outsider, &closed().uri);
     check::refused(&scene.send(&outsider, &invite).answer(), 403, None);
     scene.nobody_invited();
+    // The operator sees what to put into trusted_peers.
+    for method in ["REFER", "INVITE"] {
+        let line =
+            format!("{method} refused 403 why=\"not from a trusted peer\" source=127.0.0.2:");
+        assert!(
+            scene.server.log_has(&line, SOON),
+            "{}",
+            scene.server.log_text()
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Not here: when to refuse (`super::session`, `super::route`).
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use super::action::{Action, Answer, Counter, Level};
 use super::settings::Env;
@@ -138,15 +139,21 @@ impl Refusal {
         self
     }
 
-    /// The answer and the log line of this refusal. `what` is the method.
-    pub fn actions(&self, env: &Env<'_>, what: &str, session: &str) -> Vec<Action> {
+    /// The answer and the log line of this refusal. `what` is the method, `from` what [`origin`] makes.
+    pub fn actions(&self, env: &Env<'_>, what: &str, from: &str, session: &str) -> Vec<Action> {
         let line = |show: Show| {
             let mut line = format!("{what} refused {} why=\"{}\"", self.code, self.why);
             if !self.who.is_empty() {
                 let _ = write!(line, " from={}", show.who(&self.who));
             }
-            if let (Show::Whole, Some(warning)) = (show, &self.warning) {
-                let _ = write!(line, " warning=\"{warning}\"");
+            match show {
+                // A trail has begun with where its REFER came from.
+                Show::Redacted => line.push_str(from),
+                Show::Whole => {
+                    if let Some(warning) = &self.warning {
+                        let _ = write!(line, " warning=\"{warning}\"");
+                    }
+                }
             }
             line
         };
@@ -181,6 +188,12 @@ impl Refusal {
             connects: None,
         }
     }
+}
+
+/// Where a request came from, for the log; with the group if it has no session whose token would tell.
+pub fn origin(source: SocketAddr, group: Option<&str>) -> String {
+    let group = group.map_or_else(String::new, |group| format!(" group={group}"));
+    format!(" source={source}{group}")
 }
 
 /// A reason phrase may hold no control character (RFC 3261 section 25.1, Reason-Phrase).

@@ -1,6 +1,8 @@
 //! What can happen to a session: past tense, already parsed.
 //! Not here: where it came from (`crate::module`) or what follows from it (`super::session`).
 
+use std::net::SocketAddr;
+
 use super::action::{Method, Transaction};
 use super::records::Id;
 use super::settings::{Micros, Socket};
@@ -12,6 +14,8 @@ pub struct Arrival {
     pub request: Request,
     /// The socket of ours it came in on.
     pub socket: Socket,
+    /// Where it came from, by its packet.
+    pub source: SocketAddr,
     /// It came from an ISC peer whose P-headers are believed (TS 24.229; interface: `trusted_peers`).
     pub trusted: bool,
     /// When it was taken from the network, microseconds of a clock that all processes share.
@@ -72,4 +76,19 @@ pub enum Input<'a> {
     DeadlineReached {
         record: Id,
     },
+}
+
+impl<'a> Input<'a> {
+    /// The request that this is, but for ACK.
+    pub fn arrival(&self) -> Option<&'a Arrival> {
+        match self {
+            Input::InviteReceived(arrival)
+            | Input::FactoryInviteReceived(arrival)
+            | Input::ReferReceived(arrival)
+            | Input::SubscribeReceived(arrival)
+            | Input::OptionsReceived(arrival)
+            | Input::RequestReceived { arrival, .. } => Some(arrival),
+            _ => None,
+        }
+    }
 }

@@ -2,11 +2,12 @@
 //! Not here: where trails are kept (`crate::store::ring`) and how an operator reads them (`crate::module`).
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Level};
-use super::answer::Refusal;
+use super::answer::{origin, Refusal};
 use super::input::Arrival;
 use super::settings::Env;
 use super::text::Redacted;
@@ -119,8 +120,8 @@ pub fn opened(arrival: &Arrival, refer: ReferId) -> Vec<Action> {
         false => "a peer that is not trusted",
     };
     let came = format!(
-        "{} {} CSeq {} {place}, on {} from {peer}",
-        request.method, request.uri, request.cseq, arrival.socket
+        "{} {} CSeq {} {place}, on {} from {peer} ({})",
+        request.method, request.uri, request.cseq, arrival.socket, arrival.source
     );
     let mut actions = vec![Action::Trail {
         refer,
@@ -142,12 +143,13 @@ pub fn opened(arrival: &Arrival, refer: ReferId) -> Vec<Action> {
 /// A refusal that no session has decided. A REFER leaves a trail all the same.
 pub fn refused(env: &Env<'_>, arrival: &Arrival, refusal: &Refusal) -> Vec<Action> {
     let method = arrival.request.method.as_str();
+    let from = origin(arrival.source, None);
     if method != "REFER" {
-        return refusal.actions(env, method, "");
+        return refusal.actions(env, method, &from, "");
     }
     let refer = ReferId::new(env);
     let mut actions = opened(arrival, refer);
-    actions.extend(refusal.clone().about(refer).actions(env, method, ""));
+    actions.extend(refusal.clone().about(refer).actions(env, method, &from, ""));
     actions
 }
 
@@ -170,9 +172,15 @@ pub fn utc(ms: u64) -> String {
 }
 
 /// The refusal of a request that could not even be parsed; a REFER leaves a trail without a Call-ID.
-pub fn unreadable(env: &Env<'_>, is_refer: bool, refusal: Refusal) -> Vec<Action> {
+pub fn unreadable(
+    env: &Env<'_>,
+    source: SocketAddr,
+    is_refer: bool,
+    refusal: Refusal,
+) -> Vec<Action> {
+    let from = origin(source, None);
     if !is_refer {
-        return refusal.actions(env, "request", "");
+        return refusal.actions(env, "request", &from, "");
     }
     let refer = ReferId::new(env);
     let opened = Action::Trail {
@@ -182,7 +190,7 @@ pub fn unreadable(env: &Env<'_>, is_refer: bool, refusal: Refusal) -> Vec<Action
         },
     };
     let mut actions = vec![opened];
-    actions.extend(refusal.about(refer).actions(env, "REFER", ""));
+    actions.extend(refusal.about(refer).actions(env, "REFER", &from, ""));
     actions
 }
 

@@ -141,7 +141,8 @@ fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<Messa
     };
     let answered = sl::reply_stateless(message, code, &reason, "");
     let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
-    log::info!("request refused {code} why=\"{reason}\"{note}");
+    let source = message.source();
+    log::info!("request refused {code} why=\"{reason}\" source={source}{note}");
     TAKEN
 }
 
@@ -186,7 +187,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
                 ..Refusal::bad_request(error.reason())
             };
             let is_refer = message.method() == b"REFER";
-            let actions = trail::unreadable(env, is_refer, refusal);
+            let actions = trail::unreadable(env, message.source(), is_refer, refusal);
             perform(runtime, actions, Place::Request(message));
             return TAKEN;
         }
@@ -199,6 +200,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     let arrival = Arrival {
         request,
         socket: Socket::from(&socket),
+        source: message.source(),
         trusted: runtime.trusts(message.source()),
         read_at,
     };

@@ -8,6 +8,7 @@ mod groups;
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::net::SocketAddr;
 
 use cpm::cpm::action::Action;
 use cpm::cpm::input::{Arrival, Input};
@@ -196,6 +197,7 @@ fn arrived(bytes: &[u8]) -> Arrival {
             host: "127.0.0.1".into(),
             port: 5060,
         },
+        source: SocketAddr::from(([127, 0, 0, 1], 5060)),
         trusted: true,
         read_at: NOW * 1000,
     }

@@ -235,7 +235,11 @@ impl Session<'_> {
     fn start(&mut self) {
         self.head.live = true;
         self.count(Counter::Sessions, 1);
-        self.log(Level::Info, "session started".into());
+        let of = match &self.head.group {
+            Some(group) => format!("group={group}"),
+            None => "ad hoc".to_owned(),
+        };
+        self.log(Level::Info, format!("session started {of}"));
     }
 
     /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.

@@ -21,6 +21,7 @@ mod trail;
 mod watching;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::board::Parting;
@@ -61,6 +62,8 @@ pub struct Session<'a> {
     refreshes_only: bool,
     /// The REFER in hand: whatever is written down meanwhile is about it.
     about: Option<ReferId>,
+    /// Where the request in hand came from.
+    source: Option<SocketAddr>,
 }
 
 struct Slot {
@@ -138,6 +141,7 @@ impl<'a> Session<'a> {
             actions: Vec::new(),
             refreshes_only: false,
             about: None,
+            source: None,
         }
     }
 
@@ -152,6 +156,7 @@ impl<'a> Session<'a> {
     /// Lets one thing happen. Several may be handled before `finish`.
     pub fn handle(&mut self, input: Input<'_>) {
         let by_clock = matches!(input, Input::DeadlineReached { .. });
+        self.source = input.arrival().map(|arrival| arrival.source);
         self.expect_trail(&input);
         match input {
             Input::InviteReceived(arrival) => self.invite_received(arrival),

@@ -3,7 +3,7 @@
 
 use super::{Session, Who};
 use crate::cpm::action::{Action, Level};
-use crate::cpm::answer::Refusal;
+use crate::cpm::answer::{origin, Refusal};
 use crate::cpm::asked::{Purpose, Targets};
 use crate::cpm::dialog::Waiting;
 use crate::cpm::input::{Arrival, Input};
@@ -58,7 +58,15 @@ impl Session<'_> {
     pub(super) fn refuse(&mut self, method: &str, refusal: &Refusal) {
         let mut refusal = refusal.clone();
         refusal.refer = self.about;
-        let actions = refusal.actions(self.env, method, &self.head.token);
+        // The token of a session that has not begun leads nowhere.
+        let group = self.head.group.as_deref().filter(|_| !self.head.live);
+        let from = self.source.map(|source| origin(source, group));
+        let actions = refusal.actions(
+            self.env,
+            method,
+            &from.unwrap_or_default(),
+            &self.head.token,
+        );
         self.actions.extend(actions);
     }
 

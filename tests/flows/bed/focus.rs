@@ -2,6 +2,7 @@
 //! Not here: transactions (`super::tm`) and any decision (`cpm::cpm`).
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cpm::cpm::action::{Action, Counter, Method, Outgoing};
@@ -78,6 +79,7 @@ impl World {
         let arrival = Arrival {
             request,
             socket: self.settings.sockets[0].clone(),
+            source: SocketAddr::from(([192, 0, 2, 7], 5060)),
             trusted: !self.peers[from].untrusted,
             read_at: self.now * 1000,
         };
@@ -126,7 +128,7 @@ impl World {
     }
 
     fn refused(&self, method: &str, refusal: impl Fn(&Env<'_>) -> Refusal) -> Vec<Action> {
-        self.with_env(|env| refusal(env).actions(env, method, ""))
+        self.with_env(|env| refusal(env).actions(env, method, "", ""))
     }
 
     fn session_for(&self, uri: &str, may_start: bool) -> Option<Which> {
