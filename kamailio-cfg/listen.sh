@@ -130,6 +130,8 @@ pass_on() {
 why() {
     if ((stopped)) && [[ -n $own ]]; then
         printf '%s' "$own"
+    elif [[ $first =~ 'bind('.*') on '(.*) ]]; then
+        printf 'CPM_LISTEN: %s: expected addresses of this machine, for example udp:127.0.0.1:5060' "${BASH_REMATCH[1]/ : /: }"
     elif [[ -n $first ]]; then
         printf 'Kamailio did not start: %s' "$first"
     else

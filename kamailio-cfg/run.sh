@@ -68,22 +68,22 @@ check_settings() {
     whole CPM_WORKERS 1 256
     [[ -z $CPM_DRAIN ]] || whole CPM_DRAIN 1 3600
     [[ $CPM_MEMORY_MANAGER =~ ^(tlsf|fm|qm)$ ]] ||
-        die "CPM_MEMORY_MANAGER=\"$CPM_MEMORY_MANAGER\": expected tlsf, fm or qm"
+        die "CPM_MEMORY_MANAGER=\"$CPM_MEMORY_MANAGER\": expected tlsf, fm or qm, for example CPM_MEMORY_MANAGER=tlsf"
     [[ $CPM_DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
         die "CPM_DOMAIN=\"$CPM_DOMAIN\": expected a host name, for example conf.home1.test"
     [[ -z $CPM_CONTACT || $CPM_CONTACT =~ ^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$ ]] ||
         die "CPM_CONTACT=\"$CPM_CONTACT\": expected host or host:port, for example conf.home1.test"
     [[ -d $CPM_GROUPS_DIR && -r $CPM_GROUPS_DIR && -x $CPM_GROUPS_DIR ]] ||
-        die "CPM_GROUPS_DIR=\"$CPM_GROUPS_DIR\": expected a directory that can be read"
+        die "CPM_GROUPS_DIR=\"$CPM_GROUPS_DIR\": expected a directory that can be read, for example /etc/cpm/groups"
     [[ -z $CPM_LOCAL_CFG || -f $CPM_LOCAL_CFG && -r $CPM_LOCAL_CFG ]] ||
-        die "CPM_LOCAL_CFG=\"$CPM_LOCAL_CFG\": expected a file that can be read"
+        die "CPM_LOCAL_CFG=\"$CPM_LOCAL_CFG\": expected a file that can be read, for example /etc/cpm/local.cfg"
     [[ $CPM_RUN_DIR =~ ^[A-Za-z0-9._/+@,:~-]+$ ]] ||
-        die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": expected a path of letters, digits and ._/+@,:~-"
+        die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": expected a path of letters, digits and ._/+@,:~-, for example /run/cpm"
     ((${#CPM_RUN_DIR} + ${#RPC_SOCKET} <= SOCKET_PATH_MAX)) ||
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\" is too long: a socket path has $SOCKET_PATH_MAX bytes, \
 so at most $((SOCKET_PATH_MAX - ${#RPC_SOCKET})) are left for it"
     mkdir -p "$CPM_RUN_DIR/modules" 2>/dev/null ||
-        die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": cannot be created or written"
+        die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": expected a directory that can be written, for example /run/cpm"
     local pid
     if pid=$(cat "$CPM_RUN_DIR/kamailio.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] &&
         [[ $(cat "/proc/$pid/comm" 2>/dev/null) == kamailio* ]]; then
@@ -144,7 +144,14 @@ check_configuration() {
 what_is_wrong() {
     local error place='' file line
     error=$(grep -E -m 1 'CRITICAL|ERROR' <<<"$1" | sed 's/^ *[0-9]*([0-9]*) *//') || error=${1##*$'\n'}
-    if [[ $1 =~ 'in config file '([^$'\n']+)', line '([0-9]+)', ' ]]; then
+    # What run.sh was given is named as the operator knows it, not by the line that first needs it.
+    if [[ $1 == *"Can't initialize shared memory"* ]]; then
+        error="CPM_SHM_MB=\"$CPM_SHM_MB\": expected what this machine has, for example CPM_SHM_MB=256"
+    elif [[ $error == *"module <$CPM_RUN_DIR/modules/cpm.so>"* ]]; then
+        error="CPM_MODULE=\"$CPM_MODULE\": expected this module, built for this Kamailio: ${error##*cpm.so>: }"
+    elif [[ $error =~ 'could not resolve '(.*) ]]; then
+        error="CPM_LISTEN: ${BASH_REMATCH[1]}: expected an address of this machine, for example udp:127.0.0.1:5060"
+    elif [[ $1 =~ 'in config file '([^$'\n']+)', line '([0-9]+)', ' ]]; then
         file=${BASH_REMATCH[1]} line=${BASH_REMATCH[2]}
         place=$(sed -n "${line}{s/^[[:space:]]*//;s/[[:space:]]*\$//;p}" "$file" 2>/dev/null || true)
         [[ $file != "$CPM_RUN_DIR/modules/local.cfg" ]] || file=$CPM_LOCAL_CFG
@@ -184,5 +191,5 @@ demo) shift && exec "$CPM_ROOT/kamailio-cfg/demo/demo.sh" "$@" ;;
 check) shift && check_documents "$@" ;;
 setup) exec "$CPM_ROOT/kamailio-cfg/setup.sh" ;;
 -h | --help | help) usage ;;
-*) usage >&2 && exit 2 ;;
+*) say "no such command: $1" && usage >&2 && exit 2 ;;
 esac

@@ -20,6 +20,7 @@ need() {
     done
     ((${#missing[@]})) || return 0
     have apt-get || die "please install: ${missing[*]} (no apt-get here to do it)"
+    ((EUID == 0)) || have sudo || die "please install: ${missing[*]} (to have it done here, run this as root)"
     say "installing ${missing[*]}"
     local log
     log=$(mktemp)
@@ -78,7 +79,16 @@ setup_build() {
         compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; } >/dev/null; then
         locked need /usr/include/clang-c/Index.h=libclang-dev
     fi
-    [[ -n ${KAMAILIO_SRC:-} ]] || headers_current || locked fetch_headers
+    if [[ -z ${KAMAILIO_SRC:-} ]]; then
+        headers_current || locked fetch_headers
+        return
+    fi
+    KAMAILIO_SRC=$(absolute "$KAMAILIO_SRC") # cargo runs in another directory
+    export KAMAILIO_SRC
+    if [[ ! -f $KAMAILIO_SRC/src/config.mak && ! -f $KAMAILIO_SRC/config.mak ]]; then
+        die "KAMAILIO_SRC=\"$KAMAILIO_SRC\": expected Kamailio's source tree, in which \`make cfg\` was run, \
+for example /usr/src/kamailio-5.6.3; unset, the headers of the installed package are fetched"
+    fi
 }
 
 kamailio_package() { dpkg-query -W -f '${Version}' kamailio 2>/dev/null || true; }

@@ -11,7 +11,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../kamailio-cfg/setup.sh"
 cd "$CPM_ROOT"
 
 # Server tests start a Kamailio each and mostly wait: a few at a time, whatever the machine has.
-readonly THREADS=${CPM_TEST_THREADS:-4}
+CPM_TEST_THREADS=${CPM_TEST_THREADS:-4}
+whole CPM_TEST_THREADS 1 256
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -36,12 +37,12 @@ run_tests() {
     step "tests"
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-default-features --features server-tests --no-fail-fast --retries 0 \
-            --test-threads "$THREADS" "$@"
+            --test-threads "$CPM_TEST_THREADS" "$@"
         # nextest does not run examples in documentation.
         (($#)) || cargo test --locked --no-default-features --doc --quiet
     else
         say "cargo-nextest is not installed: the tests run under plain cargo test"
-        cargo test --locked --no-default-features --features server-tests --no-fail-fast "$@" -- --test-threads "$THREADS"
+        cargo test --locked --no-default-features --features server-tests --no-fail-fast "$@" -- --test-threads "$CPM_TEST_THREADS"
     fi
 }
 
