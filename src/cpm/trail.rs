@@ -15,14 +15,20 @@ use super::text::Redacted;
 /// Most characters of a Refer-To, as received, that a trail shows.
 const MAX_SHOWN: usize = 200;
 
-/// Short name of a REFER in log lines and for `cpm.why`: eight hexadecimal digits drawn at random,
-/// never 0. Unique in practice: trails are kept of some hundred REFERs.
+/// Short name of a REFER in log lines and for `cpm.why`: eight hexadecimal digits drawn at random, the
+/// first of them a letter: `kamcmd` would send 00123456 or 1e234567 as a number. Unique in practice:
+/// trails are kept of some hundred REFERs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReferId(pub u32);
 
 impl ReferId {
     pub fn new(env: &Env<'_>) -> ReferId {
-        ReferId(((env.random)() as u32).max(1))
+        ReferId::drawn((env.random)() as u32)
+    }
+
+    fn drawn(bits: u32) -> ReferId {
+        let letter = 0xa + (bits >> 28) % 6;
+        ReferId(letter << 28 | bits & 0x0fff_ffff)
     }
 
     /// Reads what [`fmt::Display`] wrote.
@@ -205,6 +211,18 @@ mod tests {
         }
         for text in ["", "1", "+1234567", "123456789", "1234567g", "ab cd ef"] {
             assert_eq!(ReferId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_no_number() {
+        for bits in [0, 1, 0x0012_3456, 0x1e23_4567, 0x5fff_ffff, u32::MAX] {
+            let id = ReferId::drawn(bits).to_string();
+            assert_eq!(id.len(), 8);
+            assert!(
+                id.starts_with(|first: char| first.is_ascii_alphabetic()),
+                "{id}"
+            );
         }
     }
 
