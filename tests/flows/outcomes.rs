@@ -243,6 +243,29 @@ fn people_are_shown_by_name() {
     });
 }
 
+/// Who comes in on hold is in all the same.
+#[test]
+fn a_joiner_on_hold_has_joined() {
+    perfectly(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.carol);
+        watch(world, cast.alice);
+        let sdp = crate::offering::offer("sendonly");
+        let headers = "Content-Type: application/sdp\r\n";
+        world.lets(cast.bob, |peer| peer.outside("INVITE", GROUP, headers, sdp));
+        world.run(6_000);
+        let bob = believed(world, cast.alice, BOB);
+        assert_eq!(bob.as_deref(), Some("on-hold dialed-in"));
+        world.leaves(cast.bob);
+        world.run(6_000);
+        let bob = believed(world, cast.alice, BOB);
+        assert_eq!(bob.as_deref(), Some("disconnected departed"));
+        // So it is no news to those who begin to watch now.
+        watch(world, cast.carol);
+        assert_eq!(users(&latest(world, cast.carol)), [ALICE, CAROL]);
+    });
+}
+
 #[test]
 fn a_hold_is_shown() {
     perfectly(|world, cast| {

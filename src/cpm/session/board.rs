@@ -7,7 +7,7 @@ use crate::cpm::asked::Wanted;
 use crate::cpm::dialog::ByeCause;
 use crate::cpm::records::{Id, Record};
 use crate::cpm::watch::{status_of, Audience, Board, Ending, Round};
-use crate::sip::conference_info::{is_entity, Disconnection, Execution, Status, User};
+use crate::sip::conference_info::{is_entity, Disconnection, Execution, User};
 use crate::sip::identity::Identity;
 use crate::sip::status::reason_phrase;
 
@@ -100,7 +100,7 @@ impl Session<'_> {
             if status != slot.status {
                 slot.status = status;
                 match status {
-                    Some(status) => came.push((*id, status)),
+                    Some(_) => came.push(*id),
                     None => went.push(*id),
                 }
             }
@@ -108,12 +108,12 @@ impl Session<'_> {
         for id in went {
             self.note_gone(id);
         }
-        for (id, status) in came {
-            self.note_came(id, status);
+        for id in came {
+            self.note_came(id);
         }
     }
 
-    fn note_came(&mut self, id: Id, status: Status) {
+    fn note_came(&mut self, id: Id) {
         let now = self.env.unix;
         let next_alias = self.head.aliases.saturating_add(1);
         self.portraits.remove(&id);
@@ -121,7 +121,8 @@ impl Session<'_> {
         if leg.outgoing.is_some() && leg.appearance.invited.is_none() {
             leg.appearance.invited = Some(now);
         }
-        if status == Status::Connected && leg.appearance.joined.is_none() {
+        // Some come in on hold.
+        if leg.is_connected() && leg.appearance.joined.is_none() {
             leg.appearance.joined = Some(now);
         }
         let named_now = leg.anonymous && leg.appearance.alias == 0;
