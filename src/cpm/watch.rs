@@ -14,8 +14,9 @@ use crate::sip::sdp::Direction;
 
 /// Most changed legs the board lists; who is further behind is told everything.
 const MAX_CHANGED: usize = 256;
-/// Most people the board remembers as gone: as many as one REFER can name.
-const MAX_GONE: usize = 1_000;
+/// How much of a document the people may take whom the board remembers as gone, bytes: about a hundred, as
+/// many as one REFER names. It has to fit into a datagram with those who are in, for every watcher.
+const MAX_GONE: usize = 48 * 1024;
 /// How long they are remembered, after the interval in which the watchers there are were told: a SUBSCRIBE
 /// that was sent right after a REFER gets here by then (RFC 3261 section 17.1.2.2).
 const REMEMBERED: Millis = SIXTY_FOUR_T1;
@@ -47,6 +48,8 @@ pub struct Board {
 pub struct Gone {
     pub change: u64,
     pub user: User,
+    /// Of `user` in a document, bytes.
+    pub length: usize,
     /// Who that is, so that a watcher is shown its own entry as such.
     pub identities: Vec<Identity>,
     pub until: Millis,
@@ -183,12 +186,17 @@ impl Board {
         self.latest += 1;
         self.gone.push_back(Gone {
             change: self.latest,
+            length: user.length(),
             user,
             identities,
             until,
         });
-        let excess = self.gone.len().saturating_sub(MAX_GONE);
-        self.drop_oldest(excess);
+        let lengths = self.gone.iter().rev().scan(0, |sum, gone| {
+            *sum += gone.length;
+            Some(*sum)
+        });
+        let fit = lengths.take_while(|sum| *sum <= MAX_GONE).count();
+        self.drop_oldest(self.gone.len() - fit);
     }
 
     /// Who has gone long ago is forgotten.
@@ -291,16 +299,18 @@ mod tests {
         assert_eq!((board.changed.len(), board.floor), (MAX_CHANGED, 0));
         board.note_changed(Id(9_999), "sip:late@home1.test");
         assert_eq!((board.changed.len(), board.floor), (MAX_CHANGED, 2));
-        for n in 0..=MAX_GONE {
-            board.note_gone(Some(Id(n as u64)), user(n), Vec::new(), n as Millis);
+        for n in 1..=2_000 {
+            board.note_gone(Some(Id(n)), user(n as usize), Vec::new(), n);
         }
-        assert_eq!(board.gone.len(), MAX_GONE);
+        let length: usize = board.gone.iter().map(|gone| gone.user.length()).sum();
+        assert!(length <= MAX_GONE && length + 100 > MAX_GONE, "{length}");
         assert_eq!(board.floor, board.gone[0].change - 1);
-        board.forget_gone(9);
-        assert_eq!(board.gone.len(), MAX_GONE - 9);
+        let (left, first) = (board.gone.len(), board.gone[0].until);
+        board.forget_gone(first + 8);
+        assert_eq!(board.gone.len(), left - 9);
         assert_eq!(board.floor, board.gone[0].change - 1);
-        assert_eq!(board.deadline(), Some(MAX_GONE as Millis));
-        board.forget_gone(MAX_GONE as Millis);
+        assert_eq!(board.deadline(), Some(2_000));
+        board.forget_gone(2_000);
         assert_eq!((board.gone.len(), board.floor), (0, board.latest));
         assert_eq!(board.deadline(), None);
     }

@@ -181,6 +181,14 @@ impl Description {
 }
 
 impl User {
+    /// How many bytes of a document it takes.
+    pub fn length(&self) -> usize {
+        let mut writer = Writer::new(Vec::new());
+        // As above.
+        let _ = self.write(&mut writer);
+        writer.into_inner().len()
+    }
+
     fn write<W: Write>(&self, writer: &mut Writer<W>) -> io::Result<()> {
         let mut attributes = vec![
             ("entity", self.entity.as_str()),
