@@ -4,11 +4,12 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::executor::{perform, Place};
+use super::executor::{is_news, perform, Place};
 use super::runtime::Runtime;
 use crate::cpm::settings::Millis;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::{clock, log};
+use crate::store::unit::UnitError;
 
 /// Sessions ended per look, so that the process that watches deadlines keeps watching them.
 const AT_ONCE: usize = 50;
@@ -112,7 +113,12 @@ pub fn end_some(runtime: &Runtime) {
                         given_up.fetch_add(1, Ordering::AcqRel);
                     }
                 }
-                Err(error) => log::warning!("a session is not ended yet: {error}"),
+                // It ended by itself meanwhile.
+                Err(UnitError::NoSession) => {}
+                Err(error) if is_news(&error) => {
+                    log::warning!("a session is not ended yet: {error}");
+                }
+                Err(_) => {}
             }
         }
         match page.last() {

@@ -13,7 +13,6 @@ use super::why;
 use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
 use crate::cpm::input::Input;
 use crate::cpm::records::Id;
-use crate::cpm::settings::Millis;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
@@ -86,8 +85,7 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
         // The record was finished before its last echo came.
         Err(UnitError::NoSession) => Vec::new(),
         Err(error) => {
-            // What is due is tried again with every look, and full memory lets all of it fail.
-            if error != UnitError::Full || is_news(clock::monotonic_ms()) {
+            if is_news(&error) {
                 log::error!("an event of a session was not stored: {error}");
             }
             Vec::new()
@@ -95,9 +93,14 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
     }
 }
 
-/// Whether this process has not said for a second that memory is full.
-fn is_news(now: Millis) -> bool {
+/// Whether the log is to be told. What is due is tried again with every look, and full memory lets all of it
+/// fail: of that each process speaks once a second.
+pub fn is_news(error: &UnitError) -> bool {
     static SAID: AtomicU64 = AtomicU64::new(0);
+    if *error != UnitError::Full {
+        return true;
+    }
+    let now = clock::monotonic_ms();
     let news = now.saturating_sub(SAID.load(Ordering::Relaxed)) >= 1_000;
     if news {
         SAID.store(now, Ordering::Relaxed);
