@@ -7,6 +7,7 @@ use cpm::sip::uri::Uri;
 
 use crate::bed::{called_together, interleaved, interleaved_over, World, FACTORY};
 use crate::listing::list;
+use crate::watching::perfectly;
 
 fn creates(world: &mut World, peer: usize, entries: &[&str], contribution: &str) -> String {
     let (_, body) = list(entries, "");
@@ -203,6 +204,36 @@ fn a_session_that_is_given_up_leaves_nothing() {
         for peer in [cast.alice, cast.bob] {
             assert!(world.bye_reason(peer).is_some_and(|r| r.contains("410")));
         }
+        world.end();
+    });
+}
+
+/// Who leaves everything unanswered is sent what it was promised all the same; in this order if the network
+/// keeps it.
+#[test]
+fn what_is_given_up_has_been_sent() {
+    perfectly(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.manners(cast.alice).notify = None;
+        world.manners(cast.dave).answer = None;
+        let refer = world.refers(cast.alice, "sip:dave@home1.test", "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        let sessions = heads(world);
+        for head in sessions.iter().copied() {
+            world.operator(head, |session| session.drain());
+        }
+        world.run(1_000);
+        assert!(world.bye_reason(cast.alice).is_none());
+        for head in sessions {
+            world.operator(head, |session| session.give_up());
+        }
+        assert_eq!(world.records.len(), 0);
+        world.run_out();
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(487, true)));
+        assert!(world
+            .bye_reason(cast.alice)
+            .is_some_and(|r| r.contains("410")));
         world.end();
     });
 }

@@ -219,6 +219,24 @@ impl Session<'_> {
         self.pump(holder);
     }
 
+    /// All that waits in a dialog leaves, as if each request before it had been answered: nobody will be there
+    /// to wait. A BYE that its peer's ACK has to come before stays.
+    pub(super) fn send_the_rest(&mut self, holder: Id) {
+        let before = self.actions.len();
+        self.ack_sent(holder);
+        while self
+            .dialog_mut(holder)
+            .is_some_and(|d| d.in_flight.is_some())
+        {
+            self.request_ended(holder, Ended::without_answer(200));
+        }
+        for action in self.actions.iter_mut().skip(before) {
+            if let Action::Send(request) = action {
+                request.owner = None;
+            }
+        }
+    }
+
     /// tm gave up on the one request this record has out.
     pub(super) fn timed_out(&mut self, record: Id, status: u16) {
         let inviting = self.leg(record).is_some_and(|leg| {

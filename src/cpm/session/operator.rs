@@ -51,7 +51,8 @@ impl Session<'_> {
         }
     }
 
-    /// The time to stop is over: what has not been answered is not waited for, and the session forgotten.
+    /// The time to stop is over: what is still owed is sent without waiting for what has not been answered, and
+    /// the session forgotten.
     pub fn give_up(&mut self) {
         self.drain();
         let owed = self.children();
@@ -59,6 +60,9 @@ impl Session<'_> {
             Level::Warn,
             format!("given up, {} records were not done", owed.len()),
         );
+        for id in owed.iter().copied() {
+            self.send_the_rest(id);
+        }
         for id in owed {
             self.forget_watcher(id);
             self.slot(id).record = None;
