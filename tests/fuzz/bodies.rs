@@ -97,7 +97,9 @@ pub fn parts_written(input: &[u8]) -> u64 {
             .map(|part| part.body)
             .collect::<Vec<Vec<u8>>>()
     });
-    if input.len() < 60_000 {
+    // Behind dashes these are taken for words of mail, which are not many.
+    let words = input.windows(2).filter(|at| at == b"=?").count();
+    if input.len() < 60_000 && words <= 100 {
         assert_eq!(found, Ok(bodies.iter().map(|body| body.to_vec()).collect()));
     }
     kind(bodies.len())

@@ -22,6 +22,9 @@ pub const MAX_BODY: usize = 128 * 1024;
 pub const MAX_DEPTH: usize = 8;
 /// Parts in all.
 pub const MAX_PARTS: usize = 64;
+/// Beginnings of encoded words (`=?utf-8?…?=`), which mail knows and SIP does not: `mailparse` looks for the
+/// end of each in all of its header field that follows.
+const MAX_WORDS: usize = 100;
 
 /// One part that is no multipart itself. A message without multipart has one, described by its own
 /// headers (Content-ID in the SIP header: RFC 8262 section 3).
@@ -172,6 +175,9 @@ fn split(kind: &ContentType, body: &[u8]) -> Result<Vec<Part>, MultipartError> {
     if boundary.is_empty() || boundary.len() > 70 || !boundary.bytes().all(plain) {
         return Err(MultipartError::NoBoundary);
     }
+    if encoded_words(body) > MAX_WORDS {
+        return Err(MultipartError::Malformed("encoded words".into()));
+    }
     let mut whole =
         format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n").into_bytes();
     whole.extend_from_slice(body);
@@ -197,6 +203,21 @@ fn split(kind: &ContentType, body: &[u8]) -> Result<Vec<Part>, MultipartError> {
         parts.push(leaf(node)?);
     }
     Ok(parts)
+}
+
+/// How many encoded words begin in the header fields of parts, and behind what only looks like a boundary.
+fn encoded_words(body: &[u8]) -> usize {
+    let mut in_fields = false;
+    let mut words = 0;
+    for line in body.split(|b| *b == b'\n') {
+        match line.strip_suffix(b"\r").unwrap_or(line) {
+            b"" => in_fields = false,
+            line if line.starts_with(b"--") => in_fields = true,
+            line if in_fields => words += line.windows(2).filter(|at| at == b"=?").count(),
+            _ => {}
+        }
+    }
+    words
 }
 
 fn leaf(node: &ParsedMail<'_>) -> Result<Part, MultipartError> {

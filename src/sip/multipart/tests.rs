@@ -163,12 +163,29 @@ fn harmful_bodies_take_no_time() {
         "--b\nContent-Type: multipart/mixed{}",
         ";a=b".repeat(MAX_BODY / 4 - 16)
     );
-    for body in [long_boundary, many_parts, many_headers, many_params] {
+    let many_words = format!("--b\nContent-Type: a{}\n\n", "=?".repeat(MAX_BODY / 2 - 16));
+    for body in [
+        long_boundary,
+        many_parts,
+        many_headers,
+        many_params,
+        many_words,
+    ] {
         let start = Instant::now();
         let _ = mixed("b", &body);
         let took = start.elapsed();
         assert!(took < Duration::from_secs(2), "{}: {took:?}", &body[..60]);
     }
+}
+
+/// Only where mail would look for words.
+#[test]
+fn a_body_may_hold_what_looks_like_encoded_words() {
+    let words = "=?".repeat(1_000);
+    let found = mixed("b", &format!("--b\n\n{words}\n--b--\n")).unwrap();
+    assert_eq!(found[0].body, words.as_bytes());
+    let folded = format!("--b\nX: 1\nContent-Type: a/b;\n {words}\n\nx\n--b--\n");
+    assert!(mixed("b", &folded).is_err());
 }
 
 #[test]
