@@ -11,6 +11,9 @@ use crate::cpm::records::{Carrier, Id, Leg, LegState, Record};
 use crate::cpm::settings::LOST_REQUEST;
 use crate::sip::Response;
 
+/// Most requests of one dialog that are sent when its session is given up.
+const MOST_OWED: usize = 1_000;
+
 /// How a request of ours ended.
 struct Ended {
     /// None: whichever is in flight.
@@ -224,10 +227,11 @@ impl Session<'_> {
     pub(super) fn send_the_rest(&mut self, holder: Id) {
         let before = self.actions.len();
         self.ack_sent(holder);
-        while self
-            .dialog_mut(holder)
-            .is_some_and(|d| d.in_flight.is_some())
-        {
+        for _ in 0..MOST_OWED {
+            let dialog = self.dialog_mut(holder);
+            if dialog.is_none_or(|dialog| dialog.in_flight.is_none()) {
+                break;
+            }
             self.request_ended(holder, Ended::without_answer(200));
         }
         for action in self.actions.iter_mut().skip(before) {
