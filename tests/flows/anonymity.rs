@@ -1,7 +1,7 @@
 //! Somebody who asked for anonymity: nothing that leaves for anybody else gives them away.
 //! Not here: bytes of each message in general (`super::inviting`); the bed looks at every INVITE itself.
 
-use crate::bed::{interleaved, World};
+use crate::bed::{interleaved, team, World};
 
 const TARGET: &str = "sip:carol@home1.test";
 const ANONYMOUS: &str = "Privacy: id\r\n";
@@ -115,6 +115,7 @@ fn referred_by_names_who_was_asserted() {
 #[test]
 fn an_anonymous_participant_is_removed_by_the_name_it_is_shown_by() {
     interleaved(|world, cast| {
+        world.groups = team(Some(3));
         world.join(cast.alice);
         world.join(cast.carol);
         world.joins_with(cast.bob, ANONYMOUS);
@@ -124,8 +125,11 @@ fn an_anonymous_participant_is_removed_by_the_name_it_is_shown_by() {
         world.run(20_000);
         assert_eq!(world.told(cast.alice, &nobody).last(), Some(&(404, true)));
         assert!(world.is_in(cast.bob));
-        let shown = "sip:anonymous-1@anonymous.invalid;method=BYE";
-        let removal = world.refers(cast.alice, shown, "");
+        let shown = "sip:anonymous-1@anonymous.invalid";
+        let present = world.refers(cast.alice, shown, "");
+        world.run(20_000);
+        assert_eq!(world.told(cast.alice, &present).last(), Some(&(200, true)));
+        let removal = world.refers(cast.alice, &format!("{shown};method=BYE"), "");
         world.run(20_000);
         assert_eq!(world.told(cast.alice, &removal).last(), Some(&(200, true)));
         assert!(!world.is_in(cast.bob));

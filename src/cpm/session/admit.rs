@@ -127,9 +127,8 @@ impl Session<'_> {
                 Refusal::new(403, "policy: no target may join").warning(&texts.no_destinations)
             );
         }
-        let all_strangers = targets
-            .identities()
-            .all(|target| self.member(&[target]).is_none());
+        let mut uris = targets.wanted.iter().flat_map(|wanted| &wanted.uri);
+        let all_strangers = uris.all(|uri| self.member_called(uri).is_none());
         if purpose == Purpose::Invite && self.head.slots() == 0 && all_strangers {
             return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
         }
