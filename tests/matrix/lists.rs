@@ -208,7 +208,7 @@ pub fn row_35(t: Transport) {
     stage.scene.targets.expect_none("INVITE", QUIET);
     let body = invites[0].msg.body_text();
     assert!(
-        !body.contains("copyControl=\"cc\"") && !body.contains("bcc"),
+        !body.contains("copyControl=\"cc\"") && !body.contains("copyControl=\"bcc\""),
         "the highest wins: {body}"
     );
 }

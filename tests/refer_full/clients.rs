@@ -314,11 +314,11 @@ fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
     let evil = "Route=%3Csip%3Aevil%40evil.test%3E&amp;Subject=evil&amp;Call-ID=evil&amp;body=evil";
     let entries = [
         entry(
-            &format!("sip:carol@home1.test;method=INVITE?Session-Replaces=abc-1&amp;{evil}"),
+            &format!("sip:carol@home1.test;method=INVITE?Session-Replaces=xyz-1&amp;{evil}"),
             "cp:copyControl=\"to\"",
         ),
         entry(
-            "sip:dave@home1.test?Session-Replaces=abc%2D2",
+            "sip:dave@home1.test?Session-Replaces=xyz%2D2",
             "cp:copyControl=\"to\"",
         ),
         entry("sip:erin@home1.test", "cp:copyControl=\"to\""),
@@ -334,8 +334,8 @@ fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
     );
     check::accepted(&alice.send(&refer).answer());
     for (who, replaces) in [
-        ("carol", Some("abc-1")),
-        ("dave", Some("abc-2")),
+        ("carol", Some("xyz-1")),
+        ("dave", Some("xyz-2")),
         ("erin", None),
         ("frank", None),
     ] {
@@ -349,7 +349,7 @@ fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
         check::free_of(&invite.raw, &["evil"]);
         // Nor does the list that everybody gets tell of it.
         let told = invite.msg.body_text();
-        assert!(!told.contains("abc"), "{told}");
+        assert!(!told.contains("xyz"), "{told}");
     }
 }
 
