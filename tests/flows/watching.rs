@@ -509,6 +509,28 @@ fn a_participant_may_watch_in_its_own_dialog() {
     });
 }
 
+/// A refresh that meets the end of its subscription must not cost anybody the session: some take 481 for
+/// the end of the whole dialog (RFC 5057 section 5.1).
+#[test]
+fn a_refresh_that_comes_too_late_is_asked_to_come_again() {
+    perfectly(|world, cast| {
+        let joined = world.joins(cast.alice);
+        world.join(cast.bob);
+        assert_eq!(again(world, cast.alice, &joined, "Expires: 60\r\n"), 200);
+        world.run(1_000);
+        world.manners(cast.alice).notify = None;
+        world.run(60_000);
+        assert_eq!(again(world, cast.alice, &joined, "Expires: 60\r\n"), 500);
+        // The last NOTIFY is given up.
+        world.manners(cast.alice).notify = Some(200);
+        world.run(35_000);
+        assert!(world.is_in(cast.alice));
+        assert_eq!(again(world, cast.alice, &joined, "Expires: 60\r\n"), 200);
+        world.run(1_000);
+        assert_eq!(world.counted(Counter::ConferenceSubscriptions), 1);
+    });
+}
+
 #[test]
 fn nobody_listens_any_more() {
     interleaved_over(&[481, 404, 489, 0], |world, cast, code| {

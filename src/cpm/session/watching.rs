@@ -23,6 +23,8 @@ const USUAL: u32 = 3_600;
 const SHORTEST: u32 = 60;
 /// Longest subscription, seconds.
 const LONGEST: u32 = 7_200;
+/// When to ask again in a dialog whose subscription is ending, seconds.
+const RETRY_AFTER: &str = "1";
 
 /// What an admitted SUBSCRIBE asks for.
 struct Wish {
@@ -118,6 +120,12 @@ impl Session<'_> {
         let ending = known
             .and_then(|id| self.watcher(id))
             .map(|w| w.ending.is_some());
+        if (connected, ending) == (Some(true), Some(true)) {
+            // It expired while this was on its way. Some would take 481 for the end of the whole dialog
+            // (RFC 5057 section 5.1); asked again when the last NOTIFY is answered, a new one begins.
+            return Err(Refusal::new(500, "its subscription is just ending")
+                .header("Retry-After", RETRY_AFTER));
+        }
         let possible = match (connected, ending) {
             // A new one can only be in the dialog of somebody who is in.
             (Some(connected), None) => connected,
