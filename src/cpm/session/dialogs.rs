@@ -3,12 +3,13 @@
 
 use super::keepalive::Refused;
 use super::Session;
-use crate::cpm::action::{Action, Level, Method};
-use crate::cpm::answer::{Refusal, ALLOW};
+use crate::cpm::action::{Action, Answer, Level, Method};
+use crate::cpm::answer::{Lines, Refusal, ALLOW};
 use crate::cpm::dialog::{ByeCause, Dialog, InFlight, Waiting};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Id, Leg, LegState, Record};
 use crate::cpm::settings::LOST_REQUEST;
+use crate::sip::status::reason_phrase;
 use crate::sip::Response;
 
 /// Most requests of one dialog that are sent when its session is given up.
@@ -220,6 +221,37 @@ impl Session<'_> {
             Waiting::Refresh | Waiting::Bye(_) => {}
         }
         self.pump(holder);
+    }
+
+    /// Has something wait for its turn in the dialog that `holder` keeps. False: the dialog is gone with
+    /// its leg, and nobody is there to be told.
+    pub(super) fn queue(&mut self, holder: Id, what: Waiting) -> bool {
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return false;
+        };
+        dialog.waiting.push_back(what);
+        self.pump(holder);
+        true
+    }
+
+    /// 200 to a SUBSCRIBE in the dialog that `holder` keeps, granted for so many seconds.
+    pub(super) fn accept_subscribe(&mut self, holder: Id, seconds: u64) {
+        let Some(dialog) = self.dialog_mut(holder) else {
+            return;
+        };
+        let headers = Lines::new()
+            .contact(&dialog.contact)
+            .line("Expires", &seconds.to_string())
+            .capabilities()
+            .text();
+        let to_tag = dialog.local_tag.clone();
+        self.actions.push(Action::Answer(Answer {
+            code: 200,
+            reason: reason_phrase(200).to_owned(),
+            to_tag,
+            headers,
+            ..Answer::default()
+        }));
     }
 
     /// All that waits in a dialog leaves, as if each request before it had been answered: nobody will be there

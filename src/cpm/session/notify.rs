@@ -3,7 +3,7 @@
 
 use super::dialogs::Next;
 use super::Session;
-use crate::cpm::action::{Action, Answer, Counter, Level, Method};
+use crate::cpm::action::{Action, Counter, Level, Method};
 use crate::cpm::answer::{Lines, Refusal};
 use crate::cpm::dialog::Waiting;
 use crate::cpm::input::Arrival;
@@ -99,12 +99,9 @@ impl Session<'_> {
             Carrier::Own(_) => refer,
             Carrier::None => return,
         };
-        match self.dialog_mut(holder) {
-            Some(dialog) => dialog.waiting.push_back(Waiting::Notify(refer)),
-            // The dialog is gone with its leg: there is nobody to tell.
-            None => return self.end_subscription(refer),
+        if !self.queue(holder, Waiting::Notify(refer)) {
+            self.end_subscription(refer);
         }
-        self.pump(holder);
     }
 
     /// Sends what is due of `refer` in the dialog of `holder`.
@@ -284,18 +281,7 @@ impl Session<'_> {
             return;
         };
         dialog.refresh_target(contact);
-        let headers = Lines::new()
-            .contact(&dialog.contact)
-            .line("Expires", &wanted.to_string())
-            .text();
-        let to_tag = dialog.local_tag.clone();
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: reason_phrase(200).to_owned(),
-            to_tag,
-            headers,
-            ..Answer::default()
-        }));
+        self.accept_subscribe(holder, wanted);
         if let Some(subscription) = self.refer_mut(refer).and_then(|r| r.subscription.as_mut()) {
             if wanted == 0 {
                 subscription.closing = Some(Closing::Expired);

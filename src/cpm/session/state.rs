@@ -81,12 +81,9 @@ impl Session<'_> {
             Carrier::In(holder) => *holder,
             Carrier::Own(_) | Carrier::None => id,
         };
-        match self.dialog_mut(holder) {
-            Some(dialog) => dialog.waiting.push_back(Waiting::State(id)),
-            // The dialog is gone with its leg: there is nobody to tell.
-            None => return self.forget_watcher(id),
+        if !self.queue(holder, Waiting::State(id)) {
+            self.forget_watcher(id);
         }
-        self.pump(holder);
     }
 
     /// Sends what there is to tell `id`, in the dialog of `holder`.

@@ -3,8 +3,8 @@
 
 use super::admit::merge_name;
 use super::{Session, Who};
-use crate::cpm::action::{Action, Answer, Counter, Level};
-use crate::cpm::answer::{Lines, Refusal};
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::answer::Refusal;
 use crate::cpm::dialog::Dialog;
 use crate::cpm::input::Arrival;
 use crate::cpm::records::{Carrier, Id, Record};
@@ -13,7 +13,6 @@ use crate::cpm::settings::Millis;
 use crate::cpm::text::Redacted;
 use crate::cpm::watch::{Ending, Watcher};
 use crate::sip::conference_info::CONTENT_TYPE;
-use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::Request;
 
@@ -285,22 +284,7 @@ impl Session<'_> {
 
     /// Answers the SUBSCRIBE and tells the state.
     fn grant(&mut self, id: Id, holder: Id, wish: &Wish) {
-        let Some(dialog) = self.dialog_mut(holder) else {
-            return;
-        };
-        let headers = Lines::new()
-            .contact(&dialog.contact)
-            .line("Expires", &wish.expires.to_string())
-            .capabilities()
-            .text();
-        let to_tag = dialog.local_tag.clone();
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: reason_phrase(200).to_owned(),
-            to_tag,
-            headers,
-            ..Answer::default()
-        }));
+        self.accept_subscribe(holder, wish.expires.into());
         self.log(
             Level::Info,
             format!(
