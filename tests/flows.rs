@@ -29,6 +29,8 @@ mod racing;
 mod refreshing;
 #[path = "kit/schema.rs"]
 mod schema;
+#[path = "flows/subscribing.rs"]
+mod subscribing;
 #[path = "flows/trail.rs"]
 mod trail;
 #[path = "flows/watching.rs"]
