@@ -2,7 +2,7 @@
 //! Not here: the network and tm (`server.rs`), and any promise about time.
 
 #[allow(dead_code)] // Shared with the flow tests; not all of it is needed here.
-#[path = "../flows/bed/groups.rs"]
+#[path = "../pure/flows/bed/groups.rs"]
 mod groups;
 
 use std::cell::Cell;

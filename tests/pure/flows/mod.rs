@@ -1,0 +1,19 @@
+//! The session's states on a virtual clock: whole flows between simulated endpoints and the domain,
+//! over networks that lose, repeat and reorder. Not here: Kamailio, sockets, shared memory.
+
+mod anonymity;
+pub mod bed;
+mod founding;
+mod histories;
+mod inviting;
+mod joining;
+mod lasting;
+pub mod listing;
+mod notifying;
+pub mod offering;
+mod outcomes;
+mod racing;
+mod refreshing;
+mod subscribing;
+mod trail;
+pub mod watching;

@@ -1,0 +1,12 @@
+//! What needs nothing but the crate: the domain on a virtual clock, the rules of the house, the kit itself.
+//! Not here: a fork (`tests/store`), a Kamailio (`tests/server`).
+
+mod flows;
+mod house;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod kit_selftest;
+
+// The flows name each other, and the schema, from the top.
+use flows::{bed, listing, offering, watching};
+use kit::schema;

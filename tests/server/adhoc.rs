@@ -1,0 +1,244 @@
+//! Ad-hoc sessions against the real server: made on the spot by an INVITE to the conference factory.
+//! It is not about pre-defined groups: see `session.rs`.
+
+use crate::kit::lists::list_to;
+use crate::kit::refer::expect_outcome;
+use crate::kit::sip::uri_of;
+use crate::kit::{check, Group, Leg, Msg, Scene, Script, Setup, Transport, Ua, QUIET};
+
+const ALICE: &str = "sip:alice@home1.test";
+const BOB: &str = "sip:bob@home1.test";
+const CAROL: &str = "sip:carol@home1.test";
+const FACTORY: &str = "sip:conference-factory@conf.home1.test";
+
+fn scene() -> Scene {
+    Scene::with(Setup::new(Vec::<Group>::new()), Transport::Udp)
+}
+
+/// An INVITE to the factory with an offer and a list.
+fn create(scene: &Scene, ua: &Ua, uris: &[&str]) -> Msg {
+    let invite = scene
+        .invite(ua, FACTORY)
+        .with("Require", "recipient-list-invite")
+        .with("Subject", "Picnic");
+    let body = format!(
+        "--b1\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b1\r\nContent-Type: application/resource-lists+xml\r\n\
+         Content-Disposition: recipient-list\r\n\r\n{}\r\n--b1--\r\n",
+        String::from_utf8_lossy(&invite.body),
+        list_to(uris)
+    );
+    invite.body("multipart/mixed;boundary=\"b1\"", body)
+}
+
+fn created(scene: &Scene, ua: &Ua, invite: &Msg) -> Leg {
+    let sent = scene.send(ua, invite);
+    let answer = sent.answer();
+    check::accepted(&answer);
+    let mut leg = Leg::made(&sent, answer);
+    leg.dialog.ack(1);
+    leg
+}
+
+#[test]
+fn a_session_is_made_and_everybody_on_the_list_invited() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let invite = create(&scene, &ua, &[BOB, CAROL]);
+    let alice = created(&scene, &ua, &invite);
+    check::focus_contact(&alice.answer);
+    assert!(
+        !crate::kit::serve::user_of(&alice.focus).contains("factory"),
+        "a focus of its own: {}",
+        alice.focus
+    );
+    check::msrp_session(&alice.answer.body_text());
+    for target in [BOB, CAROL] {
+        let invited = scene.invite_for(target);
+        let focus = uri_of(invited.msg.need("From"));
+        assert_eq!(
+            crate::kit::serve::user_of(&focus),
+            crate::kit::serve::user_of(&alice.focus)
+        );
+        for id in ["Conversation-ID", "Contribution-ID"] {
+            assert_eq!(
+                invited.msg.need(id),
+                invite.need(id),
+                "taken over: {}",
+                invited.msg
+            );
+        }
+        assert_eq!(
+            uri_of(invited.msg.need("Referred-By")),
+            ALICE,
+            "{}",
+            invited.msg
+        );
+        scene.accept(&invited);
+    }
+    scene.targets.expect_none("INVITE", QUIET);
+    ua.expect_none("NOTIFY", QUIET);
+}
+
+#[test]
+fn a_list_alone_makes_a_session_too() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let list = list_to(&[BOB])
+        .replace("resource-lists ", "p1:resource-lists ")
+        .replace("</resource", "</p1:resource");
+    let list = list
+        .replace("xmlns=", "xmlns:p1=")
+        .replace("<list", "<p1:list")
+        .replace("</list", "</p1:list");
+    let list = list.replace("<entry", "<p1:entry");
+    let invite = scene
+        .invite(&ua, FACTORY)
+        .body("application/resource-lists+xml", list);
+    let sent = scene.send(&ua, &invite);
+    let answer = sent.answer();
+    check::accepted(&answer);
+    // Without an offer of its own the answer carries ours, and hers comes in the ACK (RFC 3261 section 13.2.1).
+    check::msrp_session(&answer.body_text());
+    let mut alice = Leg::made(&sent, answer);
+    let sdp = crate::kit::serve::sdp(ua.local(), "passive");
+    let ack = alice
+        .dialog
+        .request("ACK")
+        .with("CSeq", "1 ACK")
+        .body("application/sdp", sdp);
+    alice.dialog.send(&ack);
+    scene.accept(&scene.invite_for(BOB));
+    ua.expect_none("BYE", QUIET);
+}
+
+#[test]
+fn ids_are_made_when_the_creator_brings_none() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let invite = create(&scene, &ua, &[BOB, CAROL])
+        .without("Conversation-ID")
+        .without("Contribution-ID");
+    created(&scene, &ua, &invite);
+    let seen = [BOB, CAROL].map(|who| {
+        let invited = scene.invite_for(who);
+        ["Conversation-ID", "Contribution-ID"].map(|id| invited.msg.need(id).to_string())
+    });
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0].iter().all(|id| id.len() >= 16), "{seen:?}");
+}
+
+#[test]
+fn without_anybody_to_invite_it_is_refused() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let nobody = scene.send(&ua, &scene.invite(&ua, FACTORY)).answer();
+    check::refused(&nobody, 403, Some("129 No destinations"));
+    let answer = scene.send(&ua, &create(&scene, &ua, &[])).answer();
+    assert!([400, 403].contains(&answer.status()), "{answer}");
+    scene.nobody_invited();
+    assert!(
+        !scene.server.rpc_ok(&["cpm.list"]).contains("focus"),
+        "no session came of it"
+    );
+}
+
+#[test]
+fn connected_participants_may_invite_and_others_may_not() {
+    let scene = scene();
+    scene.target(Script::on("INVITE").accept());
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let invited = scene.invite_for(BOB);
+    scene.targets.expect("ACK");
+    // Bob, invited, refers dave.
+    let mut bob = scene.leg_of(&invited);
+    let refer = bob
+        .request("REFER")
+        .with("Refer-To", "<sip:dave@home1.test>")
+        .with("P-Asserted-Identity", format!("<{BOB}>"));
+    check::accepted(&bob.send(&refer).answer());
+    scene.invite_for("sip:dave@home1.test");
+    let zoe = scene.ua("sip:zoe@home1.test");
+    let stranger = zoe
+        .request("REFER", &alice.focus)
+        .with("Refer-To", format!("<{CAROL}>"));
+    check::refused(&scene.send(&zoe, &stranger).answer(), 403, Some(""));
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    expect_outcome(&ua, alice.call_id(), 200);
+}
+
+#[test]
+fn anonymity_is_refused_unless_the_operator_allows_it() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    scene.invite_for(BOB);
+    let refer = alice.refer(&format!("<{CAROL}>")).with("Privacy", "id");
+    check::refused(&alice.send(&refer).answer(), 403, Some("119"));
+    scene.targets.expect_none("INVITE", QUIET);
+    let setup = Setup::new(Vec::<Group>::new()).param_int("adhoc_allow_anonymity", 1);
+    let scene = Scene::with(setup, Transport::Udp);
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    scene.invite_for(BOB);
+    let refer = alice.refer(&format!("<{CAROL}>")).with("Privacy", "id");
+    check::accepted(&alice.send(&refer).answer());
+    check::free_of(&scene.invite_for(CAROL).raw, &["alice"]);
+}
+
+#[test]
+fn only_the_creator_may_put_somebody_out() {
+    let scene = scene();
+    scene.target(Script::on("INVITE").accept());
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB, CAROL]));
+    let [bob, carol] = [BOB, CAROL].map(|who| scene.invite_for(who));
+    for leg in [&bob, &carol] {
+        scene.leg_of(leg).expect("ACK");
+    }
+    let mut by_bob = scene.leg_of(&bob);
+    let refer = by_bob
+        .request("REFER")
+        .with("Refer-To", format!("<{CAROL};method=BYE>"));
+    let refer = refer.with("P-Asserted-Identity", format!("<{BOB}>"));
+    check::refused(&by_bob.send(&refer).answer(), 403, Some(""));
+    check::accepted(&alice.referred(&format!("<{CAROL};method=BYE>")));
+    scene.leg_of(&carol).expect("BYE");
+}
+
+#[test]
+fn the_session_ends_when_only_one_is_left() {
+    let scene = scene();
+    scene.target(Script::on("INVITE").accept());
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let bob = scene.leg_of(&scene.invite_for(BOB));
+    bob.expect("ACK");
+    check::accepted(&alice.dialog.bye());
+    let bye = bob.expect("BYE");
+    assert_eq!(
+        bye.msg.need("Reason").replace(' ', ""),
+        "SIP;cause=410;text=\"Gone\""
+    );
+    let gone = scene.send(&ua, &scene.invite(&ua, &alice.focus)).answer();
+    check::refused(&gone, 404, Some("123"));
+}
+
+#[test]
+fn only_the_factory_offers_recipient_list_invite() {
+    let scene = scene();
+    let ua = scene.ua(ALICE);
+    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    assert!(
+        !alice.answer.has_token("Supported", "recipient-list-invite"),
+        "{}",
+        alice.answer
+    );
+    let (_, answer) = alice.re_invite(|invite| {
+        invite.with("Require", "recipient-list-invite").body(
+            "application/sdp",
+            crate::kit::serve::sdp(ua.local(), "actpass"),
+        )
+    });
+    check::refused(&answer, 420, None);
+}

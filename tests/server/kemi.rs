@@ -1,0 +1,88 @@
+//! The functions as a Lua script calls them (KEMI), against the real server.
+//! It is not about what they decide: the other tests call them from `request_route`.
+
+use std::io::Write;
+
+use crate::kit::refer::expect_outcome;
+use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport};
+
+const ALICE: &str = "sip:alice@home1.test";
+const BOB: &str = "sip:bob@home1.test";
+const CAROL: &str = "sip:carol@home1.test";
+
+/// Serves sessions; whoever asks with X-Ask learns from the reason phrase what a function gave.
+const SCRIPT: &str = r#"
+function ksr_request_route()
+    local ask = KSR.pv.get("$hdr(X-Ask)")
+    if ask == nil then
+        if KSR.cpm.cpm_handle_request() == -1 then
+            KSR.sl.sl_send_reply(404, "Not ours")
+        end
+    elseif ask == "refer" then
+        KSR.sl.sl_send_reply(480, "refer " .. KSR.cpm.cpm_handle_refer())
+    elseif ask == "this" then
+        KSR.sl.sl_send_reply(480, "this " .. KSR.cpm.cpm_is_focus())
+    else
+        KSR.sl.sl_send_reply(480, "that " .. KSR.cpm.cpm_is_focus_uri(ask))
+    end
+end
+"#;
+
+fn group() -> Group {
+    Group::open("s", &[ALICE, BOB])
+}
+
+/// The file has to stay as long as the server reads it: until it is ready.
+fn scripted() -> Scene {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(SCRIPT.as_bytes()).expect("written");
+    let setup = Setup::new([group()]).local_cfg(&format!(
+        "#!define CPM_OWN_ROUTES\nloadmodule \"app_lua.so\"\nmodparam(\"app_lua\", \"load\", \"{}\")\ncfgengine \"lua\"",
+        file.path().display()
+    ));
+    Scene::with(setup, Transport::Udp)
+}
+
+fn asked(scene: &Scene, uri: &str, ask: &str) -> String {
+    let ua = scene.ua(ALICE);
+    let answer: Msg = scene
+        .send(&ua, &ua.request("OPTIONS", uri).with("X-Ask", ask))
+        .answer();
+    assert_eq!(answer.status(), 480, "{answer}");
+    answer.reason().to_owned()
+}
+
+#[test]
+fn a_lua_script_serves_a_session() {
+    let scene = scripted();
+    scene.target(Script::on("INVITE").accept());
+    let mut alice = scene.participant(ALICE, &group());
+    let _bob = scene.participant(BOB, &group());
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    expect_outcome(alice.ua(), alice.call_id(), 200);
+    check::accepted(&alice.dialog.bye());
+}
+
+#[test]
+fn a_lua_script_gets_the_return_codes() {
+    let scene = scripted();
+    let alice = scene.participant(ALICE, &group());
+    let elsewhere = "sip:somebody@elsewhere.test";
+    let ours = "sip:nobody@conf.home1.test";
+    for (uri, code) in [
+        (&*alice.focus, 1),
+        (&group().uri, 1),
+        (ours, -1),
+        (elsewhere, -1),
+    ] {
+        assert_eq!(asked(&scene, uri, "this"), format!("this {code}"), "{uri}");
+        assert_eq!(
+            asked(&scene, elsewhere, uri),
+            format!("that {code}"),
+            "{uri}"
+        );
+    }
+    assert_eq!(asked(&scene, &alice.focus, "refer"), "refer -1", "no REFER");
+    let options = alice.ua().request("OPTIONS", elsewhere);
+    check::refused(&scene.send(alice.ua(), &options).answer(), 404, None);
+}

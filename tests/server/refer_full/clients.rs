@@ -1,0 +1,396 @@
+//! The forms deployed clients use (requirements.md section 11): accepted and counted, refused with `strict`.
+//! Not here: how a form is read: see `src/sip/refer_to/tests.rs`.
+
+use super::{pair, ALICE, BOB, CAROL};
+use crate::kit::lists::{entry, list, list_to, with_list};
+use crate::kit::refer::{expect_final, expect_outcome, expect_trying};
+use crate::kit::{check, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, QUIET};
+
+const FACTORY: &str = "sip:conference-factory@conf.home1.test";
+
+/// One form of a REFER for `sip:+358401112222@home1.test` or whatever it names.
+struct Form {
+    what: &'static str,
+    make: fn(Msg, &Leg) -> Msg,
+    /// The Request-URIs of the INVITEs.
+    invited: &'static [&'static str],
+    /// Statistics that count it, each by one.
+    quirks: &'static [&'static str],
+    /// What the Warning of `strict` names; none where no rule is broken.
+    rule: Option<&'static str>,
+}
+
+const FORMS: &[Form] = &[
+    Form {
+        what: "RCS reference client, one sip URI, user outside",
+        make: |refer, _| refer.with("Refer-To", "<sip:+358401112222@home1.test>;user=phone"),
+        invited: &["sip:+358401112222@home1.test;user=phone"],
+        quirks: &["user_outside_brackets"],
+        rule: Some("RFC 3261"),
+    },
+    Form {
+        what: "RCS reference client, one tel URI",
+        make: |refer, _| {
+            refer
+                .with("Refer-To", "<tel:+358401112222>")
+                .with("P-Preferred-Identity", "<sip:xyzzy@home1.test>")
+                .with("Contribution-ID", "another")
+                .with("Subject", "Picnic")
+        },
+        invited: &["tel:+358401112222"],
+        quirks: &[],
+        rule: None,
+    },
+    Form {
+        what: "RCS reference client, several",
+        make: |refer, _| {
+            with_list(refer, list_to(&[CAROL, "tel:+358401112222"]))
+                .with("Require", "multiple-refer,norefersub")
+                .with("Refer-To", "<cid:Id_1700000000000@home1.test>")
+                .with("Content-ID", "<Id_1700000000000@home1.test>")
+        },
+        invited: &[CAROL, "tel:+358401112222"],
+        quirks: &[],
+        rule: None,
+    },
+    Form {
+        what: "a list without Require",
+        make: |refer, _| with_list(refer, list_to(&[CAROL])),
+        invited: &[CAROL],
+        quirks: &["list_without_require"],
+        rule: Some("RFC 5368"),
+    },
+    Form {
+        what: "Content-ID in its brackets inside the cid URL",
+        make: |refer, _| {
+            with_list(refer, list_to(&[CAROL]))
+                .with("Require", "multiple-refer")
+                .with("Refer-To", "<cid:%3Clist@home1.test%3E>")
+        },
+        invited: &[CAROL],
+        quirks: &["brackets_in_cid"],
+        rule: Some("RFC 2392"),
+    },
+    Form {
+        what: "desktop client, ;text",
+        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test>;text"),
+        invited: &[CAROL],
+        quirks: &["unknown_parameter"],
+        rule: None,
+    },
+    Form {
+        what: "desktop client, ;isfocus and ;admin=true",
+        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test>;isfocus;admin=true"),
+        invited: &[CAROL],
+        quirks: &["unknown_parameter"],
+        rule: None,
+    },
+    Form {
+        what: "desktop client, method as header parameter",
+        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test>;method=INVITE"),
+        invited: &[CAROL],
+        quirks: &["method_outside_brackets"],
+        rule: Some("method must be a URI parameter"),
+    },
+    Form {
+        what: "desktop client, Referred-By without brackets",
+        make: |refer, _| {
+            refer
+                .with("Refer-To", "<sip:carol@home1.test>")
+                .with("Referred-By", ALICE)
+        },
+        invited: &[CAROL],
+        quirks: &[],
+        rule: None,
+    },
+    Form {
+        what: "softphone, unbracketed with a method",
+        make: |refer, _| refer.with("Refer-To", "sip:carol@home1.test;method=INVITE"),
+        invited: &[CAROL],
+        quirks: &["unbracketed"],
+        rule: Some("RFC 8217"),
+    },
+    Form {
+        what: "method as embedded header",
+        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test?method=INVITE>"),
+        invited: &[CAROL],
+        quirks: &["method_as_header"],
+        rule: Some("embedded header"),
+    },
+    Form {
+        what: "phone with operator conferencing, the factory",
+        make: |refer, _| phone(refer, &format!("<{FACTORY};method=INVITE>")),
+        invited: &[CAROL, "sip:dave@home1.test"],
+        quirks: &[
+            "copy_control_namespace",
+            "list_without_cid",
+            "list_without_require",
+        ],
+        rule: Some("RFC 5368"),
+    },
+    Form {
+        what: "phone with operator conferencing, the focus",
+        make: |refer, alice| phone(refer, &format!("<{};method=INVITE>", alice.focus)),
+        invited: &[CAROL, "sip:dave@home1.test"],
+        quirks: &[
+            "copy_control_namespace",
+            "list_without_cid",
+            "list_without_require",
+        ],
+        rule: Some("RFC 5368"),
+    },
+];
+
+/// A recipient list without a Content-ID, copyControl spelt with a capital.
+fn phone(refer: Msg, refer_to: &str) -> Msg {
+    let xml = list_to(&[CAROL, "sip:dave@home1.test"]).replace("ns:copycontrol", "ns:copyControl");
+    refer
+        .with("Refer-To", refer_to)
+        .with("Content-Disposition", "recipient-list")
+        .body("application/resource-lists+xml", xml)
+}
+
+/// How often each quirk has been met.
+fn quirks(scene: &Scene) -> Vec<(String, i64)> {
+    let all = scene.server.rpc_ok(&["cnt.grp_get_all", "cpm"]);
+    let parse = |line: &str| {
+        let (name, value) = line.split_once([':', '='])?;
+        let name = name
+            .trim()
+            .trim_start_matches("cpm.")
+            .strip_prefix("quirk_")?;
+        Some((name.to_string(), value.trim().parse().ok()?))
+    };
+    let found: Vec<_> = all.lines().filter_map(parse).collect();
+    assert!(found.len() >= 8, "{all}");
+    found
+}
+
+/// Those that have grown, with by how much.
+fn counted(before: &[(String, i64)], after: &[(String, i64)]) -> Vec<(String, i64)> {
+    let grown = |(before, after): (&(String, i64), &(String, i64))| {
+        (before.1 != after.1).then(|| (after.0.clone(), after.1 - before.1))
+    };
+    before.iter().zip(after).filter_map(grown).collect()
+}
+
+/// Waits until every target of the last form has been heard.
+fn nobody_is_being_invited(scene: &Scene) {
+    let show = || {
+        scene
+            .server
+            .rpc_ok(&["cpm.show", "sip:s@groups.home1.test"])
+    };
+    let deadline = std::time::Instant::now() + crate::kit::SOON;
+    while !show().contains("pending: 0") {
+        assert!(std::time::Instant::now() < deadline, "{}", show());
+    }
+}
+
+over_udp_and_tcp! { every_form_is_accepted_and_counted }
+
+fn every_form_is_accepted_and_counted(transport: Transport) {
+    let (scene, mut alice, _bob) = pair(transport, |setup| setup);
+    // Nobody stays, so that each form meets the same session.
+    scene.target(Script::on("INVITE").reply(603));
+    for form in FORMS {
+        let before = quirks(&scene);
+        let refer = (form.make)(alice.refer(""), &alice).with("Refer-Sub", "false");
+        let answer = alice.send(&refer).answer();
+        assert_eq!(answer.status(), 200, "{}\n{refer}\n{answer}", form.what);
+        form.invited
+            .iter()
+            .for_each(|uri| drop(scene.invite_for(uri)));
+        nobody_is_being_invited(&scene);
+        let mut grown = counted(&before, &quirks(&scene));
+        let mut wanted: Vec<_> = form
+            .quirks
+            .iter()
+            .map(|name| (name.to_string(), 1))
+            .collect();
+        grown.sort();
+        wanted.sort();
+        assert_eq!(grown, wanted, "{}", form.what);
+    }
+    scene.targets.expect_none("INVITE", QUIET);
+    alice.ua().expect_none("NOTIFY", QUIET);
+}
+
+over_udp_and_tcp! { strict_refuses_what_breaks_a_rule }
+
+fn strict_refuses_what_breaks_a_rule(transport: Transport) {
+    let (scene, mut alice, _bob) = pair(transport, |setup| setup.param_int("strict", 1));
+    scene.target(Script::on("INVITE").reply(603));
+    for form in FORMS {
+        let refer = (form.make)(alice.refer(""), &alice).with("Refer-Sub", "false");
+        let answer = alice.send(&refer).answer();
+        match form.rule {
+            Some(rule) => {
+                assert_eq!(answer.status(), 400, "{}\n{refer}\n{answer}", form.what);
+                assert!(
+                    check::warning(&answer).contains(rule),
+                    "{}\n{answer}",
+                    form.what
+                );
+                scene
+                    .targets
+                    .expect_none("INVITE", std::time::Duration::from_millis(50));
+            }
+            None => {
+                assert_eq!(answer.status(), 200, "{}\n{refer}\n{answer}", form.what);
+                form.invited
+                    .iter()
+                    .for_each(|uri| drop(scene.invite_for(uri)));
+                nobody_is_being_invited(&scene);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_refers_of_one_action_may_share_call_id_and_number() {
+    let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let first = alice.refer_outside(&format!("<{CAROL}>"));
+    let second = first
+        .clone()
+        .with("From", format!("<{ALICE}>;tag=another"))
+        .with("Refer-To", "<sip:dave@home1.test>");
+    let sent = [&first, &second].map(|refer| alice.send(refer));
+    let tags = sent.map(|pending| {
+        let answer = pending.answer();
+        check::accepted(&answer);
+        answer.tag_to()
+    });
+    assert_ne!(tags[0], tags[1], "two dialogs");
+    for uri in [CAROL, "sip:dave@home1.test"] {
+        scene.invite_for(uri);
+    }
+    for refer in [&first, &second] {
+        let mine = |m: &Msg| m.tag_to() == refer.tag_from() && m.call_id() == refer.call_id();
+        alice.ua().expect_where("NOTIFY", "each told", mine);
+    }
+}
+
+#[test]
+fn the_same_invitation_over_another_route_invites_once() {
+    let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let first = alice.refer_outside(&format!("<{CAROL}>"));
+    check::accepted(&alice.send(&first).answer());
+    // Another Call-ID, and the same by another branch (RFC 3261 section 8.2.2.2).
+    let retry = alice.refer_outside(&format!("<{CAROL}>"));
+    check::accepted(&alice.send(&retry).answer());
+    let merged = alice.send(&first).answer();
+    assert_eq!(merged.status(), 482, "{merged}");
+    let invite = scene.invite_for(CAROL);
+    scene.targets.expect_none("INVITE", QUIET);
+    scene.targets.reply(&invite, 486, &[]);
+    for refer in [&first, &retry] {
+        expect_outcome(alice.ua(), refer.call_id(), 486);
+    }
+}
+
+#[test]
+fn no_content_length_over_udp_is_fine() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let refer = alice.refer(&format!("<{CAROL}>"));
+    let via = alice.ua().via(Transport::Udp);
+    let bytes = refer.with("Via", via).to_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let without: String = text
+        .split_inclusive("\r\n")
+        .filter(|line| !line.to_ascii_lowercase().starts_with("content-length"))
+        .collect();
+    assert_ne!(text, without);
+    alice
+        .ua()
+        .send_raw(scene.server.addr(), Transport::Udp, without.as_bytes());
+    scene.invite_for(CAROL);
+    expect_trying(alice.ua(), alice.call_id());
+}
+
+#[test]
+fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let evil = "Route=%3Csip%3Aevil%40evil.test%3E&amp;Subject=evil&amp;Call-ID=evil&amp;body=evil";
+    let entries = [
+        entry(
+            &format!("sip:carol@home1.test;method=INVITE?Session-Replaces=xyz-1&amp;{evil}"),
+            "cp:copyControl=\"to\"",
+        ),
+        entry(
+            "sip:dave@home1.test?Session-Replaces=xyz%2D2",
+            "cp:copyControl=\"to\"",
+        ),
+        entry("sip:erin@home1.test", "cp:copyControl=\"to\""),
+        // No control character comes out of an escape.
+        entry(
+            "sip:frank@home1.test?Session-Replaces=a%0D%0ARoute:%20evil",
+            "cp:copyControl=\"to\"",
+        ),
+    ];
+    let refer = with_list(
+        alice.refer("").with("Require", "multiple-refer"),
+        list(&entries),
+    );
+    check::accepted(&alice.send(&refer).answer());
+    for (who, replaces) in [
+        ("carol", Some("xyz-1")),
+        ("dave", Some("xyz-2")),
+        ("erin", None),
+        ("frank", None),
+    ] {
+        let invite = scene.invite_for(&format!("sip:{who}@home1.test"));
+        assert_eq!(
+            invite.msg.header("Session-Replaces"),
+            replaces,
+            "{}",
+            invite.msg
+        );
+        check::free_of(&invite.raw, &["evil"]);
+        // Nor does the list that everybody gets tell of it.
+        let told = invite.msg.body_text();
+        assert!(!told.contains("xyz"), "{told}");
+    }
+}
+
+#[test]
+fn with_precheck_a_refer_for_nobody_who_may_join_is_refused() {
+    let rules = [
+        crate::kit::groups::all_actions(Rule::members()),
+        Rule::when("<cp:identity><cp:many domain=\"home1.test\"/></cp:identity>")
+            .allow("join-handling"),
+    ];
+    let group = Group::new("sip:closed@groups.home1.test", &[ALICE, BOB], &rules);
+    for on in [1, 0] {
+        let setup = Setup::new([&group]).param_int("precheck_targets", on);
+        let scene = Scene::with(setup, Transport::Udp);
+        let [mut alice, _bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
+        let outside = ["sip:x@other.test", "sip:y@other.test"];
+        let single = alice.refer("<sip:x@other.test>");
+        let several = with_list(
+            alice.refer("").with("Require", "multiple-refer"),
+            list_to(&outside),
+        );
+        for refer in [single, several] {
+            let answer = alice.send(&refer).answer();
+            match on {
+                1 => check::refused(&answer, 403, Some("129 No destinations")),
+                _ => check::accepted(&answer),
+            }
+        }
+        scene.nobody_invited();
+        // One who may is enough, and the others are told.
+        let some = ["sip:x@other.test", CAROL];
+        let mixed = with_list(
+            alice.refer_outside("").with("Require", "multiple-refer"),
+            list_to(&some),
+        );
+        check::accepted(&alice.send(&mixed).answer());
+        expect_trying(alice.ua(), mixed.call_id());
+        let refused = crate::kit::refer::expect_notify(alice.ua(), mixed.call_id());
+        assert_eq!(refused.status, 403, "{}", refused.body);
+        let invite = scene.invite_for(CAROL);
+        scene.accept(&invite);
+        expect_final(alice.ua(), mixed.call_id(), 200);
+    }
+}
