@@ -1,6 +1,11 @@
 //! The rules of the house, checked on the source text and the documentation: who may see whom, what may stand
-//! where, and what the manual owes to the export tables. It is not a test of behaviour and needs no Kamailio.
+//! where, what the manual owes to the export tables, and (in `pages.rs`) where documentation leads.
+//! It is not a test of behaviour and needs no Kamailio.
 
+#[path = "house/docs.rs"]
+mod docs;
+#[path = "house/pages.rs"]
+mod pages;
 #[path = "house/readme.rs"]
 mod readme;
 #[path = "house/rfcs.rs"]
@@ -14,6 +19,14 @@ use readme::{differences, documented, headed, mentioned, names, said, section, E
 use rfcs::RFCS;
 use rules::Allowed;
 use source::{production, read, sources, Source};
+
+/// The documents at the top of the repository.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+];
 
 /// Where `src` may panic, and why.
 const MAY_PANIC: &[Allowed] = &[
@@ -435,22 +448,4 @@ fn numbers_are_read_from_the_configuration() {
         range: Some("1 to 20000".into()),
     };
     assert_eq!(readme::numbers(config), [wait]);
-}
-
-// ---- the documentation as a whole ----
-
-/// The documents at the top of the repository.
-const DOCUMENTS: &[&str] = &[
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "SECURITY.md",
-];
-
-const LONGEST_README: usize = 200;
-
-#[test]
-fn the_readme_is_short() {
-    let lines = read("README.md").lines().count();
-    assert!(lines <= LONGEST_README, "README.md has {lines} lines");
 }
