@@ -160,7 +160,7 @@ what_is_wrong() {
     if [[ $error =~ 'parameter <'([^>]*)'> of type <'[0-9]:([a-z]+)'> not found in module <cpm>' ]]; then
         local kind=number
         [[ ${BASH_REMATCH[2]} == int ]] || kind=text
-        error="cpm has no parameter ${BASH_REMATCH[1]} that takes a $kind, expected a name from the README, \
+        error="cpm has no parameter ${BASH_REMATCH[1]} that takes a $kind, expected a name from docs/manual.md, \
 numbers without quotes, texts with; example: modparam(\"cpm\", \"invite_timeout\", 180000)"
     fi
     printf '%s%s\n' "$place" "${error:-it gives no reason}"

@@ -3,7 +3,7 @@
 # Not here: what is tested. CI calls this through .ci/run.
 #
 # usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner, and only tests run; without one
-#                                     everything does: format, clippy, tests, the demo
+#                                     everything does: format, clippy, dependencies, tests, the demo
 #        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
 set -euo pipefail
 # shellcheck source=../kamailio-cfg/setup.sh
@@ -31,6 +31,17 @@ check_style() {
     cargo clippy --locked --no-default-features --features server-tests --all-targets -- -D warnings
     step "clippy, module"
     cargo clippy --locked --all-targets -- -D warnings
+}
+
+# Licences and sources of the dependencies (deny.toml), where cargo-deny happens to be installed: it is big, and
+# what it looks at changes with Cargo.lock only. Its list of advisories needs the network and is not checked.
+check_dependencies() {
+    if cargo deny --version >/dev/null 2>&1; then
+        step "dependencies"
+        cargo deny check licenses bans sources
+    else
+        say "cargo-deny is not installed: licences and sources of the dependencies are not checked"
+    fi
 }
 
 run_tests() {
@@ -67,6 +78,7 @@ if [[ ${1-} == bench ]]; then
 fi
 (($#)) || setup_demo
 (($#)) || check_style
+(($#)) || check_dependencies
 module
 run_tests "$@"
 (($#)) || show_demo

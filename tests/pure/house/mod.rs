@@ -1,15 +1,26 @@
-//! The rules of the house, checked on the source text and the README: who may see whom, what may stand where,
-//! and that the documentation says what the tables export. It is not a test of behaviour and needs no Kamailio.
+//! The rules of the house, checked on the source text and the documentation: who may see whom, what may stand
+//! where, what the manual owes to the export tables, and (in `pages.rs`) where documentation leads.
+//! It is not a test of behaviour and needs no Kamailio.
 
+mod docs;
+mod pages;
 mod readme;
 mod rfcs;
 mod rules;
 mod source;
 
-use readme::{differences, documented, mentioned, rows, section, Exported, Names};
+use readme::{differences, documented, headed, mentioned, names, said, section, Exported, Names};
 use rfcs::RFCS;
 use rules::Allowed;
 use source::{production, read, sources, Source};
+
+/// The documents at the top of the repository.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+];
 
 /// Where `src` may panic, and why.
 const MAY_PANIC: &[Allowed] = &[
@@ -106,9 +117,10 @@ fn cited_rfcs_exist() {
     let mut files = sources(&["src", "tests", "build.rs"], &["rs"]);
     files.retain(|file| file.path != "tests/pure/house/mod.rs");
     files.extend(sources(
-        &["kamailio-cfg", "README.md"],
+        &["kamailio-cfg", "docs"],
         &["cfg", "sh", "xml", "md"],
     ));
+    files.extend(sources(DOCUMENTS, &["md"]));
     nothing(rules::unknown_rfcs(&files, RFCS));
     for pair in RFCS.windows(2) {
         assert!(pair[0].0 < pair[1].0, "{} is out of order", pair[1].0);
@@ -251,80 +263,107 @@ fn an_unexplained_unsafe_is_found() {
     );
 }
 
-// ---- the README ----
+// ---- what the manual owes to the tables ----
 
-fn the_section<'a>(readme: &'a str, heading: &str) -> &'a str {
-    section(readme, heading).unwrap_or_else(|| panic!("README.md has no section \"{heading}\""))
+fn the_section<'a>(text: &'a str, heading: &str) -> &'a str {
+    section(text, heading).unwrap_or_else(|| panic!("there is no section \"{heading}\""))
 }
 
 #[test]
-fn the_readme_documents_what_is_exported() {
-    let readme = read("README.md");
+fn the_manual_documents_what_is_exported() {
+    let manual = read("docs/manual.md");
     let exported = Exported::read(&sources(&["src/module"], &["rs"])).expect("tables");
-    let functions = the_section(&readme, "## Functions");
-    let about = |heading| documented(the_section(&readme, heading));
-    let mut wrong = differences("parameter", &exported.parameters, &about("## Parameters"));
+    let about = |heading| the_section(&manual, heading);
+    let parameters: Names = headed(about("## Parameters"))
+        .iter()
+        .map(|(heading, _)| heading.to_string())
+        .collect();
+    let mut wrong = differences("parameter", &exported.parameters, &parameters);
     wrong.extend(differences(
         "function",
         &exported.functions,
-        &documented(functions),
+        &names(about("## Functions")),
     ));
     wrong.extend(differences(
         "KEMI function",
         &exported.kemi,
-        &mentioned(functions, "KSR.cpm."),
+        &mentioned(about("## KEMI"), "KSR.cpm."),
     ));
     wrong.extend(differences(
         "RPC command",
         &exported.rpc,
-        &about("## RPC commands"),
+        &names(about("## RPC commands")),
     ));
     wrong.extend(differences(
         "statistic",
         &exported.statistics,
-        &about("## Statistics"),
+        &documented(about("## Statistics")),
     ));
     nothing(wrong);
 }
 
 #[test]
-fn the_readme_gives_defaults_and_ranges_as_they_are() {
-    let readme = read("README.md");
+fn every_parameter_has_unit_default_range_and_example() {
+    let manual = read("docs/manual.md");
+    for (heading, entry) in headed(the_section(&manual, "## Parameters")) {
+        for label in ["Unit", "Default", "Range"] {
+            assert!(said(entry, label).is_some(), "{heading}: no {label}");
+        }
+        let name = heading.split(' ').next().unwrap_or_default();
+        let quote = if heading.ends_with("(string)") {
+            "\""
+        } else {
+            ""
+        };
+        let example = format!("\nmodparam(\"cpm\", \"{name}\", {quote}");
+        let value = entry.split_once(&example).map(|(_, rest)| rest);
+        let value = value.unwrap_or_else(|| panic!("{heading}: no example {example}"));
+        let numeric = value.starts_with(|c: char| c.is_ascii_digit());
+        assert!(numeric || quote == "\"", "{heading}: its example");
+    }
+}
+
+#[test]
+fn the_manual_gives_defaults_and_ranges_as_they_are() {
+    let manual = read("docs/manual.md");
     let numbers = readme::numbers(&read("src/module/config.rs"));
     assert!(numbers.len() >= 6, "{numbers:?}");
-    let table = rows(the_section(&readme, "## Parameters"));
+    let entries = headed(the_section(&manual, "## Parameters"));
     for number in numbers {
-        let name = format!("`{}`", number.name);
-        let row = table.iter().find(|row| row[0] == name);
-        let row = row.unwrap_or_else(|| panic!("no row for {name}"));
-        let says = |text: &str| row.iter().any(|cell| cell == text);
-        assert!(says(&number.default), "{name}: default {}", number.default);
+        let heading = format!("{} (integer)", number.name);
+        let entry = entries.iter().find(|(words, _)| *words == heading);
+        let (_, entry) = entry.unwrap_or_else(|| panic!("no entry {heading}"));
+        assert_eq!(
+            said(entry, "Default"),
+            Some(number.default.as_str()),
+            "{heading}"
+        );
         if let Some(range) = number.range {
-            assert!(says(&range), "{name}: range {range}");
+            assert_eq!(said(entry, "Range"), Some(range.as_str()), "{heading}");
         }
     }
 }
 
 #[test]
-fn the_readme_knows_what_the_scripts_read() {
-    let readme = read("README.md");
+fn the_manual_knows_what_the_scripts_read() {
+    let operating = read("docs/operating.md");
     let mut read_by_scripts = readme::environment(&sources(&["kamailio-cfg", "tests"], &["sh"]));
     // Everybody's, and only looked at to find cargo.
     assert!(read_by_scripts.remove("HOME"));
-    let known = documented(the_section(&readme, "## Environment"));
+    let known = documented(the_section(&operating, "## Environment"));
     nothing(differences("variable", &read_by_scripts, &known));
 }
 
 #[test]
-fn the_readme_gives_the_warning_texts_as_they_are() {
-    let readme = read("README.md");
+fn the_manual_gives_the_warning_texts_as_they_are() {
+    let manual = read("docs/manual.md");
     let code = read("src/cpm/text.rs");
     let texts: Vec<&str> = code
         .split("\".into()")
         .filter_map(|before| before.rsplit_once(": \"").map(|(_, text)| text))
         .collect();
     assert!(texts.len() >= 7, "{texts:?}");
-    let warnings = the_section(&readme, "## Warning texts");
+    let warnings = the_section(&manual, "## Warning texts");
     for text in texts {
         assert!(
             warnings.contains(&format!("`{text}`")),
@@ -334,25 +373,30 @@ fn the_readme_gives_the_warning_texts_as_they_are() {
 }
 
 #[test]
-fn a_hole_in_the_readme_is_found() {
-    let names = |list: &[&str]| list.iter().map(|n| n.to_string()).collect::<Names>();
+fn a_hole_in_the_manual_is_found() {
+    let list = |list: &[&str]| list.iter().map(|n| n.to_string()).collect::<Names>();
     complains(
-        &differences("parameter", &names(&["a", "b"]), &names(&["b", "c"])),
+        &differences("parameter", &list(&["a", "b"]), &list(&["b", "c"])),
         &["parameter a is not documented", "the parameter c, which"],
     );
-    let text = "# T\n## One\n| name |\n|---|\n| `a` | x |\n| `b\\|c` | y |\n```\n# no heading\n```\n### `f([uri])`\n## Two\n| `d` |\n";
+    let text =
+        "# T\n## One\n| name |\n|---|\n| `a` | x |\n| `b\\|c` | y |\n```\n# no heading\n```\n\
+                ### `f([uri])`\n- Default: 5\n### cpm.g\n## Two\n| `d` |\n";
     let one = section(text, "## One").expect("it is there");
-    assert_eq!(documented(one), names(&["a", "b", "f"]));
-    assert_eq!(rows(one)[0], ["`a`", "x"]);
+    assert_eq!(documented(one), list(&["a", "b|c"]));
+    assert_eq!(names(one), list(&["f", "cpm.g"]));
+    assert_eq!(readme::rows(one)[0], ["`a`", "x"]);
     assert_eq!(section(text, "## Three"), None);
+    assert_eq!(said(headed(one)[0].1, "Default"), Some("5"));
+    assert_eq!(said(headed(one)[1].1, "Default"), None);
     assert_eq!(
         mentioned("`KSR.cpm.x()`, `KSR.cpm.y`", "KSR.cpm."),
-        names(&["x", "y"])
+        list(&["x", "y"])
     );
     let script = one_script("A=${CPM_A:-1} ${CPM_B-} ${CPM_C} ${lower:-x} ${KAMAILIO_SRC:+y}");
     assert_eq!(
         readme::environment(&script),
-        names(&["CPM_A", "CPM_B", "KAMAILIO_SRC"])
+        list(&["CPM_A", "CPM_B", "KAMAILIO_SRC"])
     );
 }
 
@@ -380,7 +424,7 @@ fn tables_are_read_or_refused() {
         &good.kemi,
         &good.statistics,
     ];
-    for (found, wanted) in names.iter().zip(["f", "p", "cpm.list", "k", "s"]) {
+    for (found, wanted) in names.iter().zip(["f", "p (string)", "cpm.list", "k", "s"]) {
         assert!(found.iter().eq([wanted]), "{found:?} is not {wanted}");
     }
     assert!(Exported::read(&tables(3, 1)).is_err());

@@ -1,5 +1,5 @@
-//! The README against what is exported: names out of the source text of the tables, and out of the README's own.
-//! Not here: prose. Only the tables and headings of the reference sections are compared.
+//! The manual against what is exported: names out of the source text of the tables, and out of the manual's own.
+//! Not here: prose. Only headings, tables and the lines below a parameter are compared.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ pub type Names = BTreeSet<String>;
 /// Everything the module exports, read from its tables.
 #[derive(Default)]
 pub struct Exported {
+    /// With the type: `domain (string)`, as the manual heads them.
     pub parameters: Names,
     pub functions: Names,
     /// `KSR.cpm.…` without the prefix.
@@ -35,7 +36,14 @@ impl Exported {
             return Err(format!("RpcTable has {declared} entries, found {rpc:?}"));
         }
         Ok(Exported {
-            parameters: entries(&text, "ParamTable<", first_literal)?,
+            parameters: entries(&text, "ParamTable<", |entry| {
+                let name = first_literal(entry)?;
+                let kind = match words(entry).next()? {
+                    "integer" => "integer",
+                    _ => "string",
+                };
+                Some(format!("{name} ({kind})"))
+            })?,
             functions: entries(&text, "CommandTable<", first_literal)?,
             kemi: entries(&text, "KemiTable<", |entry| {
                 c_literals(entry).into_iter().nth(1)
@@ -153,28 +161,68 @@ pub fn environment(scripts: &[Source]) -> Names {
     names
 }
 
-/// The text of a section, from its heading to the next one of the same or a higher level.
-pub fn section<'a>(readme: &'a str, heading: &str) -> Option<&'a str> {
-    let level = heading.chars().take_while(|c| *c == '#').count();
+/// The headings of a text: where the line begins and ends, the depth, the words.
+fn headings(text: &str) -> Vec<(usize, usize, usize, &str)> {
     let mut fenced = false;
-    let mut start = None;
     let mut offset = 0;
-    for line in readme.split_inclusive('\n') {
-        let text = line.trim_end();
-        if text.starts_with("```") {
+    let mut found = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let (start, end) = (offset, offset + line.len());
+        offset = end;
+        if line.starts_with("```") {
             fenced = !fenced;
         }
-        let depth = text.chars().take_while(|c| *c == '#').count();
+        let words = line.trim_start_matches('#');
+        let depth = line.len() - words.len();
         if !fenced && depth > 0 {
-            match start {
-                None if text == heading => start = Some(offset + line.len()),
-                Some(start) if depth <= level => return Some(&readme[start..offset]),
-                _ => {}
-            }
+            found.push((start, end, depth, words.trim()));
         }
-        offset += line.len();
     }
-    start.map(|start| &readme[start..])
+    found
+}
+
+/// The text of a section, from its heading to the next one of the same or a higher level.
+pub fn section<'a>(text: &'a str, heading: &str) -> Option<&'a str> {
+    let words = heading.trim_start_matches('#');
+    let level = heading.len() - words.len();
+    let mut headings = headings(text).into_iter();
+    let (_, start, ..) = headings.find(|(_, _, depth, w)| (*depth, *w) == (level, words.trim()))?;
+    let end = headings.find(|(_, _, depth, _)| *depth <= level);
+    Some(&text[start..end.map_or(text.len(), |(end, ..)| end)])
+}
+
+/// The entries of a section that has one heading each: what stands in the heading, and what below it.
+pub fn headed(section: &str) -> Vec<(&str, &str)> {
+    let headings = headings(section);
+    let ends = headings.iter().skip(1).map(|(start, ..)| *start);
+    let ends = ends.chain([section.len()]);
+    let entries = headings.iter().zip(ends);
+    entries
+        .map(|((_, start, _, words), end)| (*words, &section[*start..end]))
+        .collect()
+}
+
+/// The names of such entries, without arguments and backticks.
+pub fn names(section: &str) -> Names {
+    let name = |words: &str| {
+        let words = words.trim_matches('`');
+        let end = words.find(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c)));
+        words[..end.unwrap_or(words.len())].to_owned()
+    };
+    headed(section)
+        .iter()
+        .map(|(words, _)| name(words))
+        .collect()
+}
+
+/// What an entry says in its line `- LABEL: …`.
+pub fn said<'a>(entry: &'a str, label: &str) -> Option<&'a str> {
+    let mut lines = entry.lines();
+    lines.find_map(|line| {
+        line.strip_prefix("- ")?
+            .strip_prefix(label)?
+            .strip_prefix(": ")
+    })
 }
 
 /// The rows of all tables of a section, as cells without the borders; headings are left out.
@@ -192,22 +240,11 @@ pub fn rows(section: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What a section documents: the names in the first cells of its tables and in its headings.
+/// What the tables of a section document: the names in the first cells.
 pub fn documented(section: &str) -> Names {
-    let headings = section
-        .lines()
-        .filter(|line| line.starts_with('#'))
-        .flat_map(backticked);
     let cells = rows(section);
-    headings
-        .chain(cells.iter().flat_map(|cells| backticked(&cells[0])))
-        .map(|name| {
-            let end = name
-                .find(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c)))
-                .unwrap_or(name.len());
-            name[..end].to_owned()
-        })
-        .collect()
+    let names = cells.iter().flat_map(|cells| backticked(&cells[0]));
+    names.map(str::to_owned).collect()
 }
 
 /// Names after `prefix` anywhere in a text.
@@ -227,9 +264,9 @@ fn backticked(text: &str) -> Vec<&str> {
 pub fn differences(what: &str, exported: &Names, documented: &Names) -> Vec<String> {
     let missing = exported
         .difference(documented)
-        .map(|name| format!("{what} {name} is not documented in README.md"));
+        .map(|name| format!("{what} {name} is not documented in docs/"));
     let invented = documented
         .difference(exported)
-        .map(|name| format!("README.md documents the {what} {name}, which does not exist"));
+        .map(|name| format!("docs/ documents the {what} {name}, which does not exist"));
     missing.chain(invented).collect()
 }

@@ -1,5 +1,5 @@
 //! The RFCs that may be cited, with their titles: a number copied wrongly is not among them.
-//! Not a list of what is implemented; the README says that.
+//! Not a list of what is implemented; docs/wire.md says that.
 
 pub const RFCS: &[(u32, &str)] = &[
     (1950, "ZLIB Compressed Data Format Specification version 3.3"),
@@ -44,6 +44,7 @@ pub const RFCS: &[(u32, &str)] = &[
     (4975, "The Message Session Relay Protocol (MSRP)"),
     (4976, "Relay Extensions for the Message Session Relay Protocol (MSRP)"),
     (5057, "Multiple Dialog Usages in the Session Initiation Protocol"),
+    (5079, "Rejecting Anonymous Requests in the Session Initiation Protocol (SIP)"),
     (5118, "Session Initiation Protocol (SIP) Torture Test Messages for Internet Protocol Version 6 (IPv6)"),
     (5234, "Augmented BNF for Syntax Specifications: ABNF"),
     (5318, "The Session Initiation Protocol (SIP) P-Refused-URI-List Private-Header (P-Header)"),

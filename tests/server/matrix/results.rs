@@ -128,7 +128,7 @@ pub fn row_51(t: Transport) {
     }
 }
 
-/// The document is read at start; what cannot be read serves nobody (interface: its group answers 404).
+/// The document is read at start; what cannot be read serves nobody: its group is answered 404.
 pub fn row_49(t: Transport) {
     let uri = "sip:broken@groups.home1.test";
     let broken = Group::raw(
