@@ -1,10 +1,10 @@
 //! For operators: a dry run of a group's policy, and a report on documents without a server.
 //! Not here: reading files (`src/bin/cpm-check.rs`) and the RPC command around the dry run.
 
-use super::condition::Role;
 use super::directory::Directory;
-use super::group::{Group, PolicyRequest, Verdict};
+use super::group::Group;
 use super::permissions::Action;
+use super::request::{PolicyRequest, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -105,7 +105,7 @@ fn summary(group: &Group) -> String {
 }
 
 fn judge(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
-    group.decide(&PolicyRequest {
+    group.evaluate(&PolicyRequest {
         identities: &[Identity::of(uri)],
         uris: std::slice::from_ref(uri),
         anonymous,

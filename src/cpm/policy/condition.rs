@@ -2,17 +2,8 @@
 //! Not here: reading them from a document (`rules`) and combining rules (`group`).
 
 use super::domain::Domain;
-use super::group::PolicyRequest;
+use super::request::PolicyRequest;
 use crate::sip::identity::Identity;
-
-/// What somebody is in the session that a request is about. Both false when there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Role {
-    /// Is a connected participant.
-    pub participant: bool,
-    /// Made the session.
-    pub creator: bool,
-}
 
 /// One child of `<conditions>`. A rule matches when all of its conditions are true.
 ///

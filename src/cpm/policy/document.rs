@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 
 use super::error::{shown, DocumentError, LoadNote, Reason};
-use super::group::{Group, Member};
+use super::group::{Group, Member, Rule};
 use super::namespace::{Ns, LIST_SERVICE};
-use super::rules;
 use super::values::{
     boolean, count, must_understand, not_evaluated, note, once, required, text, uri,
 };
 use super::xml::Element;
+use super::{rules, xml};
 use crate::sip::identity::Identity;
 use crate::sip::uri::{Scheme, Uri};
 
@@ -24,12 +24,19 @@ struct Parts {
     invite_members: Option<bool>,
     max_participant_count: Option<u32>,
     min_participant_count: Option<u32>,
-    rules: Option<Vec<super::group::Rule>>,
+    rules: Option<Vec<Rule>>,
     notes: Vec<LoadNote>,
 }
 
+impl Group {
+    /// Reads a group document (list-service XML, UTF-8).
+    pub fn parse(xml: &[u8]) -> Result<Group, DocumentError> {
+        group(&xml::parse(xml)?)
+    }
+}
+
 /// The group of a document with this root element.
-pub fn group(root: &Element) -> Result<Group, DocumentError> {
+fn group(root: &Element) -> Result<Group, DocumentError> {
     expect(root, "group")?;
     let service = match root.children.as_slice() {
         [] => {

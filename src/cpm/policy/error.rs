@@ -1,7 +1,14 @@
 //! Why a group document was refused, and what in an accepted one is not evaluated.
 //! Not here: the finding of it; see `xml`, `document` and `rules`.
 
-use super::xml::{At, MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
+use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
+
+/// Where an element begins; both 1-based.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
 
 /// A document that cannot be used. Displays as `line 12: <allow-anonymity> must be …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +100,7 @@ pub struct LoadNote {
 }
 
 impl DocumentError {
-    pub(super) fn new(at: At, reason: Reason) -> Self {
+    pub(super) fn new(at: Position, reason: Reason) -> Self {
         DocumentError {
             line: at.line,
             column: at.column,

@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::condition::{Condition, Facts, Role};
+use super::condition::{Condition, Facts};
 use super::domain::Domain;
-use super::error::{DocumentError, LoadNote};
-use super::permissions::{Action, Permissions};
-use super::{document, xml};
+use super::error::LoadNote;
+use super::permissions::Permissions;
+use super::request::{PolicyRequest, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -50,47 +50,14 @@ pub struct Rule {
     pub grants: Permissions,
 }
 
-/// Who asks, and when. `identities` and `uris` are the same one person (requirements R1.1: a SIP
-/// and a tel URI may be asserted together): an identity condition is true when either fits.
-/// Empty means nobody authenticated.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyRequest<'a> {
-    pub identities: &'a [Identity],
-    pub uris: &'a [Uri],
-    /// Anonymity is asked for. Never set for somebody who is to be invited (R7.2).
-    pub anonymous: bool,
-    /// Seconds since 1970.
-    pub now_unix: i64,
-    pub role: Role,
-}
-
-/// The combined answer of all rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    pub allowed: Permissions,
-    /// Ids of the rules that matched, in document order.
-    pub matched_rules: Vec<String>,
-}
-
-impl Verdict {
-    pub fn allows(&self, action: Action) -> bool {
-        self.allowed.allows(action)
-    }
-}
-
 impl Group {
-    /// Reads a group document (list-service XML, UTF-8).
-    pub fn parse(xml: &[u8]) -> Result<Group, DocumentError> {
-        document::group(&xml::parse(xml)?)
-    }
-
     /// Whether any of these identities is on the list.
     pub fn is_member(&self, who: &[Identity]) -> bool {
         who.iter().any(|identity| self.listed.contains(identity))
     }
 
     /// What the matching rules together permit. No matching rule: nothing.
-    pub fn decide(&self, request: &PolicyRequest) -> Verdict {
+    pub fn evaluate(&self, request: &PolicyRequest) -> Verdict {
         let facts = Facts {
             request,
             domains: request.uris.iter().filter_map(Domain::of).collect(),

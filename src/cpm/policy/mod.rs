@@ -14,8 +14,10 @@ mod document;
 pub mod domain;
 mod error;
 mod group;
+mod limits;
 mod namespace;
 mod permissions;
+mod request;
 mod rules;
 mod time;
 mod values;
@@ -23,12 +25,13 @@ mod xml;
 
 pub use adhoc::{adhoc_document, AdhocPolicy, InviteBy};
 pub use check::{explain, report};
-pub use condition::{Condition, Role};
+pub use condition::Condition;
 pub use directory::{Directory, LoadProblem};
 pub use error::{DocumentError, LoadNote, Reason};
-pub use group::{Group, Member, PolicyRequest, Rule, Verdict};
+pub use group::{Group, Member, Rule};
+pub use limits::MAX_DOCUMENT;
 pub use permissions::{Action, Permissions};
-pub use xml::MAX_DOCUMENT;
+pub use request::{PolicyRequest, Role, Verdict};
 
 #[cfg(test)]
 mod tests;

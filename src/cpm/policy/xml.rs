@@ -5,23 +5,9 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-use super::error::{sentence, shown, DocumentError, Reason};
+use super::error::{sentence, shown, DocumentError, Position, Reason};
+use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
 use super::namespace::Ns;
-
-/// Largest accepted document in bytes; about 15,000 list entries.
-pub const MAX_DOCUMENT: usize = 1 << 20;
-pub const MAX_DEPTH: usize = 32;
-pub const MAX_ELEMENTS: usize = 50_000;
-pub const MAX_ATTRIBUTES: usize = 32;
-/// Longest accepted attribute value in bytes, as written.
-pub const MAX_ATTRIBUTE: usize = 4096;
-
-/// Where an element begins; both 1-based.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct At {
-    pub line: u32,
-    pub column: u32,
-}
 
 /// One element. Its nesting is at most [`MAX_DEPTH`], so walking (and dropping) it recursively is safe.
 #[derive(Debug)]
@@ -32,7 +18,7 @@ pub struct Element {
     /// All character data directly inside, trimmed.
     pub text: String,
     pub children: Vec<Element>,
-    pub at: At,
+    pub at: Position,
     attributes: Vec<(String, String)>,
 }
 
@@ -56,7 +42,7 @@ impl Element {
 
 /// The root element of a document.
 pub fn parse(bytes: &[u8]) -> Result<Element, DocumentError> {
-    let start = At { line: 1, column: 1 };
+    let start = Position { line: 1, column: 1 };
     if bytes.len() > MAX_DOCUMENT {
         return Err(DocumentError::new(start, Reason::TooLarge(bytes.len())));
     }
@@ -86,7 +72,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn at(&mut self, offset: usize) -> At {
+    fn at(&mut self, offset: usize) -> Position {
         let offset = offset.min(self.bytes.len());
         for (i, byte) in self
             .bytes
@@ -102,7 +88,7 @@ impl<'a> Place<'a> {
         }
         self.seen = self.seen.max(offset);
         let column = offset.saturating_sub(self.line_start) + 1;
-        At {
+        Position {
             line: self.line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
         }
@@ -172,7 +158,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn begin(&mut self, start: &BytesStart, at: At) -> Result<(), DocumentError> {
+    fn begin(&mut self, start: &BytesStart, at: Position) -> Result<(), DocumentError> {
         let fail = |reason| Err(DocumentError::new(at, reason));
         if self.open.is_empty() && self.root.is_some() {
             return Err(malformed(at, "a second root element"));
@@ -226,7 +212,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn characters(&mut self, text: &str, at: At) -> Result<(), DocumentError> {
+    fn characters(&mut self, text: &str, at: Position) -> Result<(), DocumentError> {
         match self.open.last_mut() {
             Some(element) => element.text.push_str(text),
             None if text.trim().is_empty() => {}
@@ -235,7 +221,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn finish(self, at: At) -> Result<Element, DocumentError> {
+    fn finish(self, at: Position) -> Result<Element, DocumentError> {
         if let Some(element) = self.open.last() {
             let text = format!("<{}> is never closed", shown(&element.name));
             return Err(malformed(element.at, text));
@@ -247,7 +233,7 @@ impl<'a> Builder<'a> {
 fn attributes(
     start: &BytesStart,
     element: &str,
-    at: At,
+    at: Position,
 ) -> Result<Vec<(String, String)>, DocumentError> {
     let mut out = Vec::new();
     // With its checks on, quick-xml refuses a repeated attribute; their number is bounded by now.
@@ -274,7 +260,7 @@ fn attributes(
     Ok(out)
 }
 
-fn resolve(reference: &BytesRef, at: At) -> Result<char, DocumentError> {
+fn resolve(reference: &BytesRef, at: Position) -> Result<char, DocumentError> {
     match reference.resolve_char_ref() {
         Ok(Some(c)) => return Ok(c),
         Ok(None) => {}
@@ -293,7 +279,7 @@ fn resolve(reference: &BytesRef, at: At) -> Result<char, DocumentError> {
     }
 }
 
-fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> {
+fn check_encoding(declaration: &BytesDecl, at: Position) -> Result<(), DocumentError> {
     let Some(encoding) = declaration.encoding() else {
         return Ok(());
     };
@@ -305,6 +291,6 @@ fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> 
     Err(DocumentError::new(at, Reason::Encoding(name)))
 }
 
-fn malformed(at: At, error: impl ToString) -> DocumentError {
+fn malformed(at: Position, error: impl ToString) -> DocumentError {
     DocumentError::new(at, Reason::NotWellFormed(sentence(&error.to_string())))
 }

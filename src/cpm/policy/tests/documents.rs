@@ -42,7 +42,7 @@ fn the_draft_namespace_is_accepted() {
     );
     let group = Group::parse(xml.as_bytes()).unwrap();
     assert!(
-        decide(&group, &["sip:alice@home1.test"])
+        evaluate(&group, &["sip:alice@home1.test"])
             .allowed
             .allow_anonymity
     );
@@ -56,7 +56,7 @@ fn prefixes_are_only_names() {
         .replace("xmlns:cp=", "xmlns:pol=");
     let group = Group::parse(xml.as_bytes()).unwrap();
     assert!(
-        decide(&group, &["sip:alice@home1.test"])
+        evaluate(&group, &["sip:alice@home1.test"])
             .allowed
             .allow_anonymity
     );
@@ -190,5 +190,8 @@ fn values_that_cannot_be_read_are_told() {
 fn a_rule_without_id_is_named_by_its_line() {
     let group =
         ruled("\n<cp:rule><cp:actions><join-handling>true</join-handling></cp:actions></cp:rule>");
-    assert_eq!(decide(&group, &["sip:a@b.test"]).matched_rules, ["line 2"]);
+    assert_eq!(
+        evaluate(&group, &["sip:a@b.test"]).matched_rules,
+        ["line 2"]
+    );
 }

@@ -58,16 +58,16 @@ pub fn ruled(rules: &str) -> Group {
 
 /// Whether the one rule with these conditions matches somebody with these URIs.
 pub fn matches(conditions: &str, who: &[&str]) -> bool {
-    decide(&ruled(&rule("r", conditions)), who)
+    evaluate(&ruled(&rule("r", conditions)), who)
         .allowed
         .join_handling
 }
 
-pub fn decide(group: &Group, who: &[&str]) -> Verdict {
-    decide_with(group, who, false, 0, Role::default())
+pub fn evaluate(group: &Group, who: &[&str]) -> Verdict {
+    evaluate_with(group, who, false, 0, Role::default())
 }
 
-pub fn decide_with(
+pub fn evaluate_with(
     group: &Group,
     who: &[&str],
     anonymous: bool,
@@ -76,7 +76,7 @@ pub fn decide_with(
 ) -> Verdict {
     let uris: Vec<Uri> = who.iter().map(|text| uri(text)).collect();
     let identities: Vec<Identity> = uris.iter().map(Identity::of).collect();
-    group.decide(&PolicyRequest {
+    group.evaluate(&PolicyRequest {
         identities: &identities,
         uris: &uris,
         anonymous,

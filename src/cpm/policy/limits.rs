@@ -1,0 +1,9 @@
+//! How large a group document may be, and how deep.
+
+/// Largest accepted document in bytes; about 15,000 list entries.
+pub const MAX_DOCUMENT: usize = 1 << 20;
+pub const MAX_DEPTH: usize = 32;
+pub const MAX_ELEMENTS: usize = 50_000;
+pub const MAX_ATTRIBUTES: usize = 32;
+/// Longest accepted attribute value in bytes, as written.
+pub const MAX_ATTRIBUTE: usize = 4096;
