@@ -1,53 +1,14 @@
 //! Commits: several records made, changed and deleted at once, or nothing at all.
 //! Three steps: check and allocate; claim the keys, which others may contest; link everything in, which cannot fail.
 
-use super::id::{Key, RecordId};
+use super::change::{Change, CommitError};
+use super::id::RecordId;
 use super::layout::{KeyNode, Record};
 use super::locked::Locked;
 use super::step::{NewKeys, Step};
 use crate::store::memory::{Block, Memory};
 use std::ptr;
 use std::sync::atomic::Ordering;
-
-/// What one record is to be after a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// From `new_id`, or of a record that is there.
-    pub id: RecordId,
-    /// The record above; fixed when the record is made. It may be made in the same commit.
-    pub parent: Option<RecordId>,
-    /// The whole body; `None` deletes the record (nothing happens if it is gone already). Its children
-    /// must be gone, or be deleted in the same commit.
-    pub body: Option<Vec<u8>>,
-    /// All keys it has afterwards. A key belongs to one record of the engine at most; it may pass from one
-    /// to another in one commit. Ignored when deleting.
-    pub keys: Vec<Key>,
-    /// When it is due, in the clock of `due`. The deadline it has already changes nothing: it stays due
-    /// if it is. Ignored when deleting; `Some(u64::MAX)` is never.
-    pub deadline: Option<u64>,
-}
-
-/// Why a commit was refused. Nothing was changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    #[error("shared memory is full")]
-    Full,
-    /// Or somebody is about to give it to another one, in a commit that may yet be refused.
-    #[error("another record has the key {0:?}")]
-    KeyTaken(Key),
-    #[error("record {0} belongs to another anchor than the one that is held")]
-    WrongAnchor(RecordId),
-    #[error("there is no record {0} to be a parent")]
-    UnknownParent(RecordId),
-    #[error("record {0} cannot be deleted before its children")]
-    HasChildren(RecordId),
-    #[error("record {0} cannot get another parent")]
-    Moved(RecordId),
-    #[error("record {0} is changed twice in one commit")]
-    Repeated(RecordId),
-    #[error("the identity {0} was never handed out")]
-    NeverIssued(RecordId),
-}
 
 /// A commit on its way. Dropped before `apply`, it leaves everything as it was: claimed keys go back,
 /// blocks too. Process: the one that holds the anchor. Memory: Rust's heap, bounded by the changes.
@@ -68,6 +29,19 @@ pub(super) struct Plan<'p, M: Memory> {
 struct Claim {
     node: *mut KeyNode,
     replaced: *mut KeyNode,
+}
+
+impl<M: Memory> Locked<'_, M> {
+    /// Makes all `changes`, or none.
+    ///
+    /// # Errors
+    /// [`CommitError`]: the old state stands, and nothing stays allocated.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<(), CommitError> {
+        let mut plan = Plan::prepare(self, changes)?;
+        plan.claim_keys()?;
+        plan.apply();
+        Ok(())
+    }
 }
 
 impl<'p, M: Memory> Plan<'p, M> {

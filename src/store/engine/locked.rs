@@ -1,7 +1,6 @@
 //! What can be done with a family of records while its anchor is held: read, and make identities.
 //! Writing is in `commit`.
 
-use super::commit::{Change, CommitError, Plan};
 use super::id::{Anchor, Key, RecordId};
 use super::layout::{siblings, Record};
 use super::wheel::NEVER;
@@ -115,17 +114,6 @@ impl<'a, M: Memory> Locked<'a, M> {
     /// that only records of this anchor get); a hint as [`Engine::find`] otherwise: see `id.anchor()`.
     pub fn find(&self, key: Key) -> Option<RecordId> {
         self.engine.find(key)
-    }
-
-    /// Makes all `changes`, or none.
-    ///
-    /// # Errors
-    /// [`CommitError`]: the old state stands, and nothing stays allocated.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), CommitError> {
-        let mut plan = Plan::prepare(self, changes)?;
-        plan.claim_keys()?;
-        plan.apply();
-        Ok(())
     }
 
     pub(super) fn record(&self, id: RecordId) -> Option<*mut Record> {

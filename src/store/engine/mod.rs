@@ -4,23 +4,26 @@
 //! A *family* is a record without parent and everything below it; all of it lives under one *anchor*, a
 //! lock out of a fixed number. Take the anchor, read, decide, [`Locked::commit`], let go, act.
 
+mod change;
 mod commit;
 mod id;
 mod layout;
 mod locked;
+mod root;
 mod step;
 mod table;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
-pub use commit::{Change, CommitError};
+pub use change::{Change, CommitError};
 pub use id::{Anchor, Key, RecordId, MAX_ANCHORS};
 pub use locked::Locked;
 
 use super::lock::Lock;
 use super::memory::{Block, Memory};
-use layout::{AnchorCell, KeyNode, List, Record, Root};
+use layout::{KeyNode, List, Record};
+use root::{AnchorCell, Root};
 use std::cell::UnsafeCell;
 use std::collections::BinaryHeap;
 use std::mem::size_of;
@@ -337,5 +340,3 @@ unsafe fn record_block<M: Memory>(memory: M, record: *mut Record) -> Option<Bloc
     // SAFETY: every record is a block of this size.
     unsafe { adopt(memory, record.cast(), size_of::<Record>()) }
 }
-
-const _: () = assert!(size_of::<AnchorCell>() == 64);

@@ -1,9 +1,10 @@
 //! One record's part of a commit: its blocks, and how they are linked in and the old ones out.
 //! What is checked before, and in which order things happen: `commit`.
 
-use super::commit::{Change, CommitError};
+use super::change::{Change, CommitError};
 use super::id::{Key, RecordId};
 use super::layout::{siblings, KeyNode, Link, List, Record};
+use super::root::Root;
 use super::wheel::{Wheel, NEVER};
 use super::{body_block, keys_block, record_block, Engine};
 use crate::store::memory::{Block, Memory};
@@ -251,7 +252,7 @@ fn empty_record<M: Memory>(memory: M, id: RecordId) -> Option<Block<M>> {
 }
 
 /// Gives a block away to a record; null and 0 for none.
-fn keep<M: Memory>(block: Option<Block<M>>, root: &super::Root) -> (*mut u8, usize) {
+fn keep<M: Memory>(block: Option<Block<M>>, root: &Root) -> (*mut u8, usize) {
     block.map_or((ptr::null_mut(), 0), |block| {
         let size = block.size();
         root.bytes.fetch_add(size, Ordering::Relaxed);
