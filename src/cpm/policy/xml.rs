@@ -1,23 +1,28 @@
-//! A small, bounded XML tree: elements with namespace, attributes, text and the line they began on.
-//! Not here: any meaning. DTDs and entities are refused, so nothing can expand or be fetched.
+//! A bounded XML tree: elements with namespace, attributes, text and the position where they begin.
+//!
+//! DTDs and entities are refused, so a document can neither expand nor make this server fetch anything.
 
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-use super::error::{sentence, shown, DocumentError, Position, Reason};
+use super::error::{excerpt, excerpt_of_sentence, DocumentError, Position, Reason};
 use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
 use super::namespace::Ns;
 
-/// One element. Its nesting is at most [`MAX_DEPTH`], so walking (and dropping) it recursively is safe.
+/// One element. Elements nest at most [`MAX_DEPTH`] deep. That bounds every recursion over them, the one
+/// that drops the tree included.
 #[derive(Debug)]
 pub struct Element {
+    /// Its namespace.
     pub ns: Ns,
-    /// Local name.
+    /// Its local name.
     pub name: String,
-    /// All character data directly inside, trimmed.
+    /// All character data directly inside, without white space at the ends.
     pub text: String,
+    /// The elements directly inside, in document order.
     pub children: Vec<Element>,
+    /// Where it begins.
     pub at: Position,
     attributes: Vec<(String, String)>,
 }
@@ -31,16 +36,21 @@ impl Element {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether it has this namespace and local name.
     pub fn is(&self, ns: Ns, name: &str) -> bool {
         self.ns == ns && self.name == name
     }
 
+    /// An error at the position of this element.
     pub fn error(&self, reason: Reason) -> DocumentError {
         DocumentError::new(self.at, reason)
     }
 }
 
-/// The root element of a document.
+/// Reads a document and returns its root element.
+///
+/// # Errors
+/// [`DocumentError`]: not UTF-8, not well-formed, beyond the limits, or with a DTD or entity.
 pub fn parse(bytes: &[u8]) -> Result<Element, DocumentError> {
     let start = Position { line: 1, column: 1 };
     if bytes.len() > MAX_DOCUMENT {
@@ -48,23 +58,23 @@ pub fn parse(bytes: &[u8]) -> Result<Element, DocumentError> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        let mut place = Place::new(bytes);
-        DocumentError::new(place.at(e.valid_up_to()), Reason::NotUtf8)
+        let mut lines = LineCounter::new(bytes);
+        DocumentError::new(lines.position(e.valid_up_to()), Reason::NotUtf8)
     })?;
     Builder::new(text).run()
 }
 
-/// Turns byte offsets, which only grow, into lines and columns.
-struct Place<'a> {
+/// Turns byte offsets into positions. The offsets asked for must not decrease.
+struct LineCounter<'a> {
     bytes: &'a [u8],
     seen: usize,
     line: u32,
     line_start: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LineCounter<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Place {
+        LineCounter {
             bytes,
             seen: 0,
             line: 1,
@@ -72,7 +82,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn at(&mut self, offset: usize) -> Position {
+    fn position(&mut self, offset: usize) -> Position {
         let offset = offset.min(self.bytes.len());
         for (i, byte) in self
             .bytes
@@ -98,8 +108,8 @@ impl<'a> Place<'a> {
 struct Builder<'a> {
     reader: Reader<&'a [u8]>,
     names: NamespaceResolver,
-    place: Place<'a>,
-    /// Elements begun and not ended, outermost first.
+    lines: LineCounter<'a>,
+    /// Elements that have begun and not ended, outermost first.
     open: Vec<Element>,
     root: Option<Element>,
     elements: usize,
@@ -114,7 +124,7 @@ impl<'a> Builder<'a> {
         Builder {
             reader,
             names: NamespaceResolver::default(),
-            place: Place::new(text.as_bytes()),
+            lines: LineCounter::new(text.as_bytes()),
             open: Vec::new(),
             root: None,
             elements: 0,
@@ -124,11 +134,13 @@ impl<'a> Builder<'a> {
     fn run(mut self) -> Result<Element, DocumentError> {
         loop {
             let offset = self.reader.buffer_position();
-            let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+            let at = self
+                .lines
+                .position(usize::try_from(offset).unwrap_or(usize::MAX));
             match self.reader.read_event() {
                 Ok(Event::Start(start)) => self.begin(&start, at)?,
-                // With expand_empty_elements there is no Event::Empty.
                 Ok(Event::End(_)) => self.end(),
+                // `expand_empty_elements` is set, so the reader reports none of these.
                 Ok(Event::Empty(start)) => {
                     self.begin(&start, at)?;
                     self.end();
@@ -151,7 +163,9 @@ impl<'a> Builder<'a> {
                 Ok(Event::Eof) => return self.finish(at),
                 Err(error) => {
                     let offset = self.reader.error_position();
-                    let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+                    let at = self
+                        .lines
+                        .position(usize::try_from(offset).unwrap_or(usize::MAX));
                     return Err(malformed(at, error));
                 }
             }
@@ -171,11 +185,11 @@ impl<'a> Builder<'a> {
             return fail(Reason::TooManyElements);
         }
         let name = String::from_utf8_lossy(start.local_name().into_inner()).into_owned();
-        // Counted before the namespace declarations among them are taken in.
+        // The limit comes first: the resolver below keeps every namespace declaration among them.
         let mut written = start.attributes();
         let written = written.with_checks(false).take(MAX_ATTRIBUTES + 1);
         if written.count() > MAX_ATTRIBUTES {
-            return fail(Reason::TooManyAttributes(shown(&name)));
+            return fail(Reason::TooManyAttributes(excerpt(&name)));
         }
         self.names.push(start).map_err(|e| malformed(at, e))?;
         let ns = match self.names.resolve_element(start.name()).0 {
@@ -183,7 +197,7 @@ impl<'a> Builder<'a> {
             ResolveResult::Unbound => Ns::None,
             ResolveResult::Unknown(prefix) => {
                 let prefix = String::from_utf8_lossy(&prefix).into_owned();
-                return fail(Reason::UnknownPrefix(shown(&prefix)));
+                return fail(Reason::UnknownPrefix(excerpt(&prefix)));
             }
         };
         let attributes = attributes(start, &name, at)?;
@@ -223,7 +237,7 @@ impl<'a> Builder<'a> {
 
     fn finish(self, at: Position) -> Result<Element, DocumentError> {
         if let Some(element) = self.open.last() {
-            let text = format!("<{}> is never closed", shown(&element.name));
+            let text = format!("<{}> is never closed", excerpt(&element.name));
             return Err(malformed(element.at, text));
         }
         self.root.ok_or(DocumentError::new(at, Reason::Empty))
@@ -236,7 +250,8 @@ fn attributes(
     at: Position,
 ) -> Result<Vec<(String, String)>, DocumentError> {
     let mut out = Vec::new();
-    // With its checks on, quick-xml refuses a repeated attribute; their number is bounded by now.
+    // The reader refuses a repeated attribute, by comparing each with all before it. `begin` has
+    // bounded their number.
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| malformed(at, e))?;
         if attribute.key.as_namespace_binding().is_some() {
@@ -247,8 +262,8 @@ fn attributes(
             return Err(DocumentError::new(
                 at,
                 Reason::AttributeTooLong {
-                    element: shown(element),
-                    attribute: shown(&name),
+                    element: excerpt(element),
+                    attribute: excerpt(&name),
                 },
             ));
         }
@@ -274,7 +289,7 @@ fn resolve(reference: &BytesRef, at: Position) -> Result<char, DocumentError> {
         b"quot" => Ok('"'),
         other => Err(DocumentError::new(
             at,
-            Reason::Entity(shown(&String::from_utf8_lossy(other))),
+            Reason::Entity(excerpt(&String::from_utf8_lossy(other))),
         )),
     }
 }
@@ -287,10 +302,13 @@ fn check_encoding(declaration: &BytesDecl, at: Position) -> Result<(), DocumentE
     if encoding.eq_ignore_ascii_case(b"utf-8") || encoding.eq_ignore_ascii_case(b"us-ascii") {
         return Ok(());
     }
-    let name = shown(&String::from_utf8_lossy(&encoding));
+    let name = excerpt(&String::from_utf8_lossy(&encoding));
     Err(DocumentError::new(at, Reason::Encoding(name)))
 }
 
 fn malformed(at: Position, error: impl ToString) -> DocumentError {
-    DocumentError::new(at, Reason::NotWellFormed(sentence(&error.to_string())))
+    DocumentError::new(
+        at,
+        Reason::NotWellFormed(excerpt_of_sentence(&error.to_string())),
+    )
 }

@@ -1,5 +1,4 @@
 //! Every condition of RFC 4745 section 7 and of OMA, one by one and together.
-//! Not here: the sample document; see `sample`.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -69,10 +68,10 @@ fn exceptions_subtract() {
     ] {
         assert!(!matches(many, &[out]), "{out}");
     }
-    // One person: the other identity does not get round the exception.
+    // Both identities are one person: the other one does not get around the exception.
     assert!(!matches(many, &["tel:+358401", "sip:m@home1.test"]));
     assert!(!matches(many, &["sip:bob@home1.test", "sip:x@evil.test"]));
-    // Another alternative may still let them in.
+    // Another child of <identity> may still match the excluded person.
     let or = "<cp:identity><cp:many><cp:except id=\"sip:m@home1.test\"/></cp:many><cp:one id=\"sip:m@home1.test\"/></cp:identity>";
     assert!(matches(or, &["sip:m@home1.test"]));
 }
@@ -151,7 +150,7 @@ fn other_identity_is_whoever_no_other_rule_names() {
         evaluate(&group, &["sip:eve@x.test"]).matched_rules,
         ["rest", "open"]
     );
-    // Named by a rule that is not valid any more, but named.
+    // The rule that names this person is no longer valid, but it still names the person.
     assert_eq!(
         evaluate(&group, &["sip:old@home1.test"]).matched_rules,
         ["open"]

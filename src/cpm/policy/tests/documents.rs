@@ -1,5 +1,4 @@
-//! What a document may look like, and what it is told when it may not.
-//! Not here: hostile documents; see `attacks`.
+//! What a document may look like, and what its author is told about mistakes.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -104,7 +103,7 @@ fn a_wrong_or_missing_namespace_is_told_instead_of_ignored() {
     assert!(refused_inside("<nope:list/>").contains("prefix 'nope' is not declared"));
 }
 
-/// The one that would open a group to everybody: conditions that are not seen as such.
+/// This mistake would open a group to everybody: a rule whose conditions are not recognised.
 #[test]
 fn conditions_in_the_wrong_namespace_refuse_the_document() {
     let text = refused_inside("<cp:ruleset><cp:rule id=\"r\"><conditions><is-list-member/></conditions></cp:rule></cp:ruleset>");

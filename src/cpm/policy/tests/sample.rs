@@ -1,5 +1,4 @@
-//! The sample of requirements section 3, the table of RFC 4745 section 10.3, the ad-hoc document.
-//! Not here: single conditions (`conditions`) and broken documents (`documents`, `attacks`).
+//! Whole documents: a sample group, the table of RFC 4745 section 10.3, the ad-hoc policy.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -85,8 +84,8 @@ fn either_of_two_asserted_identities_is_enough() {
 }
 
 /// RFC 4745 section 10.3: rules 1 to 6, asked by bob at 2003-12-24T17:15:00+01:00. The column X is
-/// `join-handling`. Of the sphere column nothing is left but that another sphere never matches:
-/// this server has no spheres.
+/// `join-handling`. This server has no spheres: of that column only the value that does not match is
+/// used.
 #[test]
 fn the_table_of_rfc_4745_section_10_3() {
     let table = |sphere: &str| {
@@ -127,7 +126,7 @@ fn the_table_of_rfc_4745_section_10_3() {
     let verdict = ask(&table(""));
     assert_eq!(verdict.matched_rules, ["3", "5"]);
     assert!(verdict.allowed.join_handling, "X combines to TRUE");
-    // With the sphere column taken literally no rule can match here.
+    // With every sphere of the table in place, no rule can match here.
     assert_eq!(
         ask(&table("<cp:sphere value=\"work\"/>")),
         Verdict::default()
@@ -215,7 +214,7 @@ fn the_dry_run_says_what_being_in_the_session_would_change() {
 }
 
 #[test]
-fn the_directory_finds_groups_and_tells_what_is_wrong() {
+fn the_directory_finds_groups_and_reports_what_is_wrong() {
     let other = document("<cp:ruleset/>");
     let (directory, problems) = Directory::load([
         ("a.xml", SAMPLE),

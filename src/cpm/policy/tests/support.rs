@@ -1,11 +1,10 @@
-//! Shared by the policy tests: the sample document, shorthand for requests.
-//! Not here: tests.
+//! Shared by the policy tests: the sample document, and shorthand for requests.
 
 use crate::cpm::policy::{Group, PolicyRequest, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
-/// The minimal sample of requirements section 3.
+/// A group with a list, three rules and an exception.
 pub const SAMPLE: &str = r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:rl="urn:ietf:params:xml:ns:resource-lists"
        xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:ocp="urn:oma:xml:xdm:common-policy"
        xmlns:oxe="urn:oma:xml:xdm:extensions">
@@ -29,7 +28,7 @@ pub fn uri(text: &str) -> Uri {
     Uri::parse(text.as_bytes()).unwrap()
 }
 
-/// A document with this inside `<list-service>`, which begins on line 1.
+/// A document with `inside` in its `<list-service>`, which begins on line 1.
 pub fn document(inside: &str) -> String {
     format!(
         "<group xmlns=\"urn:oma:xml:poc:list-service\" xmlns:rl=\"urn:ietf:params:xml:ns:resource-lists\" \
@@ -39,7 +38,7 @@ pub fn document(inside: &str) -> String {
     )
 }
 
-/// One rule: `<cp:conditions>` hold this, and it permits joining.
+/// A rule with these conditions that permits joining.
 pub fn rule(id: &str, conditions: &str) -> String {
     format!(
         "<cp:rule id=\"{id}\"><cp:conditions>{conditions}</cp:conditions>\
