@@ -1,5 +1,6 @@
-//! Reads the headers of the Kamailio the module will be loaded into and writes bindings for them.
-//! Not here: fetching those headers (`kamailio-cfg/run.sh setup`), and any compiling of C.
+//! Reads the headers of the Kamailio that will load the module, and writes bindings for them.
+//!
+//! Without the feature `module` it does nothing. `kamailio-cfg/run.sh setup` fetches the headers.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -22,7 +23,7 @@ mod kamailio {
 
     const WRAPPER: &str = "src/kamailio_sys/wrapper.h";
 
-    /// Types the safe wrapper reads or fills; what they refer to follows by itself.
+    /// Types that the safe wrapper reads or fills. bindgen adds the types they refer to.
     const TYPES: &[&str] = &[
         "action_u_t|_str|str",
         "cancel_info|cancel_reason",
@@ -34,6 +35,8 @@ mod kamailio {
         "script_cb_flag|sr_kemi_t|sr_shm_api_t|mem_info",
     ];
 
+    /// Functions of the core that the safe wrapper calls. Those of other modules cannot be linked: their
+    /// symbols are local, so the wrapper looks them up by name at run time.
     const FUNCTIONS: &[&str] = &[
         "add_lump_rpl2|cfg_child_no_cb_init|cfg_lookup_var",
         "check_self|counter_register|counter_reset|counter_get_val",
@@ -44,6 +47,7 @@ mod kamailio {
         "sr_kemi_modules_add|sr_instance_ready",
     ];
 
+    /// Globals of the core and constants, among them those of the wrapper header (`CPM_…`).
     const VARIABLES: &[&str] = &[
         "_cnts_row_len|_cnts_vals|_km_log_func|_ksr_slog_func|_pkg_root|_shm_root",
         "CPM_.*|dprint_crit|log_level_info|log_prefix_val|log_stderr",
@@ -53,7 +57,10 @@ mod kamailio {
         "REQUEST_ROUTE|EVENT_ROUTE|ANY_ROUTE",
     ];
 
-    /// Writes `$OUT_DIR/bindings.rs`, or says in one paragraph what is missing and how to get it.
+    /// Writes `$OUT_DIR/bindings.rs`.
+    ///
+    /// # Errors
+    /// What is missing, and how to get it.
     pub fn generate() -> Result<(), String> {
         for name in ["KAMAILIO_SRC", "CARGO_TARGET_DIR", "LIBCLANG_PATH"] {
             println!("cargo::rerun-if-env-changed={name}");
@@ -115,7 +122,7 @@ mod kamailio {
         fs::write(&out, text).map_err(|error| format!("cannot write {}: {error}", out.display()))
     }
 
-    /// The directory that holds `core/` and `config.mak`.
+    /// Finds the directory that holds `core/` and `config.mak`.
     fn find_source() -> Result<PathBuf, String> {
         let mut tried = Vec::new();
         if let Some(given) = env::var_os("KAMAILIO_SRC").filter(|value| !value.is_empty()) {
@@ -144,8 +151,8 @@ mod kamailio {
         ))
     }
 
-    /// The compiler's view of the configuration: every `-D` of C_DEFS and of CC_PMUTEX_OPTS,
-    /// which stands outside C_DEFS and still ends up in the flags string.
+    /// The defines Kamailio was configured with: every `-D` of C_DEFS and of CC_PMUTEX_OPTS in
+    /// `config.mak`. Both end up in the flags string that the loader compares.
     fn read_defines(config: &Path) -> Result<Vec<String>, String> {
         let text = fs::read_to_string(config).map_err(|error| {
             format!(
@@ -203,7 +210,7 @@ mod kamailio {
         words
     }
 
-    /// bindgen panics without libclang; ask it first and turn that into a sentence.
+    /// Checks that libclang can be loaded. bindgen panics without it; this turns the panic into an error.
     fn check_libclang() -> Result<(), String> {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
@@ -216,7 +223,8 @@ mod kamailio {
         })
     }
 
-    /// A module built for another version stops that Kamailio from starting: say so early.
+    /// Warns when the headers are not those of the installed Kamailio, which would refuse to load the
+    /// module and end.
     fn warn_if_other_version(bindings: &str) {
         let installed = ["kamailio", "/usr/sbin/kamailio"]
             .iter()

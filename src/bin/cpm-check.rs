@@ -1,5 +1,7 @@
-//! `cpm-check FILE…`: says whether group documents can be used, and why not. Exit status 1 if not.
-//! Not here: the checks themselves; see `cpm::cpm::policy`.
+//! `cpm-check FILE…`: says whether group documents can be used, and why not.
+//!
+//! The report goes to stdout, a line per finding. Exit status: 0 all can be used, 1 some cannot, 2 no
+//! FILE was given.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
         (path.display().to_string(), read(path))
     });
     let (text, ok) = report(documents);
-    // A closed pipe must not look like a good document.
+    // A report that could not be written must not end with the status of good documents.
     let written = std::io::stdout().write_all(text.as_bytes()).is_ok();
     match ok && written {
         true => ExitCode::SUCCESS,
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One byte more than a document may have is enough to refuse it.
+/// Reads a file, at most one byte more than a document may have: enough to have it refused.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
     File::open(path)

@@ -8,10 +8,10 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, CStr};
-use std::mem::size_of;
 
 use super::guard::{guard, guard_or_else};
 use super::message::Message;
+use super::table::{function_item, Table};
 use super::{log, process, sl, text};
 use crate::kamailio_sys as sys;
 
@@ -43,29 +43,6 @@ pub fn built_for() -> &'static str {
         .unwrap_or_default()
 }
 
-/// A table of Kamailio's: entries and the zeroed one that closes it.
-#[repr(C)]
-pub struct Table<T, const N: usize> {
-    entries: UnsafeCell<[T; N]>,
-    end: UnsafeCell<T>,
-}
-
-// SAFETY: written by nobody after it was built; Kamailio reads it in its single thread.
-unsafe impl<T, const N: usize> Sync for Table<T, N> {}
-
-impl<T, const N: usize> Table<T, N> {
-    pub(super) const fn closed_by(entries: [T; N], end: T) -> Table<T, N> {
-        Table {
-            entries: UnsafeCell::new(entries),
-            end: UnsafeCell::new(end),
-        }
-    }
-
-    pub(super) const fn as_ptr(&self) -> *mut T {
-        self.entries.get().cast()
-    }
-}
-
 /// The functions routing scripts may call.
 pub type CommandTable<const N: usize> = Table<Command, N>;
 
@@ -75,7 +52,7 @@ pub type Command = sys::cmd_export_t;
 /// The table of a module's commands.
 pub const fn commands<const N: usize>(entries: [Command; N]) -> CommandTable<N> {
     // SAFETY: all-zero is the closing entry Kamailio looks for.
-    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+    Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
 /// A command without parameters, for `request_route`. `f` gives the return code: above 0 true, below
@@ -161,32 +138,6 @@ pub fn on_register(f: impl FnOnce() -> bool) -> c_int {
 /// The code a command gives to the script after a panic: "ours, but failed here".
 const AFTER_PANIC: c_int = -2;
 
-/// A function item by its type alone: C calls an entry that has no place for anything else.
-pub(super) fn conjured<F: Copy>() -> F {
-    const {
-        assert!(
-            size_of::<F>() == 0,
-            "only function items fit into a table of Kamailio"
-        )
-    };
-    // SAFETY: zero-sized and Copy, and a value of the type was handed to the table's constructor.
-    unsafe { std::mem::zeroed() }
-}
-
-/// A function of another module before it is cast to its documented type.
-pub(super) type Export = unsafe extern "C" fn();
-
-/// What another module exports under this name with so many parameters.
-pub(super) fn find_export(name: &CStr, parameters: i32) -> Option<Export> {
-    type Found = unsafe extern "C" fn(*mut sys::sip_msg, *mut c_char, *mut c_char) -> c_int;
-    // SAFETY: the name is NUL-terminated and only read. One function pointer becomes another; whoever
-    // calls it casts it to the type the exporting module documents.
-    unsafe {
-        let found = sys::find_export(name.as_ptr() as *mut c_char, parameters, 0)?;
-        Some(std::mem::transmute::<Found, Export>(found))
-    }
-}
-
 /// Runs a command; after a panic the peer gets a 500 and the script [`AFTER_PANIC`].
 pub(super) fn run_command(raw: *mut sys::sip_msg, f: impl FnOnce(&Message<'_>) -> i32) -> c_int {
     // SAFETY: Kamailio's message for this call; the borrow ends with this function.
@@ -213,7 +164,7 @@ unsafe extern "C" fn command_entry<F>(
 where
     F: Fn(&Message<'_>) -> i32 + Copy + 'static,
 {
-    run_command(message, |message| conjured::<F>()(message))
+    run_command(message, |message| function_item::<F>()(message))
 }
 
 unsafe extern "C" fn command_with_string_entry<F>(
@@ -225,7 +176,7 @@ where
     F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
 {
     run_command(message, |message| {
-        let mut value = text::lent(b"");
+        let mut value = text::str_of(b"");
         // SAFETY: `first` is what fixup_spve_null made of the parameter; the value may lie in a
         // static buffer of a variable, so it is copied before anything else runs.
         let value = unsafe {
@@ -233,9 +184,9 @@ where
                 log::error!("the parameter of a command could not be evaluated");
                 return -1;
             }
-            text::borrowed(&value).to_vec()
+            text::bytes_of(&value).to_vec()
         };
-        conjured::<F>()(message, &value)
+        function_item::<F>()(message, &value)
     })
 }
 
@@ -244,7 +195,7 @@ where
     I: Fn() -> Result<(), E> + Copy + 'static,
     E: std::fmt::Display,
 {
-    guard("mod_init", -1, || logged(conjured::<I>()()))
+    guard("mod_init", -1, || logged(function_item::<I>()()))
 }
 
 unsafe extern "C" fn child_entry<K, E>(rank: c_int) -> c_int
@@ -253,12 +204,12 @@ where
     E: std::fmt::Display,
 {
     guard("child_init", -1, || {
-        logged(conjured::<K>()(process::Stage::from_rank(rank)))
+        logged(function_item::<K>()(process::Stage::from_rank(rank)))
     })
 }
 
 unsafe extern "C" fn destroy_entry<D: Fn() + Copy + 'static>() {
-    guard("mod_destroy", (), || conjured::<D>()());
+    guard("mod_destroy", (), || function_item::<D>()());
 }
 
 fn logged<E: std::fmt::Display>(result: Result<(), E>) -> c_int {

@@ -6,8 +6,9 @@
 
 use std::ffi::{c_int, c_void, CStr};
 
-use super::exports::{conjured, run_command, Table};
+use super::exports::run_command;
 use super::message::Message;
+use super::table::{function_item, Table};
 use super::text;
 use crate::kamailio_sys as sys;
 
@@ -20,7 +21,7 @@ pub type KemiTable<const N: usize> = Table<Kemi, N>;
 /// The table of a module's KEMI functions.
 pub const fn kemi<const N: usize>(entries: [Kemi; N]) -> KemiTable<N> {
     // SAFETY: all-zero is the closing entry Kamailio looks for.
-    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+    Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
 /// `KSR.<module>.<name>()`, giving an integer.
@@ -76,7 +77,7 @@ unsafe extern "C" fn plain_entry<F>(message: *mut sys::sip_msg) -> c_int
 where
     F: Fn(&Message<'_>) -> i32 + Copy + 'static,
 {
-    run_command(message, |message| conjured::<F>()(message))
+    run_command(message, |message| function_item::<F>()(message))
 }
 
 unsafe extern "C" fn string_entry<F>(message: *mut sys::sip_msg, value: *mut sys::str_) -> c_int
@@ -85,7 +86,7 @@ where
 {
     run_command(message, |message| {
         // SAFETY: the KEMI engine passes NULL or a string that lives until we return.
-        let value = unsafe { value.as_ref().map(|value| text::borrowed(value)) };
-        conjured::<F>()(message, value.unwrap_or_default())
+        let value = unsafe { value.as_ref().map(|value| text::bytes_of(value)) };
+        function_item::<F>()(message, value.unwrap_or_default())
     })
 }

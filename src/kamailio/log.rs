@@ -193,6 +193,6 @@ fn log_prefix() -> &'static [u8] {
     unsafe {
         sys::log_prefix_val
             .as_ref()
-            .map_or(&[], |value| text::borrowed(value))
+            .map_or(&[], |value| text::bytes_of(value))
     }
 }

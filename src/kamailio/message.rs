@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
         }
         // SAFETY: for a request that member of the union is the filled-in one; the text lies in
         // the message buffer.
-        unsafe { text::borrowed(&self.get().first_line.u.request.method) }
+        unsafe { text::bytes_of(&self.get().first_line.u.request.method) }
     }
 
     /// The status code; 0 for a request.
@@ -90,9 +90,9 @@ impl<'a> Message<'a> {
         // replaced, which nothing does while our callback runs; the rest as in `method`.
         unsafe {
             if !message.new_uri.s.is_null() && message.new_uri.len > 0 {
-                return text::borrowed(&message.new_uri);
+                return text::bytes_of(&message.new_uri);
             }
-            text::borrowed(&message.first_line.u.request.uri)
+            text::bytes_of(&message.first_line.u.request.uri)
         }
     }
 

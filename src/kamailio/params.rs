@@ -8,9 +8,9 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use super::exports::{conjured, Table};
 use super::guard::guard;
 use super::log;
+use super::table::{function_item, Table};
 use crate::kamailio_sys as sys;
 
 /// The parameters of the module.
@@ -22,7 +22,7 @@ pub type Param = sys::param_export_t;
 /// The table of a module's parameters.
 pub const fn params<const N: usize>(entries: [Param; N]) -> ParamTable<N> {
     // SAFETY: all-zero is the closing entry Kamailio looks for.
-    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+    Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
 /// A string parameter; `None` until it is set.
@@ -104,7 +104,7 @@ where
         }
         // SAFETY: for a PARAM_STRING function the value is a NUL-terminated string.
         let text = unsafe { CStr::from_ptr(value.cast()) }.to_string_lossy();
-        match conjured::<F>()(&text) {
+        match function_item::<F>()(&text) {
             Ok(()) => 0,
             Err(problem) => {
                 log::error!("{problem}");

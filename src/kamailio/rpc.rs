@@ -9,8 +9,8 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use std::marker::PhantomData;
 use std::ptr::null_mut;
 
-use super::exports::{conjured, Table};
 use super::guard::guard_or_else;
+use super::table::{function_item, Table};
 use super::text;
 use crate::kamailio_sys as sys;
 
@@ -36,7 +36,7 @@ impl Doc {
 /// The table of a module's RPC commands.
 pub const fn rpc<const N: usize>(entries: [RpcCommand; N]) -> RpcTable<N> {
     // SAFETY: all-zero is the closing entry Kamailio looks for.
-    Table::closed_by(entries, unsafe { std::mem::zeroed() })
+    Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
 /// One command. Its answer is whatever `f` adds, or its fault.
@@ -80,7 +80,7 @@ impl<'a> Rpc<'a> {
     /// a number with a fraction, which the ctl transport cannot turn into text.
     pub fn next_string(&mut self) -> Option<String> {
         let scan = self.api.scan?;
-        let mut value = text::lent(b"");
+        let mut value = text::str_of(b"");
         // SAFETY: "*" makes it optional, "." takes numbers as text, "S" stores a str that lies in the
         // transport's buffer and is copied at once.
         unsafe {
@@ -92,7 +92,7 @@ impl<'a> Rpc<'a> {
             if read < 1 {
                 return None;
             }
-            Some(String::from_utf8_lossy(text::borrowed(&value)).into_owned())
+            Some(String::from_utf8_lossy(text::bytes_of(&value)).into_owned())
         }
     }
 
@@ -293,7 +293,7 @@ where
     let answered = guard_or_else(
         "an RPC command",
         || Err(Fault::new(500, "internal error, see the log")),
-        || conjured::<F>()(&mut Rpc { api, context }),
+        || function_item::<F>()(&mut Rpc { api, context }),
     );
     if let Err(fault) = answered {
         guard_or_else("an RPC fault", || (), || Rpc { api, context }.fault(&fault));

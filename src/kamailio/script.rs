@@ -6,7 +6,8 @@
 //! here ([`Tm::knows_reply`](super::tm::Tm::knows_reply) tells).
 
 use std::ffi::{c_int, c_void};
-use std::sync::OnceLock;
+
+use once_cell::sync::OnceCell;
 
 use super::guard::guard;
 use super::message::Message;
@@ -24,7 +25,7 @@ pub enum Disposition {
 /// Looks at a reply.
 pub type ReplyHandler = fn(&Message<'_>) -> Disposition;
 
-static HANDLER: OnceLock<ReplyHandler> = OnceLock::new();
+static HANDLER: OnceCell<ReplyHandler> = OnceCell::new();
 
 /// Registers the one handler; in `mod_init`. `false` when Kamailio refused, or the second time.
 pub fn on_every_reply(handler: ReplyHandler) -> bool {

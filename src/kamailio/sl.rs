@@ -5,14 +5,14 @@
 //! answers that are the same each time and have no effect. `sl` makes a To-tag of its own, which
 //! differs from tm's for the same request, and absorbs the ACK to its own negative replies to INVITE.
 
-use std::sync::OnceLock;
+use once_cell::sync::OnceCell;
 
-use super::exports::{find_export, Export};
+use super::import::{find_export, Export};
 use super::message::Message;
 use super::text;
 use crate::kamailio_sys as sys;
 
-static API: OnceLock<sys::sl_api_t> = OnceLock::new();
+static API: OnceCell<sys::sl_api_t> = OnceCell::new();
 
 /// Why nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +56,7 @@ pub fn reply_stateless(
     let api = API.get().ok_or(SlError::NotLoaded)?;
     let send = api.sreply.ok_or(SlError::NotLoaded)?;
     add_reply_headers(message, headers)?;
-    let mut reason = text::lent(reason.as_bytes());
+    let mut reason = text::str_of(reason.as_bytes());
     // SAFETY: the function table of the loaded `sl`; message and reason outlive the call.
     let result = unsafe { send(message.as_ptr(), i32::from(code), &mut reason) };
     if result < 0 {
@@ -72,7 +72,7 @@ pub(super) fn answer_after_panic(message: &Message<'_>) {
         return;
     }
     if let Some(send) = API.get().and_then(|api| api.freply) {
-        let mut reason = text::lent(b"Server Internal Error");
+        let mut reason = text::str_of(b"Server Internal Error");
         // SAFETY: as in `reply_stateless`.
         unsafe { send(message.as_ptr(), 500, &mut reason) };
     }
@@ -86,7 +86,7 @@ fn add_reply_headers(message: &Message<'_>, headers: &str) -> Result<(), SlError
     if !headers.ends_with("\r\n") || headers.contains("\r\n\r\n") {
         return Err(SlError::BadHeaders);
     }
-    let lines = text::lent(headers.as_bytes());
+    let lines = text::str_of(headers.as_bytes());
     // SAFETY: copies the lines into private memory that lives as long as the message.
     let lump = unsafe {
         sys::add_lump_rpl2(

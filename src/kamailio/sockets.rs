@@ -157,7 +157,7 @@ pub fn all() -> Vec<LocalSocket> {
 /// of its sockets, an `alias` of the configuration, or what another module registered. `port` 0
 /// matches every port.
 pub fn is_local(host: &str, port: u16) -> bool {
-    let mut host = text::lent(host.as_bytes());
+    let mut host = text::str_of(host.as_bytes());
     if host.len == 0 {
         return false;
     }

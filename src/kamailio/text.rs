@@ -12,7 +12,7 @@ use crate::kamailio_sys as sys;
 ///
 /// # Safety
 /// `text` must describe memory that stays readable and unchanged for `'a`.
-pub(super) unsafe fn borrowed<'a>(text: &sys::str_) -> &'a [u8] {
+pub(super) unsafe fn bytes_of<'a>(text: &sys::str_) -> &'a [u8] {
     match usize::try_from(text.len) {
         Ok(len) if len > 0 && !text.s.is_null() => {
             // SAFETY: the caller promises that `s..s+len` is readable and unchanged for 'a.
@@ -24,7 +24,7 @@ pub(super) unsafe fn borrowed<'a>(text: &sys::str_) -> &'a [u8] {
 
 /// A `str` that lends `bytes` to a Kamailio function which only reads it; valid as long as `bytes`.
 /// Longer than a C `int` can say cannot happen with what we build and becomes empty.
-pub(super) fn lent(bytes: &[u8]) -> sys::str_ {
+pub(super) fn str_of(bytes: &[u8]) -> sys::str_ {
     match i32::try_from(bytes.len()) {
         Ok(len) => sys::str_ {
             s: bytes.as_ptr() as *mut _,

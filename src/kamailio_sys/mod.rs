@@ -1,7 +1,9 @@
-//! Generated bindings to the Kamailio this module is built for, and the few macros bindgen cannot see.
-//! Not here: anything safe; only `crate::kamailio` may import this.
+//! Generated bindings to the Kamailio this module is built for, and macros that bindgen does not see.
+//!
+//! Only `crate::kamailio` may import this.
 #![allow(
     clippy::all,
+    clippy::indexing_slicing,
     clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,

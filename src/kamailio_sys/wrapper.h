@@ -1,5 +1,5 @@
-/* The Kamailio headers the generated bindings are read from. Which of their
- * names we take is listed in build.rs; nothing here is ever compiled. */
+/* The Kamailio headers that bindgen reads. build.rs lists which of their names
+ * are bound. Nothing here is compiled. */
 #include "core/sr_module.h"
 #include "core/ver_defs.h"
 #include "core/config.h"
@@ -27,7 +27,8 @@
 #include "modules/tm/tm_load.h"
 #include "modules/sl/sl.h"
 
-/* String-concatenation macros, which bindgen does not evaluate by itself. */
+/* bindgen does not evaluate macros that concatenate strings, so constants hold
+ * their values. */
 static const char *const CPM_FULL_VERSION = SER_FULL_VERSION;
 static const char *const CPM_COMPILE_FLAGS = SER_COMPILE_FLAGS;
 static const unsigned int CPM_INTERFACE_VER = MODULE_INTERFACE_VER;

@@ -1,23 +1,22 @@
-//! Sleeping on and waking by a 32-bit word that several processes share.
-//! Not a lock: see `lock` and `queue` for the protocols built on it.
+//! futex(2): sleeping on a 32-bit word that several processes share, and waking a sleeper.
 
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Sleeps while `word` holds `expected`, at most `timeout` (for ever when `None`).
+/// Sleeps while `word` holds `expected`, at most `timeout` (without limit when `None`).
 ///
-/// May return early for no reason at all (a signal, a wake-up meant for an earlier sleeper): the caller
-/// looks at its own condition again.
+/// It may return early: after a signal, or after a wake-up that was meant for an earlier sleeper. The
+/// caller checks its own condition again.
 pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     let limit = timeout.map(|timeout| libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        // Below 10^9, so it fits every width this field has.
+        // Less than 10^9, which fits the field on every platform.
         tv_nsec: timeout.subsec_nanos() as _,
     });
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: futex(2) FUTEX_WAIT reads the word (alive for the borrow) and the timespec, which is null
-    // or outlives the call. Not PRIVATE: the sleepers are in other processes.
+    // SAFETY: FUTEX_WAIT reads the word, which is borrowed, and the timespec, which is null or outlives
+    // the call. The operation is not FUTEX_PRIVATE: the sleepers are in several processes.
     unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -31,9 +30,9 @@ pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     }
 }
 
-/// Wakes one sleeper of `word`, in whichever process.
+/// Wakes one process that sleeps on `word`.
 pub(super) fn wake_one(word: &AtomicU32) {
-    // SAFETY: futex(2) FUTEX_WAKE uses the address only as a name for the queue of sleepers.
+    // SAFETY: FUTEX_WAKE only uses the address, to find the sleepers.
     unsafe {
         libc::syscall(
             libc::SYS_futex,

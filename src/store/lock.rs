@@ -1,5 +1,7 @@
-//! A lock in shared memory, by the scheme of Kamailio's `gen_lock_t`, with a guard.
-//! Not recursive, not robust, without a time limit, and not poisoned by a panic: the data's own rules see to that.
+//! A lock in shared memory that works like Kamailio's `gen_lock_t` (core/futexlock.h).
+//!
+//! A thread that takes it twice waits for ever. A process that dies with it leaves it locked. A panic
+//! releases it without poisoning: code that holds the lock keeps the data valid at every step.
 
 use super::futex;
 use std::hint;
@@ -8,33 +10,35 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const FREE: u32 = 0;
 const LOCKED: u32 = 1;
-/// Locked, and somebody may sleep on it.
+/// Locked, and processes may sleep on it.
 const CONTENDED: u32 = 2;
 
-/// How often a busy lock is looked at before sleeping. Critical sections are well below a microsecond.
+/// How often a busy lock is checked before the process sleeps. Holders need less than a microsecond.
 const SPINS: u32 = 200;
 
-/// Four bytes of shared memory; all zero is a free lock.
+/// A lock of four bytes; all zero is a free lock.
 ///
-/// Process: any. Memory: inside the block it guards, mapped by all processes at one address.
+/// Process: any. Memory: shared, usually inside the block that it guards.
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct Lock(AtomicU32);
 
-/// Holds a [`Lock`] until dropped, also when a panic unwinds. Stays in the thread that took it.
+/// Holds a [`Lock`] until it is dropped, also by a panic that unwinds. It stays in its thread.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 #[derive(Debug)]
 pub struct Guard<'a> {
     lock: &'a Lock,
-    here: PhantomData<*const ()>,
+    /// Makes the guard neither `Send` nor `Sync`.
+    not_send: PhantomData<*const ()>,
 }
 
 impl Lock {
+    /// A free lock.
     pub const fn new() -> Self {
         Lock(AtomicU32::new(FREE))
     }
 
-    /// Waits until the lock is free and takes it. Signals do not disturb the wait.
+    /// Waits until the lock is free, and takes it. A signal does not end the wait.
     pub fn acquire(&self) -> Guard<'_> {
         if !self.take() {
             self.acquire_slowly();
@@ -50,7 +54,7 @@ impl Lock {
     fn guard(&self) -> Guard<'_> {
         Guard {
             lock: self,
-            here: PhantomData,
+            not_send: PhantomData,
         }
     }
 
@@ -68,7 +72,8 @@ impl Lock {
             }
             hint::spin_loop();
         }
-        // Whoever has slept takes the lock as contended: it cannot know whether others still sleep.
+        // A process that may have slept takes the lock as contended: others may still sleep, and its
+        // release has to wake one of them.
         while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
             futex::wait(&self.0, CONTENDED, None);
         }

@@ -1,12 +1,14 @@
-//! Shared state of forked processes: encoded records, their locks and deadlines, a job queue, and trails.
-//! Not here: what the bytes mean (`cpm`), and Kamailio's own allocator (`module` hands it in as a [`memory::Memory`]).
+//! State shared by forked processes: encoded records with locks and deadlines, a job queue, and trails.
 //!
-//! Everything is created before the processes are forked, in memory that all of them have at the same
-//! address. The death of any process takes the whole server down, so locks are not robust; a panic that
-//! unwinds through a guard releases it and leaves the old state.
+//! Everything is created before the fork, in memory that all processes have at the same address.
+//! Only bytes and plain structs lie there: nothing points into the heap of a process or has a `Drop`.
 //!
-//! Lock order: anchor lock, then one leaf lock (hash bucket, timing wheel, queue, ring), then the allocator's.
-//! Never two anchors at once, never two leaf locks at once, no allocation under a leaf lock.
+//! A panic that unwinds through a lock guard releases the lock and leaves the old state. A process that
+//! dies with a lock leaves it locked. That is acceptable because Kamailio ends the whole server then.
+//!
+//! Lock order: an anchor's lock, then one leaf lock (hash bucket, timing wheel, queue or ring), then the
+//! allocator's. A process never holds two anchors or two leaf locks, and never allocates under a leaf
+//! lock.
 
 pub mod engine;
 mod futex;

@@ -1,5 +1,6 @@
-//! A queue of byte jobs in shared memory, first in, first out, for worker processes of our own.
-//! Not a log: a job that was taken is gone, whatever becomes of its taker.
+//! A queue of jobs in shared memory, first in, first out. A job is bytes.
+//!
+//! A job that was popped is gone, even if the process that popped it fails to do it.
 
 use super::engine::StoreError;
 use super::futex;
@@ -11,19 +12,22 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Why a job was not taken on. Nothing was changed then.
+/// Why a job was not appended. The queue is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
+    /// Holds the most jobs that may wait.
     #[error("{0} jobs are waiting already, which is the limit")]
     Full(u32),
+    /// The allocator has no block for the job.
     #[error("shared memory is full")]
     NoMemory,
 }
 
-/// A handle to a queue; copies are the same queue.
+/// A handle to a queue. All copies are the same queue.
 ///
-/// Process: create it before the fork; any process pushes, several may pop. Lock: its own leaf lock, for a
-/// few pointer writes; pushing under an anchor is allowed, popping with a wait is not. Memory: shared.
+/// Process: create it before the fork; any process may push or pop. Lock: its own leaf lock, for a few
+/// pointer writes. A process that holds an anchor may push, but must not pop with a timeout. Memory:
+/// shared.
 #[derive(Clone, Copy)]
 pub struct Queue<M: Memory> {
     memory: M,
@@ -33,17 +37,19 @@ pub struct Queue<M: Memory> {
 #[repr(C)]
 struct Shared {
     lock: Lock,
-    /// Grows with every job; sleepers wait for it to change.
+    /// Counts the jobs pushed so far, and wraps. Sleepers wait for it to change.
     pushed: AtomicU32,
-    /// How many sleep, or are about to.
+    /// How many processes sleep or are about to.
     sleepers: AtomicU32,
+    /// Never changes.
     max_jobs: u32,
-    /// Changed under `lock`.
+    /// Jobs that wait. Changed with `lock` held, read without.
     length: AtomicU32,
-    /// Under `lock`.
+    /// Guarded by `lock`.
     jobs: UnsafeCell<Jobs>,
 }
 
+/// The list of jobs. Both null: empty.
 #[repr(C)]
 struct Jobs {
     first: *mut Job,
@@ -54,11 +60,12 @@ struct Jobs {
 #[repr(C)]
 struct Job {
     next: *mut Job,
+    /// How many bytes follow.
     size: usize,
 }
 
-// SAFETY: everything behind `shared` is constant, atomic or guarded by the lock, which works among
-// threads as it does among processes.
+// SAFETY: everything behind `shared` is constant, atomic or guarded by the lock, which works between
+// threads as it does between processes.
 unsafe impl<M: Memory + Send> Send for Queue<M> {}
 // SAFETY: as above.
 unsafe impl<M: Memory + Sync> Sync for Queue<M> {}
@@ -73,7 +80,7 @@ impl<M: Memory> Queue<M> {
             return Err(StoreError::Config {
                 name: "max_jobs",
                 value: 0,
-                most: u64::from(u32::MAX),
+                max: u64::from(u32::MAX),
             });
         }
         let block = Block::array::<Shared>(memory, 1).ok_or(StoreError::Full)?;
@@ -94,12 +101,12 @@ impl<M: Memory> Queue<M> {
         Ok(Queue { memory, shared })
     }
 
-    /// Gives everything back, waiting jobs included. Takes no lock.
+    /// Releases all its memory, waiting jobs included. Takes no lock.
     ///
     /// # Safety
-    /// No copy of this queue is used any more, in any process.
+    /// No process uses a copy of this queue any more.
     pub unsafe fn destroy(self) {
-        // SAFETY: nobody else is there, by the caller's promise; each block is given back once.
+        // SAFETY: by the caller's promise nobody else uses the queue. Each block is released once.
         unsafe {
             let mut job = (*self.shared().jobs.get()).first;
             while !job.is_null() {
@@ -115,13 +122,13 @@ impl<M: Memory> Queue<M> {
         }
     }
 
-    /// Appends a job and wakes a sleeper. Never waits for anything but the short locks.
+    /// Appends a job and wakes one process that waits for jobs. It waits for nothing but short locks.
     ///
     /// # Errors
     /// [`QueueError`].
     pub fn push(&self, job: &[u8]) -> Result<(), QueueError> {
         let shared = self.shared();
-        // Looked at again below; here it saves the work.
+        // `append` checks again, under the lock. This check saves an allocation.
         if shared.length.load(Ordering::Relaxed) >= shared.max_jobs {
             return Err(QueueError::Full(shared.max_jobs));
         }
@@ -130,7 +137,7 @@ impl<M: Memory> Queue<M> {
             .and_then(|size| Block::new(self.memory, size))
             .ok_or(QueueError::NoMemory)?;
         let node = block.start().as_ptr().cast::<Job>();
-        // SAFETY: the block has room for both, and nobody else knows it.
+        // SAFETY: the block has room for a `Job` and its bytes, and nobody else knows it.
         unsafe {
             node.write(Job {
                 next: ptr::null_mut(),
@@ -142,8 +149,9 @@ impl<M: Memory> Queue<M> {
             return Err(QueueError::Full(shared.max_jobs));
         }
         block.keep();
-        // Either the sleeper counted itself before we look, and is woken; or it comes after, and then sees
-        // the new number, and the job. Both sides need the one order of `SeqCst` for that.
+        // A process in `pop` adds itself to `sleepers` before it reads `pushed`; this one changes `pushed`
+        // before it reads `sleepers`. `SeqCst` puts the four steps into one order for both, so either
+        // this process sees the sleeper, or the sleeper sees the new number and the job.
         shared.pushed.fetch_add(1, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             futex::wake_one(&shared.pushed);
@@ -151,9 +159,10 @@ impl<M: Memory> Queue<M> {
         Ok(())
     }
 
-    /// Takes the oldest job; waits for one at most `timeout_ms` (0: not at all). `None` when none came.
+    /// Removes the oldest job. Waits for one at most `timeout_ms` milliseconds; 0 does not wait. `None`
+    /// when there was none in time.
     pub fn pop(&self, timeout_ms: u64) -> Option<Vec<u8>> {
-        if let Some(job) = self.take() {
+        if let Some(job) = self.pop_now() {
             return Some(job);
         }
         if timeout_ms == 0 {
@@ -162,11 +171,11 @@ impl<M: Memory> Queue<M> {
         let shared = self.shared();
         let started = Instant::now();
         let timeout = Duration::from_millis(timeout_ms);
-        let _sleeping = Sleeping::count(&shared.sleepers);
+        let _sleeper = Sleeper::count(&shared.sleepers);
         loop {
             let pushed = shared.pushed.load(Ordering::SeqCst);
-            // After every wake-up, the last one included: it may have been for us alone.
-            if let Some(job) = self.take() {
+            // After the last wake-up too: it may have been the only one for this job.
+            if let Some(job) = self.pop_now() {
                 return Some(job);
             }
             let left = timeout.checked_sub(started.elapsed())?;
@@ -177,18 +186,19 @@ impl<M: Memory> Queue<M> {
         }
     }
 
-    /// How many jobs wait.
+    /// How many jobs wait now.
     pub fn len(&self) -> usize {
         self.shared().length.load(Ordering::Relaxed) as usize
     }
 
+    /// Whether no job waits now.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn take(&self) -> Option<Vec<u8>> {
+    fn pop_now(&self) -> Option<Vec<u8>> {
         let job = self.shared().remove_first()?;
-        // SAFETY: it is out of the list, so ours alone; `push` wrote that many bytes.
+        // SAFETY: the job is out of the list, so only this process knows it. `push` wrote `size` bytes.
         unsafe {
             let block = self.block_of(job);
             let bytes = std::slice::from_raw_parts(bytes_of(job), (*job).size).to_vec();
@@ -198,15 +208,17 @@ impl<M: Memory> Queue<M> {
     }
 
     fn shared(&self) -> &Shared {
-        // SAFETY: `create` wrote it, and it stays until `destroy`, after which nobody calls. What changes
-        // inside is atomic or in an UnsafeCell.
+        // SAFETY: `create` wrote it. It stays until `destroy`, after which nobody uses the queue. What
+        // changes inside is atomic or in an UnsafeCell.
         unsafe { self.shared.as_ref() }
     }
 
+    /// The block of a job, which the caller may drop.
+    ///
     /// # Safety
-    /// The job is alive, in no list, and not used once the result is dropped.
+    /// The job is alive and in no list. Nobody uses it after the result is dropped.
     unsafe fn block_of(&self, job: *mut Job) -> Option<Block<M>> {
-        // SAFETY: `push` asked for exactly this, from this memory.
+        // SAFETY: `push` allocated it with exactly this size, from this memory.
         unsafe {
             let size = size_of::<Job>() + (*job).size;
             NonNull::new(job.cast()).map(|start| Block::adopt(self.memory, start, size))
@@ -215,7 +227,7 @@ impl<M: Memory> Queue<M> {
 }
 
 impl Shared {
-    /// False when there are too many jobs already.
+    /// False when `max_jobs` wait already.
     fn append(&self, job: *mut Job) -> bool {
         let _guard = self.lock.acquire();
         let length = self.length.load(Ordering::Relaxed);
@@ -223,7 +235,7 @@ impl Shared {
             return false;
         }
         self.length.store(length + 1, Ordering::Relaxed);
-        // SAFETY: the lock is held; jobs in the list are alive, and the new one is complete.
+        // SAFETY: the lock is held. Jobs in the list are alive, and the new one is initialised.
         unsafe {
             let jobs = &mut *self.jobs.get();
             match jobs.last.is_null() {
@@ -237,7 +249,7 @@ impl Shared {
 
     fn remove_first(&self) -> Option<*mut Job> {
         let _guard = self.lock.acquire();
-        // SAFETY: the lock is held; jobs in the list are alive.
+        // SAFETY: the lock is held. Jobs in the list are alive.
         unsafe {
             let jobs = &mut *self.jobs.get();
             let job = jobs.first;
@@ -248,31 +260,33 @@ impl Shared {
             if jobs.first.is_null() {
                 jobs.last = ptr::null_mut();
             }
-            // Not below 0: it was counted when it was appended.
+            // `append` counted the job, so this does not wrap.
             self.length.fetch_sub(1, Ordering::Relaxed);
             Some(job)
         }
     }
 }
 
+/// The first byte behind a `Job`.
+///
 /// # Safety
-/// The job is alive, or at least a block large enough.
+/// `job` points to a block of at least the size of a `Job`.
 unsafe fn bytes_of(job: *mut Job) -> *mut u8 {
-    // SAFETY: the block is at least that long.
+    // SAFETY: promised by the caller.
     unsafe { job.cast::<u8>().add(size_of::<Job>()) }
 }
 
-/// Counts a sleeper until dropped.
-struct Sleeping<'a>(&'a AtomicU32);
+/// Counts a process as a sleeper until dropped.
+struct Sleeper<'a>(&'a AtomicU32);
 
-impl<'a> Sleeping<'a> {
+impl<'a> Sleeper<'a> {
     fn count(sleepers: &'a AtomicU32) -> Self {
         sleepers.fetch_add(1, Ordering::SeqCst);
-        Sleeping(sleepers)
+        Sleeper(sleepers)
     }
 }
 
-impl Drop for Sleeping<'_> {
+impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -1,5 +1,7 @@
-//! The last so many trails in shared memory: lines of text under an id and a name, of a fixed size each.
-//! Not a log file: what is old is written over, and what does not fit into its slot is only counted.
+//! The last trails in shared memory: lines of text under an id and a name.
+//!
+//! Each trail has a slot of fixed size. A new trail takes the slot of the oldest. Lines that do not fit
+//! into the slot are counted and lost.
 
 use super::engine::StoreError;
 use super::lock::Lock;
@@ -10,94 +12,100 @@ use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
 use std::slice::from_raw_parts_mut;
 
-/// Bytes of one trail, its name and the frame of each line included.
+/// Bytes of one trail: its name, its lines, and the frame before each line.
 pub const SLOT: usize = 8 << 10;
 
-/// Most trails of one ring: 80 MB.
-pub const MOST_SLOTS: u32 = 10_000;
+/// Most trails of one ring. So many take about 80 MB.
+pub const MAX_SLOTS: u32 = 10_000;
 
-/// Longer names and lines are cut, bytes.
+/// Longest name or line, in bytes. Longer ones are cut.
 const MAX_TEXT: usize = 1_000;
 
-/// What stands at the end of a text that was cut.
-const CUT: &str = "…";
+/// Ends a text that was cut.
+const ELLIPSIS: &str = "…";
 
-/// Before each line: milliseconds since the trail was opened (u32), and how many bytes follow (u16).
+/// Bytes before each line: milliseconds since the trail was opened (u32), and the line's length (u16).
 const FRAME: usize = 4 + 2;
 
-/// A handle to a ring; copies are the same ring.
+/// A handle to a ring. All copies are the same ring.
 ///
-/// Process: create it before the fork; any process writes and reads. Lock: its own leaf lock, for a copy of
-/// at most one slot. Memory: shared, all of it taken at creation.
+/// Process: create it before the fork; any process may write and read. Lock: its own leaf lock, held at
+/// most as long as one slot is copied. Memory: shared, all of it allocated at creation.
 #[derive(Clone, Copy)]
 pub struct Ring<M: Memory> {
     memory: M,
     shared: NonNull<Shared>,
 }
 
-/// One trail as it was when it was looked at.
+/// A copy of one trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trail {
+    /// The id it was opened with; not 0.
     pub id: u32,
+    /// The name it was opened with, perhaps cut.
     pub name: String,
-    /// Milliseconds since 1970, by the clock `open` was given.
+    /// When it was opened, milliseconds since 1970.
     pub opened: u64,
-    /// Milliseconds after `opened`, and the line.
+    /// Its lines, perhaps cut, each with its time in milliseconds after `opened`.
     pub lines: Vec<(u32, String)>,
-    /// Lines that came when the slot was full.
+    /// How many lines did not fit into the slot.
     pub lost: u32,
 }
 
-/// One moment by two clocks, ms: one that never jumps, and the wall's.
+/// One moment by two clocks, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
+    /// By a clock that never jumps and that all processes share. Lines are timed with it.
     pub monotonic: u64,
+    /// Since 1970. It tells when a trail was opened.
     pub wall: u64,
 }
 
-/// Start of the one block; behind it that many heads, ids, and slots of bytes.
+/// Start of the ring's only block. `slots` heads, ids and slots of bytes follow it.
 #[repr(C)]
 struct Shared {
     lock: Lock,
     slots: u32,
-    /// Where the next trail goes; always below `slots`. Under `lock`.
+    /// The slot of the next trail; always below `slots`. Guarded by `lock`.
     next: UnsafeCell<u32>,
 }
 
+/// What is known of one trail besides its id and text. Guarded by the ring's lock.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
     name_hash: u64,
     opened_monotonic: u64,
     opened_wall: u64,
-    /// Bytes of the name, at the start of the slot.
+    /// Bytes of the name, which stands at the start of the slot.
     name: u32,
     /// Bytes of name and lines.
     used: u32,
+    /// Lines that did not fit.
     lost: u32,
 }
 
-// SAFETY: what changes behind `shared` is guarded by its lock, which works among threads as it does among
-// processes; the rest is constant.
+// SAFETY: what changes behind `shared` is guarded by its lock, which works between threads as it does
+// between processes. The rest is constant.
 unsafe impl<M: Memory + Send> Send for Ring<M> {}
 // SAFETY: as above.
 unsafe impl<M: Memory + Sync> Sync for Ring<M> {}
 
 impl<M: Memory> Ring<M> {
-    /// A ring that remembers the last `slots` trails (1 to [`MOST_SLOTS`]).
+    /// A ring that keeps the last `slots` trails (1 to [`MAX_SLOTS`]).
     ///
     /// # Errors
-    /// [`StoreError::Full`] or [`StoreError::Config`].
+    /// [`StoreError::Full`], or [`StoreError::Config`] for a number outside the range.
     pub fn create(memory: M, slots: u32) -> Result<Self, StoreError> {
-        if !(1..=MOST_SLOTS).contains(&slots) {
+        if !(1..=MAX_SLOTS).contains(&slots) {
             return Err(StoreError::Config {
                 name: "trail slots",
                 value: slots.into(),
-                most: MOST_SLOTS.into(),
+                max: MAX_SLOTS.into(),
             });
         }
-        let places = Places::of(slots as usize);
-        let block = Block::new(memory, places.end).ok_or(StoreError::Full)?;
+        let offsets = Offsets::of(slots as usize);
+        let block = Block::new(memory, offsets.end).ok_or(StoreError::Full)?;
         let start = block.keep();
         let shared = start.cast::<Shared>();
         let content = Shared {
@@ -105,30 +113,31 @@ impl<M: Memory> Ring<M> {
             slots,
             next: UnsafeCell::new(0),
         };
-        // SAFETY: the block is that long, aligned for all of it, and nobody else knows it.
+        // SAFETY: the block is as long as these parts, aligned for them, and nobody else knows it.
         unsafe {
-            start.write_bytes(0, places.bytes);
+            start.write_bytes(0, offsets.bytes);
             shared.write(content);
         }
         Ok(Ring { memory, shared })
     }
 
-    /// Gives everything back. Takes no lock.
+    /// Releases its memory. Takes no lock.
     ///
     /// # Safety
-    /// No copy of this ring is used any more, in any process.
+    /// No process uses a copy of this ring any more.
     pub unsafe fn destroy(self) {
-        let size = Places::of(self.shared().slots as usize).end;
-        // SAFETY: `create` asked for exactly this, from this memory; nobody else is there.
+        let size = Offsets::of(self.shared().slots as usize).end;
+        // SAFETY: `create` allocated exactly this, from this memory. By the caller's promise nobody else
+        // uses it.
         unsafe { drop(Block::adopt(self.memory, self.shared.cast(), size)) };
     }
 
-    /// Begins a trail in place of the oldest one. Id 0 is nobody's and ignored.
+    /// Begins a trail in place of the oldest. `id` 0 marks an unused slot; a trail with it is ignored.
     pub fn open(&self, id: u32, name: &str, now: Moment) {
         if id == 0 {
             return;
         }
-        let text = Cut::of(name);
+        let text = Truncated::of(name);
         let name_hash = hash(name);
         self.locked(|mut slots| {
             let at = *slots.next;
@@ -148,9 +157,9 @@ impl<M: Memory> Ring<M> {
         });
     }
 
-    /// One more line for the newest trail of that id, if it is still there.
+    /// Adds a line to the newest trail with that id. Does nothing when there is none any more.
     pub fn append(&self, id: u32, line: &str, now: Moment) {
-        let line = Cut::of(line);
+        let line = Truncated::of(line);
         let length = (line.len() as u16).to_ne_bytes();
         self.locked(|mut slots| {
             let Some((_, head, bytes)) = slots.find(id).and_then(|at| slots.get(at)) else {
@@ -159,28 +168,29 @@ impl<M: Memory> Ring<M> {
             let after = now.monotonic.saturating_sub(head.opened_monotonic);
             let after = u32::try_from(after).unwrap_or(u32::MAX).to_ne_bytes();
             let (kept, mark) = (line.kept.as_bytes(), line.mark.as_bytes());
-            // Once a line is lost none follows it, so that no gap looks like there was nothing.
+            // After one lost line all later ones are lost too: a trail must not have an invisible gap.
             if head.lost > 0 || !head.append(bytes, &[&after, &length, kept, mark]) {
                 head.lost = head.lost.saturating_add(1);
             }
         });
     }
 
-    /// The newest trail of that id.
+    /// The newest trail with that id.
     pub fn find(&self, id: u32) -> Option<Trail> {
         let copy = self.locked(|mut slots| {
             let at = slots.find(id)?;
             slots.copy(at)
         });
-        copy.map(Copied::read)
+        copy.map(SlotCopy::parse)
     }
 
-    /// All trails of that name, newest first.
+    /// All trails with that name, newest first. Of a name that was cut, the
+    /// beginning and the hash are compared.
     pub fn named(&self, name: &str) -> Vec<Trail> {
-        let (name_hash, kept) = (hash(name), Cut::of(name).kept);
-        let turns = self.locked(|slots| slots.newest_first().collect::<Vec<u32>>());
-        // One lock per slot: nobody waits for more than one copy.
-        let copies = turns.into_iter().filter_map(|at| {
+        let (name_hash, kept) = (hash(name), Truncated::of(name).kept);
+        let newest_first = self.locked(|slots| slots.newest_first().collect::<Vec<u32>>());
+        // The lock is taken for each slot anew, so other processes wait for one copy at most.
+        let copies = newest_first.into_iter().filter_map(|at| {
             self.locked(|mut slots| {
                 let (id, head, _) = slots.get(at)?;
                 (*id != 0 && head.name_hash == name_hash).then_some(())?;
@@ -188,51 +198,51 @@ impl<M: Memory> Ring<M> {
             })
         });
         copies
-            .map(Copied::read)
+            .map(SlotCopy::parse)
             .filter(|trail| trail.name.starts_with(kept))
             .collect()
     }
 
     fn shared(&self) -> &Shared {
-        // SAFETY: `create` wrote it, and it stays until `destroy`, after which nobody calls. What changes
-        // inside is atomic or in an UnsafeCell.
+        // SAFETY: `create` wrote it. It stays until `destroy`, after which nobody uses the ring. What
+        // changes inside is atomic or in an UnsafeCell.
         unsafe { self.shared.as_ref() }
     }
 
     fn locked<R>(&self, f: impl FnOnce(Slots<'_>) -> R) -> R {
         let shared = self.shared();
         let slots = shared.slots as usize;
-        let places = Places::of(slots);
+        let offsets = Offsets::of(slots);
         let _guard = shared.lock.acquire();
-        // SAFETY: `create` made a block of this size and zeroed what is read; the parts do not overlap, and
-        // while the lock is held these are the only references into them.
+        // SAFETY: `create` made a block of this size and zeroed it. The parts do not overlap. While the
+        // lock is held these are the only references into them.
         f(unsafe {
             let start = self.shared.cast::<u8>().as_ptr();
             Slots {
                 next: &mut *shared.next.get(),
-                heads: from_raw_parts_mut(start.add(places.heads).cast(), slots),
-                ids: from_raw_parts_mut(start.add(places.ids).cast(), slots),
-                bytes: from_raw_parts_mut(start.add(places.bytes), slots * SLOT),
+                heads: from_raw_parts_mut(start.add(offsets.heads).cast(), slots),
+                ids: from_raw_parts_mut(start.add(offsets.ids).cast(), slots),
+                bytes: from_raw_parts_mut(start.add(offsets.bytes), slots * SLOT),
             }
         })
     }
 }
 
-/// Where the parts of a ring lie in its block.
-struct Places {
+/// Where the parts of a ring begin in its block, in bytes.
+struct Offsets {
     heads: usize,
     ids: usize,
     bytes: usize,
     end: usize,
 }
 
-impl Places {
-    /// At most [`MOST_SLOTS`], so nothing overflows.
-    const fn of(slots: usize) -> Places {
+impl Offsets {
+    /// For at most [`MAX_SLOTS`] slots, so nothing overflows.
+    const fn of(slots: usize) -> Offsets {
         let heads = size_of::<Shared>().next_multiple_of(align_of::<Head>());
         let ids = heads + slots * size_of::<Head>();
         let bytes = ids + slots * size_of::<u32>();
-        Places {
+        Offsets {
             heads,
             ids,
             bytes,
@@ -241,11 +251,11 @@ impl Places {
     }
 }
 
-/// The ring while its lock is held.
+/// The contents of the ring while its lock is held.
 struct Slots<'a> {
     next: &'a mut u32,
     heads: &'a mut [Head],
-    /// Apart from the heads, because every line looks for its own. 0: never used.
+    /// 0: the slot was never used. Apart from the heads, because every new line searches them.
     ids: &'a mut [u32],
     bytes: &'a mut [u8],
 }
@@ -271,9 +281,9 @@ impl Slots<'_> {
         Some((self.ids.get_mut(at)?, self.heads.get_mut(at)?, bytes))
     }
 
-    fn copy(&mut self, at: u32) -> Option<Copied> {
+    fn copy(&mut self, at: u32) -> Option<SlotCopy> {
         let (id, head, bytes) = self.get(at)?;
-        Some(Copied {
+        Some(SlotCopy {
             id: *id,
             head: *head,
             bytes: bytes.get(..head.used as usize)?.to_vec(),
@@ -282,7 +292,7 @@ impl Slots<'_> {
 }
 
 impl Head {
-    /// All parts or, when there is no room, none.
+    /// Appends all parts to the slot. Appends none and returns false when there is no room.
     fn append(&mut self, bytes: &mut [u8], parts: &[&[u8]]) -> bool {
         let from = self.used as usize;
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -299,15 +309,15 @@ impl Head {
     }
 }
 
-/// A slot taken out of the ring, to be read without its lock.
-struct Copied {
+/// A copy of a slot, to be read without the lock.
+struct SlotCopy {
     id: u32,
     head: Head,
     bytes: Vec<u8>,
 }
 
-impl Copied {
-    fn read(self) -> Trail {
+impl SlotCopy {
+    fn parse(self) -> Trail {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let name = self.head.name as usize;
         let (name, mut rest) = self.bytes.split_at_checked(name).unwrap_or_default();
@@ -334,17 +344,22 @@ fn next_line(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
     Some((u32::from_ne_bytes([a, b, c, d]), line, rest))
 }
 
-/// A text of bounded length.
-struct Cut<'a> {
+/// A text cut to [`MAX_TEXT`] bytes.
+struct Truncated<'a> {
     kept: &'a str,
+    /// [`ELLIPSIS`] when the text was cut, else empty.
     mark: &'static str,
 }
 
-impl<'a> Cut<'a> {
-    fn of(text: &'a str) -> Cut<'a> {
+impl<'a> Truncated<'a> {
+    fn of(text: &'a str) -> Truncated<'a> {
         let kept = text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or("");
-        let mark = if kept.len() < text.len() { CUT } else { "" };
-        Cut { kept, mark }
+        let mark = if kept.len() < text.len() {
+            ELLIPSIS
+        } else {
+            ""
+        };
+        Truncated { kept, mark }
     }
 
     fn len(&self) -> usize {
@@ -352,7 +367,8 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// The same in every process: to look at fewer names only, so nothing is won by making it collide.
+/// The same in every process, as its keys are fixed. It only saves comparisons of names, so a peer gains
+/// nothing from collisions.
 fn hash(name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
@@ -430,7 +446,7 @@ mod tests {
         assert_eq!(full.lines.len() + full.lost as usize, 21);
         assert!(full.lost > 10 && full.lines.len() >= 8, "{}", full.lost);
         for (_, kept) in &full.lines {
-            assert_eq!(kept, &format!("{}{CUT}", "ä".repeat(MAX_TEXT / 2)));
+            assert_eq!(kept, &format!("{}{ELLIPSIS}", "ä".repeat(MAX_TEXT / 2)));
         }
         let neighbour = ring.find(2).unwrap();
         assert_eq!((neighbour.name.as_str(), neighbour.lines.len()), ("two", 0));
@@ -448,7 +464,7 @@ mod tests {
             Some(StoreError::Full),
             "16 kB and more"
         );
-        for slots in [0, MOST_SLOTS + 1] {
+        for slots in [0, MAX_SLOTS + 1] {
             assert!(matches!(
                 Ring::create(map.arena(), slots).err(),
                 Some(StoreError::Config { .. })

@@ -110,7 +110,7 @@ pub fn group(input: &[u8]) -> u64 {
     ] {
         let uri = Uri::parse(who.as_bytes()).expect("a URI");
         for anonymous in [false, true] {
-            let verdict = group.decide(&PolicyRequest {
+            let verdict = group.evaluate(&PolicyRequest {
                 identities: &[Identity::of(&uri)],
                 uris: std::slice::from_ref(&uri),
                 anonymous,
@@ -127,7 +127,7 @@ pub fn group(input: &[u8]) -> u64 {
             clean(&answer);
         }
     }
-    let nobody = group.decide(&PolicyRequest {
+    let nobody = group.evaluate(&PolicyRequest {
         identities: &[],
         uris: &[],
         anonymous: false,

@@ -1,16 +1,18 @@
 //! The default policy of ad-hoc sessions, generated as an ordinary group document.
-//! Not here: its evaluation, which is that of any group.
 //!
-//! Who is what in a session no list-service document can say, so two conditions in a namespace of
-//! our own do, empty or boolean like OMA's: `<participant/>`, true for a connected participant, and
-//! `<creator/>`, true for whoever made the session. Pre-defined groups may use them as well.
+//! OMA has no condition for what a person is in the session. Two conditions in a namespace of our own
+//! fill the gap: `<participant/>` is true for a connected participant, `<creator/>` for the person who
+//! started the session. Like OMA's conditions they are empty or boolean. Pre-defined groups may use
+//! them too.
 
 use super::namespace::{COMMON_POLICY, LIST_SERVICE, OWN};
 
-/// What an operator can choose without writing a document.
+/// What an operator can choose without writing a document. Each field is a parameter of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdhocPolicy {
+    /// Everybody may ask for anonymity (`adhoc_allow_anonymity`).
     pub allow_anonymity: bool,
+    /// Who may invite (`invite_by`).
     pub invite_by: InviteBy,
 }
 
@@ -20,13 +22,15 @@ pub enum InviteBy {
     /// Every connected participant.
     #[default]
     Participants,
-    /// The creator.
+    /// The creator, while connected.
     Admins,
 }
 
-/// The document: everybody may start a session and be invited, connected participants may watch and
-/// (unless only admins may) invite, the creator may expel and invite while connected. Whether
-/// somebody who was never invited may join is for the session to decide, not for its policy.
+/// The document in list-service XML.
+///
+/// Everybody may start a session and be invited. Connected participants may watch it and, by default,
+/// invite. The creator may expel and invite while connected. The document lets everybody join; the
+/// session itself keeps out those who were never invited.
 pub fn adhoc_document(policy: AdhocPolicy) -> String {
     let everybody = match policy.allow_anonymity {
         true => "\n      <allow-anonymity>true</allow-anonymity>",

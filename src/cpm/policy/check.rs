@@ -1,16 +1,16 @@
-//! For operators: a dry run of a group's policy, and a report on documents without a server.
-//! Not here: reading files (`src/bin/cpm-check.rs`) and the RPC command around the dry run.
+//! For operators: a dry run of a group's policy, and a report on documents.
 
-use super::condition::Role;
 use super::directory::Directory;
-use super::group::{Group, PolicyRequest, Verdict};
+use super::group::Group;
 use super::permissions::Action;
+use super::request::{PolicyRequest, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
-/// What would become of a REFER by `referrer` that invites `target`, step by step as (what, answer).
-/// `now_unix` in seconds since 1970. Nobody is taken for a participant or a creator, but the result says
-/// so where that alone makes the difference.
+/// What would become of a REFER by `referrer` that invites `target` at `now_unix` (seconds since 1970).
+///
+/// Returns the steps of the decision, each as question and answer. Both people are taken to be outside
+/// the session; the result says so if the referrer could invite from inside.
 pub fn explain(
     group: &Group,
     referrer: &Uri,
@@ -18,32 +18,32 @@ pub fn explain(
     now_unix: i64,
 ) -> Vec<(String, String)> {
     let mut steps = Vec::new();
-    let asker = judge(group, referrer, now_unix, false, Role::default());
-    let hidden = judge(group, referrer, now_unix, true, Role::default());
-    let invited = judge(group, target, now_unix, false, Role::default());
+    let asked_openly = evaluate(group, referrer, now_unix, false, Role::default());
+    let asked_anonymously = evaluate(group, referrer, now_unix, true, Role::default());
+    let as_target = evaluate(group, target, now_unix, false, Role::default());
 
-    say(&mut steps, "group", group.uri.as_str());
-    who(&mut steps, "referrer", group, referrer, &asker);
-    let may_invite = step(
+    add_step(&mut steps, "group", group.uri.as_str());
+    add_person(&mut steps, "referrer", group, referrer, &asked_openly);
+    let may_invite = add_action(
         &mut steps,
         "referrer",
-        &asker,
+        &asked_openly,
         Action::AllowInviteUsersDynamically,
     );
-    step(
+    add_action(
         &mut steps,
         "referrer asking for anonymity",
-        &hidden,
+        &asked_anonymously,
         Action::AllowAnonymity,
     );
-    who(&mut steps, "target", group, target, &invited);
-    let may_join = step(&mut steps, "target", &invited, Action::JoinHandling);
+    add_person(&mut steps, "target", group, target, &as_target);
+    let may_join = add_action(&mut steps, "target", &as_target, Action::JoinHandling);
     let inside = Role {
         participant: true,
         ..Role::default()
     };
-    let only_inside =
-        judge(group, referrer, now_unix, false, inside).allows(Action::AllowInviteUsersDynamically);
+    let only_inside = evaluate(group, referrer, now_unix, false, inside)
+        .allows(Action::AllowInviteUsersDynamically);
     let result = match (may_invite, may_join) {
         (false, _) if only_inside => {
             "the REFER is refused with 403, unless the referrer is in the session"
@@ -52,12 +52,13 @@ pub fn explain(
         (true, false) => "the REFER is accepted, the target is not invited (403 in the NOTIFY)",
         (true, true) => "the REFER is accepted, the target is invited",
     };
-    say(&mut steps, "result", result);
+    add_step(&mut steps, "result", result);
     steps
 }
 
-/// Checks documents given as (file name, content or why it could not be read). Returns the report,
-/// one line per finding, and whether all documents can be used together.
+/// Checks documents, given as file name and content, or as file name and why it cannot be read.
+///
+/// Returns the report, one line per finding, and whether all documents can be used together.
 pub fn report<N: Into<String>>(
     documents: impl IntoIterator<Item = (N, Result<Vec<u8>, String>)>,
 ) -> (String, bool) {
@@ -104,8 +105,8 @@ fn summary(group: &Group) -> String {
     )
 }
 
-fn judge(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
-    group.decide(&PolicyRequest {
+fn evaluate(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
+    group.evaluate(&PolicyRequest {
         identities: &[Identity::of(uri)],
         uris: std::slice::from_ref(uri),
         anonymous,
@@ -114,32 +115,43 @@ fn judge(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -
     })
 }
 
-fn who(steps: &mut Vec<(String, String)>, what: &str, group: &Group, uri: &Uri, verdict: &Verdict) {
+fn add_person(
+    steps: &mut Vec<(String, String)>,
+    what: &str,
+    group: &Group,
+    uri: &Uri,
+    verdict: &Verdict,
+) {
     let listed = match group.is_member(&[Identity::of(uri)]) {
         true => "on the list",
         false => "not on the list",
     };
-    say(steps, what, &format!("{uri} ({listed})"));
+    add_step(steps, what, &format!("{uri} ({listed})"));
     let rules = match verdict.matched_rules.is_empty() {
         true => "none".to_owned(),
         false => verdict.matched_rules.join(", "),
     };
-    say(steps, &format!("{what}: matching rules"), &rules);
+    add_step(steps, &format!("{what}: matching rules"), &rules);
     let granted: Vec<&str> = verdict.allowed.granted().map(Action::name).collect();
     let granted = match granted.is_empty() {
         true => "nothing".to_owned(),
         false => granted.join(", "),
     };
-    say(steps, &format!("{what}: permitted"), &granted);
+    add_step(steps, &format!("{what}: permitted"), &granted);
 }
 
-fn step(steps: &mut Vec<(String, String)>, what: &str, verdict: &Verdict, action: Action) -> bool {
+fn add_action(
+    steps: &mut Vec<(String, String)>,
+    what: &str,
+    verdict: &Verdict,
+    action: Action,
+) -> bool {
     let allowed = verdict.allows(action);
     let answer = if allowed { "yes" } else { "no" };
-    say(steps, &format!("{what}: {action}"), answer);
+    add_step(steps, &format!("{what}: {action}"), answer);
     allowed
 }
 
-fn say(steps: &mut Vec<(String, String)>, what: &str, answer: &str) {
+fn add_step(steps: &mut Vec<(String, String)>, what: &str, answer: &str) {
     steps.push((what.to_owned(), answer.to_owned()));
 }

@@ -1,75 +1,74 @@
-//! The conditions of a rule and when each is true (RFC 4745 section 7, requirements 3.4 and 3.6).
-//! Not here: reading them from a document (`rules`) and combining rules (`group`).
+//! The conditions of a rule, and when each is true (RFC 4745 section 7).
 
 use super::domain::Domain;
-use super::group::PolicyRequest;
+use super::request::PolicyRequest;
 use crate::sip::identity::Identity;
-
-/// What somebody is in the session that a request is about. Both false when there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Role {
-    /// Is a connected participant.
-    pub participant: bool,
-    /// Made the session.
-    pub creator: bool,
-}
 
 /// One child of `<conditions>`. A rule matches when all of its conditions are true.
 ///
-/// This is the place for a further condition: a variant here, an arm in [`Condition::holds`], an arm
-/// in the reader. What only looks at who somebody is also belongs into [`Condition::names_somebody`].
+/// A new condition is a variant here, an arm in [`Condition::holds`] and an arm in `rules::read_condition`.
+/// One that names people also belongs into [`Condition::names_somebody`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// `<identity>`: true when any of its children is.
+    /// `<identity>`: true when any of its children is (RFC 4745 section 7.1).
     Identity(Vec<Matcher>),
-    /// `<is-list-member>`: whether one has to be on the list, or has not to be.
+    /// `<is-list-member>`: whether the person has to be on the group's list, or must not be.
     ListMember(bool),
-    /// `<other-identity>`: nobody whom another rule names.
+    /// `<other-identity>`: whether no other rule may name the person, or one has to.
     OtherIdentity(bool),
-    /// `<anonymous-request>`: anonymity was asked for.
+    /// `<anonymous-request>`: whether the request has to ask for anonymity, or must not.
     AnonymousRequest(bool),
-    /// `<validity>`: from the first up to, but not including, the second of any pair, seconds since 1970.
+    /// `<validity>`: pairs of start and end, seconds since 1970. True from the start of a pair up to,
+    /// but not including, its end (RFC 4745 section 7.4).
     Validity(Vec<(i64, i64)>),
-    /// `<participant>` of this server's namespace.
+    /// `<participant>` of this server's namespace: whether the person has to be a connected
+    /// participant, or must not be.
     Participant(bool),
-    /// `<creator>` of this server's namespace.
+    /// `<creator>` of this server's namespace: whether the person has to be the session's creator, or
+    /// must not be.
     Creator(bool),
-    /// Known or unknown, but not evaluated here (sphere, external-list, media-list, service-list
-    /// and whatever else): never true, so its rule matches nobody.
+    /// Any other element, by its name: sphere, external-list, media-list, service-list or an unknown
+    /// one. Never true, so its rule matches nobody.
     NotEvaluated(String),
 }
 
 /// One child of `<identity>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Matcher {
-    /// `<one id>`.
+    /// `<one id>`: this person (RFC 4745 section 7.1.2).
     One(Identity),
-    /// `<many>`: everybody authenticated, of one domain or of any, less the exceptions.
+    /// `<many>`: everybody authenticated, less the exceptions (RFC 4745 section 7.1.3).
     Many {
+        /// The only domain that matches; `None`: any.
         domain: Option<Domain>,
+        /// Who does not match all the same.
         except: Vec<Except>,
     },
-    /// A child that is not known here: never true (RFC 4745 section 7.1).
+    /// Any other child. Never true (RFC 4745 section 7.1).
     Never,
 }
 
 /// `<except>` within `<many>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Except {
+    /// `id`: this person.
     Id(Identity),
+    /// `domain`: everybody of this domain.
     Domain(Domain),
 }
 
-/// A request together with what is worked out once for all rules.
+/// A request, and what is computed from it once for all rules.
 pub struct Facts<'a> {
+    /// The request itself.
     pub request: &'a PolicyRequest<'a>,
     /// The domains of the requester's URIs.
     pub domains: Vec<Domain>,
+    /// Whether the requester is on the group's list.
     pub list_member: bool,
 }
 
 impl Condition {
-    /// `named_elsewhere`: another rule names the requester.
+    /// Whether the condition is true. `named_elsewhere`: another rule names the requester.
     pub fn holds(&self, facts: &Facts, named_elsewhere: bool) -> bool {
         let request = facts.request;
         let authenticated = !request.identities.is_empty();
@@ -87,7 +86,7 @@ impl Condition {
         }
     }
 
-    /// Whether this is one of the conditions by which a rule names people, as `other-identity` asks.
+    /// Whether a rule names people by this condition. `<other-identity>` looks at those.
     pub fn names_somebody(&self) -> bool {
         matches!(self, Condition::Identity(_) | Condition::ListMember(_))
     }
@@ -99,8 +98,8 @@ impl Matcher {
         match self {
             Matcher::One(id) => identities.contains(id),
             Matcher::Many { domain, except } => {
-                // Somebody with two identities is one person: an exception for either is an
-                // exception for both, or a tel URI would get round an exception for a SIP URI.
+                // Two identities are one person. An exception for either excludes both; else a tel URI
+                // would get around an exception for the SIP URI.
                 let wanted = match domain {
                     None => !identities.is_empty(),
                     Some(domain) => !identities.is_empty() && facts.domains.contains(domain),

@@ -1,5 +1,4 @@
 //! All loaded groups, found by URI.
-//! Not here: reading files; the caller brings names and bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,18 +8,19 @@ use super::group::Group;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
-/// The groups this server serves. Cheap to clone.
+/// The groups this server serves. A clone shares the groups and copies the index.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     groups: BTreeMap<Identity, Entry>,
 }
 
-/// A document that could not be used. Displays as `file:line: reason`.
+/// A document that cannot be used. Displays as `file:line: reason`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
 pub struct LoadProblem {
+    /// The name the caller gave to the document.
     pub file: String,
-    /// 1-based.
+    /// Line of the mistake, from 1.
     pub line: u32,
     /// Lower-case sentence without a full stop.
     pub reason: String,
@@ -33,8 +33,9 @@ struct Entry {
 }
 
 impl Directory {
-    /// Reads documents, given as (file name, content). What cannot be used is left out and told.
-    /// Of two documents for one group the first is kept: hand them over in a stable order.
+    /// Reads documents, given as file name and content. Documents that cannot be used are left out and
+    /// reported. Of two documents for one group the first is kept, so the order should not depend on
+    /// the file system.
     pub fn load<N, B>(documents: impl IntoIterator<Item = (N, B)>) -> (Directory, Vec<LoadProblem>)
     where
         N: Into<String>,
@@ -51,6 +52,9 @@ impl Directory {
     }
 
     /// Reads one more document.
+    ///
+    /// # Errors
+    /// [`LoadProblem`]: the document cannot be used, or its group is described already.
     pub fn add(&mut self, file: String, content: &[u8]) -> Result<Arc<Group>, LoadProblem> {
         let group = match Group::parse(content) {
             Ok(group) => Arc::new(group),
@@ -78,32 +82,35 @@ impl Directory {
         Ok(group)
     }
 
-    /// The group of this URI. User and host decide; port and parameters do not matter.
+    /// The group with this URI. Identities are compared: user and host count, port and parameters do
+    /// not.
     pub fn find(&self, uri: &Uri) -> Option<&Arc<Group>> {
         self.groups.get(&Identity::of(uri)).map(|e| &e.group)
     }
 
-    /// The hosts of all group URIs, lower-case, each once.
+    /// The hosts of all group URIs in lower case, each once.
     pub fn hosts(&self) -> BTreeSet<&str> {
         self.iter().map(|group| group.uri.host()).collect()
     }
 
-    /// All groups in the order of their URIs.
+    /// All groups in the order of their identities.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.groups.values().map(|entry| &entry.group)
     }
 
-    /// What the accepted documents say without effect: (file name, note).
+    /// The notes of all documents, each with its file name.
     pub fn notes(&self) -> impl Iterator<Item = (&str, &LoadNote)> {
         self.groups
             .values()
             .flat_map(|e| e.group.notes.iter().map(|note| (e.file.as_str(), note)))
     }
 
+    /// How many groups there are.
     pub fn len(&self) -> usize {
         self.groups.len()
     }
 
+    /// Whether there is no group.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }

@@ -1,20 +1,19 @@
 //! The meaning of a group document outside its rules: `<group><list-service uri="…">`.
-//! Not here: XML (`xml`) and the rule set (`rules`).
 
 use std::collections::HashSet;
 
-use super::error::{shown, DocumentError, LoadNote, Reason};
-use super::group::{Group, Member};
+use super::error::{excerpt, DocumentError, LoadNote, Reason};
+use super::group::{Group, Member, Rule};
 use super::namespace::{Ns, LIST_SERVICE};
-use super::rules;
 use super::values::{
-    boolean, count, must_understand, not_evaluated, note, once, required, text, uri,
+    add_note, boolean, count, ignore, must_understand, required, set_once, text, uri,
 };
 use super::xml::Element;
+use super::{rules, xml};
 use crate::sip::identity::Identity;
 use crate::sip::uri::{Scheme, Uri};
 
-/// What `<list-service>` holds, before what is missing gets its default.
+/// What `<list-service>` holds, before defaults are filled in.
 #[derive(Default)]
 struct Parts {
     display_name: Option<String>,
@@ -24,12 +23,22 @@ struct Parts {
     invite_members: Option<bool>,
     max_participant_count: Option<u32>,
     min_participant_count: Option<u32>,
-    rules: Option<Vec<super::group::Rule>>,
+    rules: Option<Vec<Rule>>,
     notes: Vec<LoadNote>,
 }
 
+impl Group {
+    /// Reads a group document (list-service XML in UTF-8).
+    ///
+    /// # Errors
+    /// [`DocumentError`], with the line where the document cannot be used.
+    pub fn parse(xml: &[u8]) -> Result<Group, DocumentError> {
+        read_group(&xml::parse(xml)?)
+    }
+}
+
 /// The group of a document with this root element.
-pub fn group(root: &Element) -> Result<Group, DocumentError> {
+fn read_group(root: &Element) -> Result<Group, DocumentError> {
     expect(root, "group")?;
     let service = match root.children.as_slice() {
         [] => {
@@ -39,25 +48,25 @@ pub fn group(root: &Element) -> Result<Group, DocumentError> {
             }))
         }
         [service] => service,
-        [_, second, ..] => return Err(second.error(Reason::Twice(shown(&second.name)))),
+        [_, second, ..] => return Err(second.error(Reason::Twice(excerpt(&second.name)))),
     };
     expect(service, "list-service")?;
 
     let mut parts = Parts::default();
     for child in &service.children {
-        parts.take(child)?;
+        parts.read(child)?;
     }
     if parts.rules.is_none() {
         let text = "there is no <ruleset>: nobody is permitted anything".to_owned();
-        note(&mut parts.notes, service, text);
+        add_note(&mut parts.notes, service, text);
     }
     Ok(Group {
-        uri: group_uri(service)?,
+        uri: read_group_uri(service)?,
         display_name: parts.display_name,
         subject: parts.subject,
         members: parts.members,
         invite_members: parts.invite_members.unwrap_or(false),
-        // 0 is read as "no limit" (requirements 3.3).
+        // OMA does not say what 0 means. A group for nobody makes no sense, so it means no limit.
         max_participant_count: parts.max_participant_count.filter(|max| *max > 0),
         min_participant_count: parts.min_participant_count,
         rules: parts.rules.unwrap_or_default(),
@@ -79,17 +88,17 @@ fn expect(element: &Element, expected: &'static str) -> Result<(), DocumentError
     Err(element.error(Reason::WrongElement {
         expected,
         namespace: LIST_SERVICE,
-        found: shown(&element.name),
+        found: excerpt(&element.name),
         hint,
     }))
 }
 
-fn group_uri(service: &Element) -> Result<Uri, DocumentError> {
+fn read_group_uri(service: &Element) -> Result<Uri, DocumentError> {
     let value = required(service, "uri")?;
     let fail = |why: String| {
         service.error(Reason::Uri {
             element: service.name.clone(),
-            got: shown(value),
+            got: excerpt(value),
             why,
         })
     };
@@ -101,15 +110,15 @@ fn group_uri(service: &Element) -> Result<Uri, DocumentError> {
 }
 
 impl Parts {
-    fn take(&mut self, child: &Element) -> Result<(), DocumentError> {
+    fn read(&mut self, child: &Element) -> Result<(), DocumentError> {
         let name = child.name.as_str();
         match (child.ns, name) {
             (Ns::CommonPolicy, "ruleset") => {
-                let rules = rules::ruleset(child, &mut self.notes)?;
-                once(&mut self.rules, rules, child)
+                let rules = rules::read_ruleset(child, &mut self.notes)?;
+                set_once(&mut self.rules, rules, child)
             }
-            (Ns::ListService, "list") => self.list(child),
-            // One per language; the first is as good as any.
+            (Ns::ListService, "list") => self.read_list(child),
+            // There may be one per language. The first one counts.
             (ns, "display-name") if ns.is_oma() => {
                 self.display_name = self.display_name.take().or_else(|| text(child));
                 Ok(())
@@ -119,21 +128,22 @@ impl Parts {
                 Ok(())
             }
             (ns, "invite-members") if ns.is_oma() => {
-                once(&mut self.invite_members, boolean(child)?, child)
+                set_once(&mut self.invite_members, boolean(child)?, child)
             }
             (ns, "max-participant-count") if ns.is_oma() => {
-                once(&mut self.max_participant_count, count(child)?, child)
+                set_once(&mut self.max_participant_count, count(child)?, child)
             }
             (ns, "min-participant-count") if ns.is_oma() => {
-                once(&mut self.min_participant_count, count(child)?, child)
+                set_once(&mut self.min_participant_count, count(child)?, child)
             }
-            (ns, "session-active-policy") if ns.is_oma() => self.session_active_policy(child),
+            (ns, "session-active-policy") if ns.is_oma() => self.read_session_active_policy(child),
             (ns, "supported-services" | "searchable" | "automatic-group-advertisement" | "qoe")
                 if ns.is_oma() =>
             {
-                // Known, and no business of who may do what: no reason to refuse the document.
+                // These elements permit nothing to anybody, so they are no reason to refuse the
+                // document, even with must-understand.
                 let what = format!("<{name}> has no effect here");
-                note(&mut self.notes, child, what);
+                add_note(&mut self.notes, child, what);
                 Ok(())
             }
             (
@@ -141,23 +151,23 @@ impl Parts {
                 "ruleset" | "list" | "display-name" | "invite-members" | "max-participant-count",
             ) => Err(child.error(Reason::Misplaced {
                 parent: "list-service".to_owned(),
-                found: shown(name),
+                found: excerpt(name),
                 namespace: child.ns.words().to_owned(),
                 expected: match name {
                     "ruleset" => "it in the common-policy namespace",
                     _ => "it in the list-service namespace",
                 },
             })),
-            _ => not_evaluated(child, "has no effect here", &mut self.notes),
+            _ => ignore(child, "has no effect here", &mut self.notes),
         }
     }
 
-    fn session_active_policy(&mut self, policy: &Element) -> Result<(), DocumentError> {
+    fn read_session_active_policy(&mut self, policy: &Element) -> Result<(), DocumentError> {
         for child in &policy.children {
             if child.ns.is_oma() && child.name == "min-participant-count" {
-                once(&mut self.min_participant_count, count(child)?, child)?;
+                set_once(&mut self.min_participant_count, count(child)?, child)?;
             } else {
-                not_evaluated(child, "is not enforced", &mut self.notes)?;
+                ignore(child, "is not enforced", &mut self.notes)?;
             }
         }
         if must_understand(policy)
@@ -166,40 +176,40 @@ impl Parts {
                 .iter()
                 .any(|c| c.name != "min-participant-count")
         {
-            return Err(policy.error(Reason::MustUnderstand(shown(&policy.name))));
+            return Err(policy.error(Reason::MustUnderstand(excerpt(&policy.name))));
         }
         Ok(())
     }
 
-    /// Entries of nested lists belong to the list around them. The depth is bounded by `xml`.
-    fn list(&mut self, list: &Element) -> Result<(), DocumentError> {
+    /// Entries of a nested list belong to the list around it. `MAX_DEPTH` bounds the recursion.
+    fn read_list(&mut self, list: &Element) -> Result<(), DocumentError> {
         for child in &list.children {
             let known = matches!(child.ns, Ns::ListService | Ns::ResourceLists);
             match child.name.as_str() {
-                "entry" if known => self.entry(child)?,
-                "list" if known => self.list(child)?,
+                "entry" if known => self.read_entry(child)?,
+                "list" if known => self.read_list(child)?,
                 "display-name" => {}
                 "external" | "entry-ref" => {
-                    not_evaluated(
+                    ignore(
                         child,
                         "is never fetched: its members are not known",
                         &mut self.notes,
                     )?;
                 }
-                _ => not_evaluated(child, "has no effect here", &mut self.notes)?,
+                _ => ignore(child, "has no effect here", &mut self.notes)?,
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Element) -> Result<(), DocumentError> {
+    fn read_entry(&mut self, entry: &Element) -> Result<(), DocumentError> {
         let Some(uri) = uri(entry, "uri", &mut self.notes)? else {
             return Ok(());
         };
         let identity = Identity::of(&uri);
         if !self.listed.insert(identity.clone()) {
-            let text = format!("{} is on the list twice", shown(uri.as_str()));
-            note(&mut self.notes, entry, text);
+            let text = format!("{} is on the list twice", excerpt(uri.as_str()));
+            add_note(&mut self.notes, entry, text);
             return Ok(());
         }
         let display_name = entry

@@ -1,14 +1,18 @@
 //! Domain names as RFC 4745 section 7.1.3 compares them: escapes undone, label by label, without case.
-//! Not here: U-labels. A name outside ASCII has to be written as its A-labels (xn--…).
+//!
+//! An internationalised name has to be written as its A-labels (xn--…): U-labels are refused.
 
 use crate::sip::uri::{Scheme, Uri};
 
-/// A domain name in the form that is compared.
+/// A domain name in the form that is compared: lower case, without escapes and trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(String);
 
 impl Domain {
-    /// Reads a `domain` attribute. The error says what the author of the document can change.
+    /// Reads a `domain` attribute: a name of at most 253 characters, or an IPv6 address in brackets.
+    ///
+    /// # Errors
+    /// What the author of the document can change.
     pub fn parse(text: &str) -> Result<Domain, &'static str> {
         let text = percent_decoded(text.trim())?;
         if !text.is_ascii() {
@@ -17,7 +21,7 @@ impl Domain {
         if text.starts_with('[') && text.ends_with(']') {
             return Ok(Domain(text.to_ascii_lowercase()));
         }
-        // One trailing dot only says that the name is complete.
+        // A trailing dot marks a name as complete. It does not change the name.
         let name = text.strip_suffix('.').unwrap_or(&text);
         if name.is_empty() {
             return Err("it is empty");
@@ -42,7 +46,7 @@ impl Domain {
         Ok(Domain(name.to_ascii_lowercase()))
     }
 
-    /// The domain a URI belongs to. None for tel, which names no domain.
+    /// The domain of a SIP or SIPS URI. `None` for a tel URI, which names no domain.
     pub fn of(uri: &Uri) -> Option<Domain> {
         match uri.scheme() {
             Scheme::Sip | Scheme::Sips => Domain::parse(uri.host()).ok(),
@@ -50,6 +54,7 @@ impl Domain {
         }
     }
 
+    /// The name in the form that is compared.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,33 +1,37 @@
 //! A group as its document describes it, and what it permits to whom (RFC 4745 section 10).
-//! Not here: the reading of documents (`document`) and single conditions (`condition`).
 
 use std::collections::HashSet;
 
-use super::condition::{Condition, Facts, Role};
+use super::condition::{Condition, Facts};
 use super::domain::Domain;
-use super::error::{DocumentError, LoadNote};
-use super::permissions::{Action, Permissions};
-use super::{document, xml};
+use super::error::LoadNote;
+use super::permissions::Permissions;
+use super::request::{PolicyRequest, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
 /// A pre-defined group, or the default policy of ad-hoc sessions.
 #[derive(Clone, Debug)]
 pub struct Group {
+    /// The group's SIP or SIPS URI.
     pub uri: Uri,
+    /// The first `<display-name>` of the document.
     pub display_name: Option<String>,
+    /// The first `<subject>`; it becomes the Subject header of the session's INVITEs.
     pub subject: Option<String>,
-    /// The list, in document order, each identity once.
+    /// The entries of `<list>` in document order, each identity once.
     pub members: Vec<Member>,
-    /// When the session starts, all members are invited. Absent in a document: false.
+    /// Whether all members are invited when the session starts. False when the document is silent.
     pub invite_members: bool,
-    /// None: the document sets no limit (absent or 0).
+    /// Most participants; `None`: the document sets no limit, or says 0.
     pub max_participant_count: Option<u32>,
+    /// Fewest participants; `None`: the document sets none.
     pub min_participant_count: Option<u32>,
+    /// The rules in document order.
     pub rules: Vec<Rule>,
-    /// What of the document has no effect here.
+    /// What in the document has no effect here.
     pub notes: Vec<LoadNote>,
-    /// Line of `<list-service>`, 1-based.
+    /// Line of `<list-service>`, from 1.
     pub(super) line: u32,
     /// The identities of `members`.
     pub(super) listed: HashSet<Identity>,
@@ -36,73 +40,46 @@ pub struct Group {
 /// An entry of a group's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
+    /// The URI as the document writes it.
     pub uri: Uri,
+    /// Whom the URI names.
     pub identity: Identity,
+    /// The entry's `<display-name>`.
     pub display_name: Option<String>,
 }
 
-/// A rule of a group: what it permits, and when.
+/// A rule of a group: what it permits, and when (RFC 4745 section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// The attribute `id`, or `line N` without one.
     pub id: String,
-    /// All have to be true; none means that the rule matches everybody.
+    /// The rule matches when all are true. Without conditions it matches everybody.
     pub conditions: Vec<Condition>,
+    /// What a matching rule permits.
     pub grants: Permissions,
 }
 
-/// Who asks, and when. `identities` and `uris` are the same one person (requirements R1.1: a SIP
-/// and a tel URI may be asserted together): an identity condition is true when either fits.
-/// Empty means nobody authenticated.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyRequest<'a> {
-    pub identities: &'a [Identity],
-    pub uris: &'a [Uri],
-    /// Anonymity is asked for. Never set for somebody who is to be invited (R7.2).
-    pub anonymous: bool,
-    /// Seconds since 1970.
-    pub now_unix: i64,
-    pub role: Role,
-}
-
-/// The combined answer of all rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    pub allowed: Permissions,
-    /// Ids of the rules that matched, in document order.
-    pub matched_rules: Vec<String>,
-}
-
-impl Verdict {
-    pub fn allows(&self, action: Action) -> bool {
-        self.allowed.allows(action)
-    }
-}
-
 impl Group {
-    /// Reads a group document (list-service XML, UTF-8).
-    pub fn parse(xml: &[u8]) -> Result<Group, DocumentError> {
-        document::group(&xml::parse(xml)?)
-    }
-
     /// Whether any of these identities is on the list.
     pub fn is_member(&self, who: &[Identity]) -> bool {
         who.iter().any(|identity| self.listed.contains(identity))
     }
 
-    /// What the matching rules together permit. No matching rule: nothing.
-    pub fn decide(&self, request: &PolicyRequest) -> Verdict {
+    /// What the matching rules together permit (RFC 4745 section 10.2). Nothing when none matches.
+    pub fn evaluate(&self, request: &PolicyRequest) -> Verdict {
         let facts = Facts {
             request,
             domains: request.uris.iter().filter_map(Domain::of).collect(),
             list_member: self.is_member(request.identities),
         };
-        let naming: Vec<bool> = self.rules.iter().map(|rule| rule.names(&facts)).collect();
-        let names = naming.iter().filter(|named| **named).count();
+        let named: Vec<bool> = self.rules.iter().map(|rule| rule.names(&facts)).collect();
+        let naming_rules = named.iter().filter(|named| **named).count();
 
         let mut verdict = Verdict::default();
-        for (rule, named) in self.rules.iter().zip(naming) {
-            let elsewhere = names > usize::from(named);
-            if rule.conditions.iter().all(|c| c.holds(&facts, elsewhere)) {
+        for (rule, named_here) in self.rules.iter().zip(named) {
+            let named_elsewhere = naming_rules > usize::from(named_here);
+            let mut conditions = rule.conditions.iter();
+            if conditions.all(|c| c.holds(&facts, named_elsewhere)) {
                 verdict.allowed.merge(&rule.grants);
                 verdict.matched_rules.push(rule.id.clone());
             }
@@ -112,8 +89,8 @@ impl Group {
 }
 
 impl Rule {
-    /// Whether the rule speaks of the requester by identity or list membership, whatever its other
-    /// conditions (a rule that is not valid today still names the people in it).
+    /// Whether the rule names the requester by identity or list membership. Its other conditions do
+    /// not count: a rule that is not valid today still names the people in it.
     fn names(&self, facts: &Facts) -> bool {
         let mut naming = self
             .conditions

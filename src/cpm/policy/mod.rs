@@ -1,10 +1,11 @@
-//! Group policy: OMA list-service documents and their RFC 4745 evaluation (requirements section 3).
-//! Not here: where documents come from (the caller hands over bytes) and what follows from a verdict.
+//! Group policy: OMA list-service documents, and their evaluation by the rules of RFC 4745.
 //!
-//! A document is read in two steps: `xml` makes a small bounded tree of it, `document` and `rules`
-//! give the tree its meaning. What is ill-formed or ambiguous refuses the whole document; what is
-//! merely not evaluated here makes its rule match nobody and leaves a [`LoadNote`]. Either way
+//! A document is read in two steps. `xml` makes a bounded tree of it; `document` and `rules` give the
+//! tree its meaning. A document that is ill-formed or ambiguous is refused as a whole. An element that
+//! has no effect here leaves a [`LoadNote`]; a condition among them makes its rule match nobody. So
 //! nobody gets a permission by mistake.
+//!
+//! The schema is that of the OMA Shared Group XDM specification; the README lists what has an effect.
 
 pub mod adhoc;
 pub mod check;
@@ -14,8 +15,10 @@ mod document;
 pub mod domain;
 mod error;
 mod group;
+mod limits;
 mod namespace;
 mod permissions;
+mod request;
 mod rules;
 mod time;
 mod values;
@@ -23,12 +26,13 @@ mod xml;
 
 pub use adhoc::{adhoc_document, AdhocPolicy, InviteBy};
 pub use check::{explain, report};
-pub use condition::{Condition, Role};
+pub use condition::Condition;
 pub use directory::{Directory, LoadProblem};
 pub use error::{DocumentError, LoadNote, Reason};
-pub use group::{Group, Member, PolicyRequest, Rule, Verdict};
+pub use group::{Group, Member, Rule};
+pub use limits::MAX_DOCUMENT;
 pub use permissions::{Action, Permissions};
-pub use xml::MAX_DOCUMENT;
+pub use request::{PolicyRequest, Role, Verdict};
 
 #[cfg(test)]
 mod tests;

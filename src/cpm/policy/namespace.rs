@@ -1,11 +1,10 @@
-//! The XML namespaces of group documents and what belongs to which.
-//! Not here: prefix resolution, which is quick-xml's.
+//! The XML namespaces of group documents.
 
-/// Group documents proper, PoC 2.0 and what followed it.
+/// Namespace of `<group>`, `<list-service>` and most of their children, since PoC 2.0.
 pub const LIST_SERVICE: &str = "urn:oma:xml:poc:list-service";
-/// Rules, RFC 4745 section 13.
+/// Namespace of rules (RFC 4745 section 13).
 pub const COMMON_POLICY: &str = "urn:ietf:params:xml:ns:common-policy";
-/// Conditions and actions that only this server knows; see `adhoc`.
+/// Namespace of the conditions that only this server knows; see `adhoc`.
 pub const OWN: &str = "urn:x-cpm:group-policy";
 
 const LIST_SERVICE_DRAFT: &str = "urn:oma:params:xml:ns:list-service";
@@ -14,21 +13,28 @@ const XDM_GROUP: &str = "urn:oma:xml:xdm:group";
 const OMA_POLICY: &str = "urn:oma:xml:xdm:common-policy";
 const RESOURCE_LISTS: &str = "urn:ietf:params:xml:ns:resource-lists";
 
-/// A namespace, as far as it makes a difference.
+/// A namespace, as far as it makes a difference here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ns {
+    /// [`LIST_SERVICE`], or its name in an early draft.
     ListService,
-    /// The other namespaces of OMA. Products disagree on which of them holds what (requirements
-    /// 3.3), so within OMA's own the local name decides.
+    /// The other namespaces of OMA. Products disagree on which of them an element belongs to, so for
+    /// all of OMA's elements the local name decides.
     OtherOma,
+    /// [`COMMON_POLICY`].
     CommonPolicy,
+    /// Resource lists (RFC 4826 section 3.2).
     ResourceLists,
+    /// [`OWN`].
     Own,
+    /// No namespace is declared.
     None,
+    /// Any other namespace.
     Unknown,
 }
 
 impl Ns {
+    /// The namespace with this URI; empty for no namespace.
     pub fn of(uri: &str) -> Ns {
         match uri {
             "" => Ns::None,
@@ -41,11 +47,12 @@ impl Ns {
         }
     }
 
+    /// Whether OMA defined it.
     pub fn is_oma(self) -> bool {
         matches!(self, Ns::ListService | Ns::OtherOma)
     }
 
-    /// For messages.
+    /// The words for it in notes and errors.
     pub fn words(self) -> &'static str {
         match self {
             Ns::ListService => "the list-service namespace",

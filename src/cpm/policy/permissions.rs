@@ -1,9 +1,11 @@
-//! What a rule can permit: the actions of a group document and a set of them.
-//! Not here: who gets them; see `group`.
+//! What a rule can permit: the actions of a group document, and a set of them.
 
 use serde::{Deserialize, Serialize};
 
-/// One switch per action a group document can permit (requirements 3.5). All start as false.
+/// What somebody is permitted: one field per action of a group document. The default permits nothing.
+///
+/// The actions are those of OMA's group documents, all of them `xs:boolean`. The first six fields are
+/// enforced; the others are read and reported only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
     /// Join, join again, or be invited.
@@ -18,41 +20,68 @@ pub struct Permissions {
     pub allow_conference_state: bool,
     /// Remove others from the session.
     pub allow_expelling: bool,
-    /// The session lives only while such a participant is in. Reported, not acted upon.
+    /// Be a participant without whom the session ends. Not enforced.
     pub is_key_participant: bool,
+    /// `<allow-subconf>` of OMA's XDM extensions. Not enforced.
     pub allow_subconf: bool,
+    /// `<allow-private-message>` of OMA's XDM extensions. Not enforced.
     pub allow_private_message: bool,
+    /// `<allow-reject-invite>` of OMA's XDM extensions. Not enforced.
     pub allow_reject_invite: bool,
+    /// `<allow-offline-storage>` of OMA's XDM extensions. Not enforced.
     pub allow_offline_storage: bool,
+    /// `<allow-media-handling>` of OMA's XDM extensions. Not enforced.
     pub allow_media_handling: bool,
+    /// `<remove-media-handling>` of OMA's XDM extensions. Not enforced.
     pub remove_media_handling: bool,
+    /// `<allow-auto-answermode>` of OMA's XDM extensions. Not enforced.
     pub allow_auto_answermode: bool,
+    /// `<allow-manual-answer-override>` of OMA's XDM extensions. Not enforced.
     pub allow_manual_answer_override: bool,
+    /// `<block-group-advertisement-sending>` of OMA's XDM extensions. Not enforced.
     pub block_group_advertisement_sending: bool,
 }
 
-/// An action by name, so that a log line can say which permission was missing.
+/// An action of a group document, so that a log line can name the permission that was missing. The
+/// fields of [`Permissions`] say what each one means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
+    /// `<join-handling>`.
     JoinHandling,
+    /// `<allow-initiate-conference>`.
     AllowInitiateConference,
+    /// `<allow-invite-users-dynamically>`.
     AllowInviteUsersDynamically,
+    /// `<allow-anonymity>`.
     AllowAnonymity,
+    /// `<allow-conference-state>`.
     AllowConferenceState,
+    /// `<allow-expelling>`.
     AllowExpelling,
+    /// `<is-key-participant>`.
     IsKeyParticipant,
+    /// `<allow-subconf>`.
     AllowSubconf,
+    /// `<allow-private-message>`.
     AllowPrivateMessage,
+    /// `<allow-reject-invite>`.
     AllowRejectInvite,
+    /// `<allow-offline-storage>`.
     AllowOfflineStorage,
+    /// `<allow-media-handling>`.
     AllowMediaHandling,
+    /// `<remove-media-handling>`.
     RemoveMediaHandling,
+    /// `<allow-auto-answermode>`.
     AllowAutoAnswermode,
+    /// `<allow-manual-answer-override>`.
     AllowManualAnswerOverride,
+    /// `<block-group-advertisement-sending>`.
     BlockGroupAdvertisementSending,
 }
 
 impl Action {
+    /// All actions, in the order in which they are reported.
     pub const ALL: [Action; 16] = [
         Action::JoinHandling,
         Action::AllowInitiateConference,
@@ -94,6 +123,7 @@ impl Action {
         }
     }
 
+    /// The action whose element has this local name.
     pub fn from_name(name: &str) -> Option<Action> {
         Action::ALL.into_iter().find(|action| action.name() == name)
     }
@@ -106,32 +136,33 @@ impl std::fmt::Display for Action {
 }
 
 impl Permissions {
+    /// Whether `action` is permitted.
     pub fn allows(&self, action: Action) -> bool {
         let mut copy = *self;
-        *copy.switch(action)
+        *copy.flag_mut(action)
     }
 
+    /// Permits `action`.
     pub fn grant(&mut self, action: Action) {
-        *self.switch(action) = true;
+        *self.flag_mut(action) = true;
     }
 
-    /// Adds what another matching rule permits. A boolean permission is the OR over the matching
-    /// rules, so no rule takes away what another gives (RFC 4745 section 10.2). All actions of a
-    /// group document are booleans.
+    /// Adds what another matching rule permits. A boolean permission is true when any matching rule
+    /// makes it true, so no rule takes away what another gives (RFC 4745 section 10.2).
     pub fn merge(&mut self, other: &Permissions) {
         for action in other.granted() {
             self.grant(action);
         }
     }
 
-    /// What is permitted, in the order of [`Action::ALL`].
+    /// The permitted actions, in the order of [`Action::ALL`].
     pub fn granted(&self) -> impl Iterator<Item = Action> + '_ {
         Action::ALL
             .into_iter()
             .filter(|action| self.allows(*action))
     }
 
-    fn switch(&mut self, action: Action) -> &mut bool {
+    fn flag_mut(&mut self, action: Action) -> &mut bool {
         match action {
             Action::JoinHandling => &mut self.join_handling,
             Action::AllowInitiateConference => &mut self.allow_initiate_conference,
@@ -158,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_its_own_name_and_switch() {
+    fn every_action_has_its_own_name_and_field() {
         for action in Action::ALL {
             let mut permissions = Permissions::default();
             assert!(!permissions.allows(action), "{action} starts as false");

@@ -1,27 +1,26 @@
-//! The rule set of a group document: `<ruleset>` of RFC 4745 section 13 with OMA's additions.
-//! Not here: what the conditions mean; see `condition`.
+//! The rule set of a group document: `<ruleset>` of RFC 4745 section 13, with OMA's additions.
 
 use std::collections::HashSet;
 
 use super::condition::{Condition, Except, Matcher};
-use super::error::{shown, DocumentError, LoadNote, Reason};
+use super::error::{excerpt, DocumentError, LoadNote, Reason};
 use super::group::Rule;
 use super::namespace::Ns;
 use super::permissions::{Action, Permissions};
-use super::values::{boolean, domain, flag, instant, not_evaluated, note, once, uri};
+use super::values::{add_note, boolean, date_time, domain, flag, ignore, set_once, uri};
 use super::xml::Element;
 use crate::sip::identity::Identity;
 
 /// The rules of a `<ruleset>` in document order.
-pub fn ruleset(set: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Rule>, DocumentError> {
+pub fn read_ruleset(set: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Rule>, DocumentError> {
     let mut rules = Vec::new();
     let mut ids = HashSet::new();
     for child in &set.children {
         if child.is(Ns::CommonPolicy, "rule") {
-            let rule = rule(child, notes)?;
+            let rule = read_rule(child, notes)?;
             if !ids.insert(rule.id.clone()) {
-                let text = format!("rule id '{}' is given twice", shown(&rule.id));
-                note(notes, child, text);
+                let text = format!("rule id '{}' is given twice", excerpt(&rule.id));
+                add_note(notes, child, text);
             }
             rules.push(rule);
         } else if child.name == "rule" {
@@ -31,26 +30,26 @@ pub fn ruleset(set: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Rule>, Do
                 "<rule> in the common-policy namespace",
             ));
         } else {
-            not_evaluated(child, "has no effect here", notes)?;
+            ignore(child, "has no effect here", notes)?;
         }
     }
     Ok(rules)
 }
 
-fn rule(rule: &Element, notes: &mut Vec<LoadNote>) -> Result<Rule, DocumentError> {
+fn read_rule(rule: &Element, notes: &mut Vec<LoadNote>) -> Result<Rule, DocumentError> {
     let mut conditions = None;
     let mut grants = None;
     for child in &rule.children {
         match (child.ns, child.name.as_str()) {
             (Ns::CommonPolicy, "conditions") => {
-                once(&mut conditions, read_conditions(child, notes)?, child)?;
+                set_once(&mut conditions, read_conditions(child, notes)?, child)?;
             }
             (Ns::CommonPolicy, "actions") => {
-                once(&mut grants, actions(child, notes)?, child)?;
+                set_once(&mut grants, read_actions(child, notes)?, child)?;
             }
-            // They change what is shown of somebody, which is presence's business.
+            // Transformations change what a watcher sees of a presentity. A group has none.
             (Ns::CommonPolicy, "transformations") => {}
-            // Skipping <conditions> of a wrong namespace would make the rule match everybody.
+            // Ignoring <conditions> of a wrong namespace would make the rule match everybody.
             _ => {
                 let expected =
                     "<conditions>, <actions> or <transformations> in the common-policy namespace";
@@ -61,7 +60,7 @@ fn rule(rule: &Element, notes: &mut Vec<LoadNote>) -> Result<Rule, DocumentError
     let id = match rule.attribute("id").map(str::trim) {
         Some(id) if !id.is_empty() => id.to_owned(),
         _ => {
-            note(notes, rule, "the rule has no id".to_owned());
+            add_note(notes, rule, "the rule has no id".to_owned());
             format!("line {}", rule.at.line)
         }
     };
@@ -72,20 +71,27 @@ fn rule(rule: &Element, notes: &mut Vec<LoadNote>) -> Result<Rule, DocumentError
     })
 }
 
-fn actions(actions: &Element, notes: &mut Vec<LoadNote>) -> Result<Permissions, DocumentError> {
+fn read_actions(
+    actions: &Element,
+    notes: &mut Vec<LoadNote>,
+) -> Result<Permissions, DocumentError> {
     let mut granted = Permissions::default();
     let mut seen = HashSet::new();
     for child in &actions.children {
         let action = Action::from_name(&child.name).filter(|_| child.ns.is_oma());
         let Some(action) = action else {
-            not_evaluated(child, "is no action known here: it permits nothing", notes)?;
+            ignore(
+                child,
+                "is not an action known here: it permits nothing",
+                notes,
+            )?;
             continue;
         };
         if !seen.insert(action) {
             return Err(child.error(Reason::Twice(child.name.clone())));
         }
         let value = match (action, child.text.as_str()) {
-            // The words of the documents before PoC XDM of January 2006.
+            // The words of documents older than PoC XDM of January 2006.
             (Action::JoinHandling, "allow") => true,
             (Action::JoinHandling, "block") => false,
             _ => boolean(child)?,
@@ -98,27 +104,27 @@ fn actions(actions: &Element, notes: &mut Vec<LoadNote>) -> Result<Permissions, 
 }
 
 fn read_conditions(
-    conditions: &Element,
+    element: &Element,
     notes: &mut Vec<LoadNote>,
 ) -> Result<Vec<Condition>, DocumentError> {
-    conditions
+    element
         .children
         .iter()
-        .map(|child| condition(child, notes))
+        .map(|child| read_condition(child, notes))
         .collect()
 }
 
-fn condition(child: &Element, notes: &mut Vec<LoadNote>) -> Result<Condition, DocumentError> {
+fn read_condition(child: &Element, notes: &mut Vec<LoadNote>) -> Result<Condition, DocumentError> {
     Ok(match (child.ns, child.name.as_str()) {
-        (Ns::CommonPolicy, "identity") => Condition::Identity(identity(child, notes)?),
-        (Ns::CommonPolicy, "validity") => Condition::Validity(validity(child)?),
+        (Ns::CommonPolicy, "identity") => Condition::Identity(read_identity(child, notes)?),
+        (Ns::CommonPolicy, "validity") => Condition::Validity(read_validity(child)?),
         (ns, "is-list-member") if ns.is_oma() => Condition::ListMember(flag(child)?),
         (ns, "other-identity") if ns.is_oma() => Condition::OtherIdentity(flag(child)?),
         (ns, "anonymous-request") if ns.is_oma() => Condition::AnonymousRequest(flag(child)?),
         (Ns::Own, "participant") => Condition::Participant(flag(child)?),
         (Ns::Own, "creator") => Condition::Creator(flag(child)?),
         _ => {
-            not_evaluated(
+            ignore(
                 child,
                 "is not evaluated here: its rule matches nobody",
                 notes,
@@ -128,14 +134,17 @@ fn condition(child: &Element, notes: &mut Vec<LoadNote>) -> Result<Condition, Do
     })
 }
 
-fn identity(identity: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Matcher>, DocumentError> {
+fn read_identity(
+    identity: &Element,
+    notes: &mut Vec<LoadNote>,
+) -> Result<Vec<Matcher>, DocumentError> {
     let mut matchers = Vec::new();
     for child in &identity.children {
         matchers.push(match (child.ns, child.name.as_str()) {
-            (Ns::CommonPolicy, "one") => one(child, notes)?,
-            (Ns::CommonPolicy, "many") => many(child, notes)?,
+            (Ns::CommonPolicy, "one") => read_one(child, notes)?,
+            (Ns::CommonPolicy, "many") => read_many(child, notes)?,
             _ => {
-                not_evaluated(
+                ignore(
                     child,
                     "is not known within <identity>: it matches nobody",
                     notes,
@@ -145,7 +154,7 @@ fn identity(identity: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Matcher
         });
     }
     if matchers.is_empty() {
-        note(
+        add_note(
             notes,
             identity,
             "<identity> is empty: its rule matches nobody".to_owned(),
@@ -154,11 +163,12 @@ fn identity(identity: &Element, notes: &mut Vec<LoadNote>) -> Result<Vec<Matcher
     Ok(matchers)
 }
 
-fn one(one: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentError> {
+fn read_one(one: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentError> {
     let uri = uri(one, "id", notes)?;
-    // A child narrows whom <one> means (its schema, RFC 4745 section 13); unknown, it could mean nobody.
+    // A child narrows whom <one> means (schema of RFC 4745 section 13). An unknown child might
+    // narrow it to nobody.
     for child in &one.children {
-        not_evaluated(child, "is not known within <one>: it matches nobody", notes)?;
+        ignore(child, "is not known within <one>: it matches nobody", notes)?;
     }
     Ok(match uri {
         Some(uri) if one.children.is_empty() => Matcher::One(Identity::of(&uri)),
@@ -166,13 +176,13 @@ fn one(one: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentErro
     })
 }
 
-fn many(many: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentError> {
+fn read_many(many: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentError> {
     let domain_of_many = domain(many)?;
     let mut except = Vec::new();
     let mut understood = true;
     for child in &many.children {
         if !child.is(Ns::CommonPolicy, "except") {
-            not_evaluated(
+            ignore(
                 child,
                 "is not known within <many>: it matches nobody",
                 notes,
@@ -186,7 +196,7 @@ fn many(many: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentEr
             except.extend(uri.map(|uri| Except::Id(Identity::of(&uri))));
         } else if excluded.is_none() {
             return Err(child.error(Reason::Missing {
-                element: shown(&child.name),
+                element: excerpt(&child.name),
                 what: "id or domain",
             }));
         }
@@ -201,15 +211,15 @@ fn many(many: &Element, notes: &mut Vec<LoadNote>) -> Result<Matcher, DocumentEr
     })
 }
 
-/// RFC 4745 section 7.4 and its schema: `<from>` and `<until>` come in pairs.
-fn validity(validity: &Element) -> Result<Vec<(i64, i64)>, DocumentError> {
+/// Pairs of `<from>` and `<until>` (RFC 4745 section 7.4).
+fn read_validity(validity: &Element) -> Result<Vec<(i64, i64)>, DocumentError> {
     let mut periods = Vec::new();
     for pair in validity.children.chunks(2) {
         match pair {
             [from, until]
                 if from.is(Ns::CommonPolicy, "from") && until.is(Ns::CommonPolicy, "until") =>
             {
-                periods.push((instant(from)?, instant(until)?));
+                periods.push((date_time(from)?, date_time(until)?));
             }
             _ => return Err(validity.error(Reason::Period)),
         }
@@ -219,8 +229,8 @@ fn validity(validity: &Element) -> Result<Vec<(i64, i64)>, DocumentError> {
 
 fn misplaced(parent: &Element, found: &Element, expected: &'static str) -> DocumentError {
     found.error(Reason::Misplaced {
-        parent: shown(&parent.name),
-        found: shown(&found.name),
+        parent: excerpt(&parent.name),
+        found: excerpt(&found.name),
         namespace: found.ns.words().to_owned(),
         expected,
     })

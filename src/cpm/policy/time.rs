@@ -1,94 +1,78 @@
-//! xs:dateTime with offset, as seconds since 1970.
-//! Not here: local time and calendars. Erratum 1455 of RFC 4745 makes the offset mandatory.
+//! `xs:dateTime` with an offset from UTC, read as seconds since 1970.
 
-/// Reads `2003-12-24T17:00:00+01:00`. None when it is not a date and time with an offset.
-/// Fractions of a second are cut off; a leap second counts as the second after it.
+use jiff::civil::{date, Date};
+
+/// What a date and time looks like before its fraction and offset; `0` stands for any digit.
+const DATE_TIME: &str = "0000-00-00T00:00:00";
+
+/// Seconds since 1970 of a text such as `2003-12-24T17:00:00+01:00`. `None` when it is not an
+/// `xs:dateTime` (XML Schema part 2, section 3.2.7) with an offset, which erratum 1455 of RFC 4745
+/// makes mandatory.
+///
+/// A fraction of a second is cut off. 24:00:00 is the start of the next day, and a leap second
+/// counts as the second after it.
 pub fn unix_seconds(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let year = number(&mut rest, 4)?;
-    literal(&mut rest, "-")?;
-    let month = number(&mut rest, 2)?;
-    literal(&mut rest, "-")?;
-    let day = number(&mut rest, 2)?;
-    literal(&mut rest, "T").or_else(|| literal(&mut rest, "t"))?;
-    let hour = number(&mut rest, 2)?;
-    literal(&mut rest, ":")?;
-    let minute = number(&mut rest, 2)?;
-    literal(&mut rest, ":")?;
-    let second = number(&mut rest, 2)?;
-    if literal(&mut rest, ".").is_some() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            return None;
-        }
-        rest = rest.get(digits..)?;
-    }
-    let offset = offset_seconds(rest)?;
-    // 24:00:00 is the end of the day in xs:dateTime.
-    let clock_ok =
-        (hour <= 23 && minute <= 59 && second <= 60) || (hour == 24 && minute == 0 && second == 0);
-    if !clock_ok || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+    let (date_time, rest) = text.split_at_checked(DATE_TIME.len())?;
+    if !has_shape(date_time, DATE_TIME) {
         return None;
     }
-    let clock = hour * 3600 + minute * 60 + second;
-    Some(days_before(year, month, day) * 86_400 + clock - offset)
+    let year: i16 = date_time.get(..4)?.parse().ok()?;
+    let month: i8 = date_time.get(5..7)?.parse().ok()?;
+    let day: i8 = date_time.get(8..10)?.parse().ok()?;
+    let hour: i64 = date_time.get(11..13)?.parse().ok()?;
+    let minute: i64 = date_time.get(14..16)?.parse().ok()?;
+    let second: i64 = date_time.get(17..)?.parse().ok()?;
+    let within_day = hour <= 23 && minute <= 59 && second <= 60;
+    let end_of_day = hour == 24 && minute == 0 && second == 0;
+    if !within_day && !end_of_day {
+        return None;
+    }
+    // jiff knows the calendar: it refuses a date that does not exist.
+    let midnight = Date::new(year, month, day)
+        .ok()?
+        .duration_since(date(1970, 1, 1))
+        .as_secs();
+    let offset = offset_seconds(without_fraction(rest)?)?;
+    Some(midnight + hour * 3600 + minute * 60 + second - offset)
 }
 
+/// `text` behind its fraction of a second, if it starts with one. `None` for a dot without digits.
+fn without_fraction(text: &str) -> Option<&str> {
+    let Some(fraction) = text.strip_prefix('.') else {
+        return Some(text);
+    };
+    let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    (rest.len() < fraction.len()).then_some(rest)
+}
+
+/// `Z` or `+hh:mm`, at most 14 hours to either side.
 fn offset_seconds(text: &str) -> Option<i64> {
     if text == "Z" || text == "z" {
         return Some(0);
     }
-    let mut rest = text;
-    let sign = match literal(&mut rest, "+") {
-        Some(()) => 1,
-        None => {
-            literal(&mut rest, "-")?;
-            -1
-        }
+    let (sign, clock) = match text.strip_prefix('+') {
+        Some(clock) => (1, clock),
+        None => (-1, text.strip_prefix('-')?),
     };
-    let hours = number(&mut rest, 2)?;
-    literal(&mut rest, ":")?;
-    let minutes = number(&mut rest, 2)?;
-    let ok = rest.is_empty() && minutes <= 59 && (hours <= 13 || (hours == 14 && minutes == 0));
-    ok.then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-/// Takes exactly `digits` decimal digits off the front.
-fn number(rest: &mut &str, digits: usize) -> Option<i64> {
-    let head = rest.get(..digits)?;
-    let tail = rest.get(digits..)?;
-    if !head.bytes().all(|b| b.is_ascii_digit()) {
+    if !has_shape(clock, "00:00") {
         return None;
     }
-    *rest = tail;
-    head.parse().ok()
+    let hours: i64 = clock.get(..2)?.parse().ok()?;
+    let minutes: i64 = clock.get(3..)?.parse().ok()?;
+    let allowed = minutes <= 59 && (hours <= 13 || (hours == 14 && minutes == 0));
+    allowed.then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-fn literal(rest: &mut &str, text: &str) -> Option<()> {
-    *rest = rest.strip_prefix(text)?;
-    Some(())
-}
-
-fn leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar.
-fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let past = year - 1;
-    let to_year = past * 365 + past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400);
-    let to_month: i64 = (1..month).map(|m| days_in(year, m)).sum();
-    const TO_1970: i64 = 719_162;
-    to_year + to_month + day - 1 - TO_1970
+/// Whether `text` is `shape` with a digit for each `0`. Letters count in either case.
+fn has_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| {
+            if shape == b'0' {
+                byte.is_ascii_digit()
+            } else {
+                byte.eq_ignore_ascii_case(&shape)
+            }
+        })
 }
 
 #[cfg(test)]

@@ -1,25 +1,24 @@
-//! Typed values of elements: booleans, counts, URIs, domains, instants.
-//! Not here: which element has which type; see `document` and `rules`.
+//! Typed values of elements and attributes, and notes about elements without effect.
 
 use super::domain::Domain;
-use super::error::{shown, DocumentError, LoadNote, Reason};
+use super::error::{excerpt, DocumentError, LoadNote, Reason};
 use super::time::unix_seconds;
 use super::xml::Element;
 use crate::sip::uri::{Uri, UriError};
 
-/// xs:boolean.
+/// The text of an element as `xs:boolean`.
 pub fn boolean(element: &Element) -> Result<bool, DocumentError> {
     match element.text.as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         other => Err(element.error(Reason::Boolean {
-            element: shown(&element.name),
-            got: shown(other),
+            element: excerpt(&element.name),
+            got: excerpt(other),
         })),
     }
 }
 
-/// A condition that is an empty element, or, in older documents, a boolean.
+/// A condition that is an empty element for true, or a boolean as in older documents.
 pub fn flag(element: &Element) -> Result<bool, DocumentError> {
     if element.text.is_empty() {
         return Ok(true);
@@ -27,7 +26,7 @@ pub fn flag(element: &Element) -> Result<bool, DocumentError> {
     boolean(element)
 }
 
-/// xs:nonNegativeInteger that fits 32 bits.
+/// The text of an element as `xs:nonNegativeInteger` of 32 bits.
 pub fn count(element: &Element) -> Result<u32, DocumentError> {
     let text = element.text.as_str();
     let digits = text.strip_prefix('+').unwrap_or(text);
@@ -38,18 +37,19 @@ pub fn count(element: &Element) -> Result<u32, DocumentError> {
         .flatten()
         .ok_or_else(|| {
             element.error(Reason::Number {
-                element: shown(&element.name),
-                got: shown(text),
+                element: excerpt(&element.name),
+                got: excerpt(text),
             })
         })
 }
 
-/// Text, None when there is none.
+/// The text of an element; `None` when it is empty.
 pub fn text(element: &Element) -> Option<String> {
     (!element.text.is_empty()).then(|| element.text.clone())
 }
 
-/// A URI attribute. `Ok(None)` with a note when the scheme is one nobody can have here.
+/// A mandatory attribute as SIP, SIPS or tel URI. `Ok(None)`, with a note, for another scheme: no
+/// participant can have such a URI.
 pub fn uri(
     element: &Element,
     attribute: &'static str,
@@ -59,87 +59,90 @@ pub fn uri(
     match Uri::parse(value.trim().as_bytes()) {
         Ok(uri) => Ok(Some(uri)),
         Err(UriError::UnsupportedScheme(scheme)) => {
-            note(
+            add_note(
                 notes,
                 element,
                 format!(
                     "<{}> names a {} URI, which no participant can have: it never matches",
                     element.name,
-                    shown(&scheme)
+                    excerpt(&scheme)
                 ),
             );
             Ok(None)
         }
         Err(error) => Err(element.error(Reason::Uri {
-            element: shown(&element.name),
-            got: shown(value),
+            element: excerpt(&element.name),
+            got: excerpt(value),
             why: error.to_string(),
         })),
     }
 }
 
-/// The domain attribute, when there is one.
+/// The attribute `domain`, if there is one.
 pub fn domain(element: &Element) -> Result<Option<Domain>, DocumentError> {
     let Some(value) = element.attribute("domain") else {
         return Ok(None);
     };
     Domain::parse(value).map(Some).map_err(|why| {
         element.error(Reason::Domain {
-            element: shown(&element.name),
-            got: shown(value),
+            element: excerpt(&element.name),
+            got: excerpt(value),
             why,
         })
     })
 }
 
-/// xs:dateTime with offset, seconds since 1970.
-pub fn instant(element: &Element) -> Result<i64, DocumentError> {
+/// The text of an element as `xs:dateTime` with offset, in seconds since 1970.
+pub fn date_time(element: &Element) -> Result<i64, DocumentError> {
     unix_seconds(&element.text).ok_or_else(|| {
         element.error(Reason::Time {
-            element: shown(&element.name),
-            got: shown(&element.text),
+            element: excerpt(&element.name),
+            got: excerpt(&element.text),
         })
     })
 }
 
+/// The value of an attribute that must be there, by its local name.
 pub fn required<'e>(
     element: &'e Element,
     attribute: &'static str,
 ) -> Result<&'e str, DocumentError> {
     element.attribute(attribute).ok_or_else(|| {
         element.error(Reason::Missing {
-            element: shown(&element.name),
+            element: excerpt(&element.name),
             what: attribute,
         })
     })
 }
 
-/// Sets something that may be given once only.
-pub fn once<T>(slot: &mut Option<T>, value: T, element: &Element) -> Result<(), DocumentError> {
+/// Fills `slot`, or refuses the document when `element` fills it a second time.
+pub fn set_once<T>(slot: &mut Option<T>, value: T, element: &Element) -> Result<(), DocumentError> {
     if slot.replace(value).is_some() {
-        return Err(element.error(Reason::Twice(shown(&element.name))));
+        return Err(element.error(Reason::Twice(excerpt(&element.name))));
     }
     Ok(())
 }
 
-/// An element that has no effect here: refused when it must be understood, else noted.
-pub fn not_evaluated(
+/// Ignores an element that has no effect here, with a note of `what` happens to it. Refuses the
+/// document when the element must be understood.
+pub fn ignore(
     element: &Element,
     what: &str,
     notes: &mut Vec<LoadNote>,
 ) -> Result<(), DocumentError> {
     if must_understand(element) {
-        return Err(element.error(Reason::MustUnderstand(shown(&element.name))));
+        return Err(element.error(Reason::MustUnderstand(excerpt(&element.name))));
     }
     let text = format!(
         "<{}> of {} {what}",
-        shown(&element.name),
+        excerpt(&element.name),
         element.ns.words()
     );
-    note(notes, element, text);
+    add_note(notes, element, text);
     Ok(())
 }
 
+/// Whether OMA's attribute `must-understand` is true: the document may not be used without the element.
 pub fn must_understand(element: &Element) -> bool {
     matches!(
         element.attribute("must-understand").map(str::trim),
@@ -147,10 +150,10 @@ pub fn must_understand(element: &Element) -> bool {
     )
 }
 
-/// Leaves a note; the first hundred of a document are enough to act on.
-pub fn note(notes: &mut Vec<LoadNote>, element: &Element, text: String) {
-    const ENOUGH: usize = 100;
-    if notes.len() < ENOUGH {
+/// Adds a note about an element. A document gets at most 100 notes.
+pub fn add_note(notes: &mut Vec<LoadNote>, element: &Element, text: String) {
+    const MAX_NOTES: usize = 100;
+    if notes.len() < MAX_NOTES {
         notes.push(LoadNote {
             line: element.at.line,
             text,

@@ -1,38 +1,29 @@
-//! A small, bounded XML tree: elements with namespace, attributes, text and the line they began on.
-//! Not here: any meaning. DTDs and entities are refused, so nothing can expand or be fetched.
+//! A bounded XML tree: elements with namespace, attributes, text and the position where they begin.
+//!
+//! DTDs and entities are refused, so a document can neither expand nor make this server fetch anything.
 
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-use super::error::{sentence, shown, DocumentError, Reason};
+use super::error::{excerpt, excerpt_of_sentence, DocumentError, Position, Reason};
+use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
 use super::namespace::Ns;
 
-/// Largest accepted document in bytes; about 15,000 list entries.
-pub const MAX_DOCUMENT: usize = 1 << 20;
-pub const MAX_DEPTH: usize = 32;
-pub const MAX_ELEMENTS: usize = 50_000;
-pub const MAX_ATTRIBUTES: usize = 32;
-/// Longest accepted attribute value in bytes, as written.
-pub const MAX_ATTRIBUTE: usize = 4096;
-
-/// Where an element begins; both 1-based.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct At {
-    pub line: u32,
-    pub column: u32,
-}
-
-/// One element. Its nesting is at most [`MAX_DEPTH`], so walking (and dropping) it recursively is safe.
+/// One element. Elements nest at most [`MAX_DEPTH`] deep. That bounds every recursion over them, the one
+/// that drops the tree included.
 #[derive(Debug)]
 pub struct Element {
+    /// Its namespace.
     pub ns: Ns,
-    /// Local name.
+    /// Its local name.
     pub name: String,
-    /// All character data directly inside, trimmed.
+    /// All character data directly inside, without white space at the ends.
     pub text: String,
+    /// The elements directly inside, in document order.
     pub children: Vec<Element>,
-    pub at: At,
+    /// Where it begins.
+    pub at: Position,
     attributes: Vec<(String, String)>,
 }
 
@@ -45,40 +36,45 @@ impl Element {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether it has this namespace and local name.
     pub fn is(&self, ns: Ns, name: &str) -> bool {
         self.ns == ns && self.name == name
     }
 
+    /// An error at the position of this element.
     pub fn error(&self, reason: Reason) -> DocumentError {
         DocumentError::new(self.at, reason)
     }
 }
 
-/// The root element of a document.
+/// Reads a document and returns its root element.
+///
+/// # Errors
+/// [`DocumentError`]: not UTF-8, not well-formed, beyond the limits, or with a DTD or entity.
 pub fn parse(bytes: &[u8]) -> Result<Element, DocumentError> {
-    let start = At { line: 1, column: 1 };
+    let start = Position { line: 1, column: 1 };
     if bytes.len() > MAX_DOCUMENT {
         return Err(DocumentError::new(start, Reason::TooLarge(bytes.len())));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        let mut place = Place::new(bytes);
-        DocumentError::new(place.at(e.valid_up_to()), Reason::NotUtf8)
+        let mut lines = LineCounter::new(bytes);
+        DocumentError::new(lines.position(e.valid_up_to()), Reason::NotUtf8)
     })?;
     Builder::new(text).run()
 }
 
-/// Turns byte offsets, which only grow, into lines and columns.
-struct Place<'a> {
+/// Turns byte offsets into positions. The offsets asked for must not decrease.
+struct LineCounter<'a> {
     bytes: &'a [u8],
     seen: usize,
     line: u32,
     line_start: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LineCounter<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Place {
+        LineCounter {
             bytes,
             seen: 0,
             line: 1,
@@ -86,7 +82,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn at(&mut self, offset: usize) -> At {
+    fn position(&mut self, offset: usize) -> Position {
         let offset = offset.min(self.bytes.len());
         for (i, byte) in self
             .bytes
@@ -102,7 +98,7 @@ impl<'a> Place<'a> {
         }
         self.seen = self.seen.max(offset);
         let column = offset.saturating_sub(self.line_start) + 1;
-        At {
+        Position {
             line: self.line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
         }
@@ -112,8 +108,8 @@ impl<'a> Place<'a> {
 struct Builder<'a> {
     reader: Reader<&'a [u8]>,
     names: NamespaceResolver,
-    place: Place<'a>,
-    /// Elements begun and not ended, outermost first.
+    lines: LineCounter<'a>,
+    /// Elements that have begun and not ended, outermost first.
     open: Vec<Element>,
     root: Option<Element>,
     elements: usize,
@@ -128,7 +124,7 @@ impl<'a> Builder<'a> {
         Builder {
             reader,
             names: NamespaceResolver::default(),
-            place: Place::new(text.as_bytes()),
+            lines: LineCounter::new(text.as_bytes()),
             open: Vec::new(),
             root: None,
             elements: 0,
@@ -138,11 +134,13 @@ impl<'a> Builder<'a> {
     fn run(mut self) -> Result<Element, DocumentError> {
         loop {
             let offset = self.reader.buffer_position();
-            let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+            let at = self
+                .lines
+                .position(usize::try_from(offset).unwrap_or(usize::MAX));
             match self.reader.read_event() {
                 Ok(Event::Start(start)) => self.begin(&start, at)?,
-                // With expand_empty_elements there is no Event::Empty.
                 Ok(Event::End(_)) => self.end(),
+                // `expand_empty_elements` is set, so the reader reports none of these.
                 Ok(Event::Empty(start)) => {
                     self.begin(&start, at)?;
                     self.end();
@@ -165,14 +163,16 @@ impl<'a> Builder<'a> {
                 Ok(Event::Eof) => return self.finish(at),
                 Err(error) => {
                     let offset = self.reader.error_position();
-                    let at = self.place.at(usize::try_from(offset).unwrap_or(usize::MAX));
+                    let at = self
+                        .lines
+                        .position(usize::try_from(offset).unwrap_or(usize::MAX));
                     return Err(malformed(at, error));
                 }
             }
         }
     }
 
-    fn begin(&mut self, start: &BytesStart, at: At) -> Result<(), DocumentError> {
+    fn begin(&mut self, start: &BytesStart, at: Position) -> Result<(), DocumentError> {
         let fail = |reason| Err(DocumentError::new(at, reason));
         if self.open.is_empty() && self.root.is_some() {
             return Err(malformed(at, "a second root element"));
@@ -185,11 +185,11 @@ impl<'a> Builder<'a> {
             return fail(Reason::TooManyElements);
         }
         let name = String::from_utf8_lossy(start.local_name().into_inner()).into_owned();
-        // Counted before the namespace declarations among them are taken in.
+        // The limit comes first: the resolver below keeps every namespace declaration among them.
         let mut written = start.attributes();
         let written = written.with_checks(false).take(MAX_ATTRIBUTES + 1);
         if written.count() > MAX_ATTRIBUTES {
-            return fail(Reason::TooManyAttributes(shown(&name)));
+            return fail(Reason::TooManyAttributes(excerpt(&name)));
         }
         self.names.push(start).map_err(|e| malformed(at, e))?;
         let ns = match self.names.resolve_element(start.name()).0 {
@@ -197,7 +197,7 @@ impl<'a> Builder<'a> {
             ResolveResult::Unbound => Ns::None,
             ResolveResult::Unknown(prefix) => {
                 let prefix = String::from_utf8_lossy(&prefix).into_owned();
-                return fail(Reason::UnknownPrefix(shown(&prefix)));
+                return fail(Reason::UnknownPrefix(excerpt(&prefix)));
             }
         };
         let attributes = attributes(start, &name, at)?;
@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn characters(&mut self, text: &str, at: At) -> Result<(), DocumentError> {
+    fn characters(&mut self, text: &str, at: Position) -> Result<(), DocumentError> {
         match self.open.last_mut() {
             Some(element) => element.text.push_str(text),
             None if text.trim().is_empty() => {}
@@ -235,9 +235,9 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn finish(self, at: At) -> Result<Element, DocumentError> {
+    fn finish(self, at: Position) -> Result<Element, DocumentError> {
         if let Some(element) = self.open.last() {
-            let text = format!("<{}> is never closed", shown(&element.name));
+            let text = format!("<{}> is never closed", excerpt(&element.name));
             return Err(malformed(element.at, text));
         }
         self.root.ok_or(DocumentError::new(at, Reason::Empty))
@@ -247,10 +247,11 @@ impl<'a> Builder<'a> {
 fn attributes(
     start: &BytesStart,
     element: &str,
-    at: At,
+    at: Position,
 ) -> Result<Vec<(String, String)>, DocumentError> {
     let mut out = Vec::new();
-    // With its checks on, quick-xml refuses a repeated attribute; their number is bounded by now.
+    // The reader refuses a repeated attribute, by comparing each with all before it. `begin` has
+    // bounded their number.
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| malformed(at, e))?;
         if attribute.key.as_namespace_binding().is_some() {
@@ -261,8 +262,8 @@ fn attributes(
             return Err(DocumentError::new(
                 at,
                 Reason::AttributeTooLong {
-                    element: shown(element),
-                    attribute: shown(&name),
+                    element: excerpt(element),
+                    attribute: excerpt(&name),
                 },
             ));
         }
@@ -274,7 +275,7 @@ fn attributes(
     Ok(out)
 }
 
-fn resolve(reference: &BytesRef, at: At) -> Result<char, DocumentError> {
+fn resolve(reference: &BytesRef, at: Position) -> Result<char, DocumentError> {
     match reference.resolve_char_ref() {
         Ok(Some(c)) => return Ok(c),
         Ok(None) => {}
@@ -288,12 +289,12 @@ fn resolve(reference: &BytesRef, at: At) -> Result<char, DocumentError> {
         b"quot" => Ok('"'),
         other => Err(DocumentError::new(
             at,
-            Reason::Entity(shown(&String::from_utf8_lossy(other))),
+            Reason::Entity(excerpt(&String::from_utf8_lossy(other))),
         )),
     }
 }
 
-fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> {
+fn check_encoding(declaration: &BytesDecl, at: Position) -> Result<(), DocumentError> {
     let Some(encoding) = declaration.encoding() else {
         return Ok(());
     };
@@ -301,10 +302,13 @@ fn check_encoding(declaration: &BytesDecl, at: At) -> Result<(), DocumentError> 
     if encoding.eq_ignore_ascii_case(b"utf-8") || encoding.eq_ignore_ascii_case(b"us-ascii") {
         return Ok(());
     }
-    let name = shown(&String::from_utf8_lossy(&encoding));
+    let name = excerpt(&String::from_utf8_lossy(&encoding));
     Err(DocumentError::new(at, Reason::Encoding(name)))
 }
 
-fn malformed(at: At, error: impl ToString) -> DocumentError {
-    DocumentError::new(at, Reason::NotWellFormed(sentence(&error.to_string())))
+fn malformed(at: Position, error: impl ToString) -> DocumentError {
+    DocumentError::new(
+        at,
+        Reason::NotWellFormed(excerpt_of_sentence(&error.to_string())),
+    )
 }

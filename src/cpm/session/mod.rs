@@ -470,7 +470,7 @@ fn new_head(env: &Env<'_>) -> Head {
 }
 
 fn verdict(group: &Group, env: &Env<'_>, who: &Who, role: Role) -> Verdict {
-    group.decide(&PolicyRequest {
+    group.evaluate(&PolicyRequest {
         identities: &who.identities,
         uris: &who.uris,
         anonymous: who.anonymous,

@@ -9,7 +9,8 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::OnceLock;
+
+use once_cell::sync::OnceCell;
 
 use crate::kamailio::guard::guard;
 use crate::kamailio::message::Message;
@@ -33,7 +34,7 @@ pub enum Event<'a> {
 /// may block and nothing should be sent.
 pub type ResponseHandler = fn(handle: u64, event: Event<'_>, in_timer: bool);
 
-static HANDLER: OnceLock<ResponseHandler> = OnceLock::new();
+static HANDLER: OnceCell<ResponseHandler> = OnceCell::new();
 
 /// Whether tm has said since `nothing_left_yet` that a request has left. Per process: forked, never shared.
 static LEFT: AtomicBool = AtomicBool::new(false);

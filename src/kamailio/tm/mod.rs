@@ -11,9 +11,10 @@ mod uac;
 mod uas;
 
 use std::ffi::c_char;
-use std::sync::OnceLock;
 
-use super::exports::{find_export, Export};
+use once_cell::sync::OnceCell;
+
+use super::import::{find_export, Export};
 use crate::kamailio_sys as sys;
 
 pub use events::{Event, ResponseHandler};
@@ -42,7 +43,7 @@ unsafe impl Send for Api {}
 // SAFETY: as above.
 unsafe impl Sync for Api {}
 
-static API: OnceLock<Api> = OnceLock::new();
+static API: OnceCell<Api> = OnceCell::new();
 
 /// `tm` cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -42,8 +42,8 @@ const TICKS_PER_SECOND: u64 = 16;
 
 /// One integer of tm's configuration group, as this process sees it.
 fn read_ms(name: &CStr) -> Option<u64> {
-    let mut group_name = text::lent(b"tm");
-    let mut name = text::lent(name.to_bytes());
+    let mut group_name = text::str_of(b"tm");
+    let mut name = text::str_of(name.to_bytes());
     let mut group: *mut sys::cfg_group_t = null_mut();
     let mut variable: *mut sys::cfg_mapping_t = null_mut();
     // SAFETY: looks names up in lists that do not change after start. The group's handle points to

@@ -124,8 +124,8 @@ impl Tm {
             return Err(TmError::AlreadyAnswered);
         }
 
-        let (mut reason, mut tag) = (text::lent(reason.as_bytes()), text::lent(&tag));
-        let (mut headers, mut body) = (text::lent(headers.as_bytes()), text::lent(body));
+        let (mut reason, mut tag) = (text::str_of(reason.as_bytes()), text::str_of(&tag));
+        let (mut headers, mut body) = (text::str_of(headers.as_bytes()), text::str_of(body));
         if message.method() == b"INVITE" && (200..300).contains(&code) {
             self.keep_until_ack(message, cell);
         }
@@ -149,13 +149,13 @@ impl Tm {
     /// tm's own To-tag for answers to this request: the same for a retransmission of it.
     pub fn reply_tag(&self, message: &Message<'_>) -> Option<Vec<u8>> {
         let get = self.api.main.t_get_reply_totag?;
-        let mut tag = text::lent(b"");
+        let mut tag = text::str_of(b"");
         // SAFETY: fills in a str that points into a static buffer of tm, copied at once.
         unsafe {
             if get(message.as_ptr(), &mut tag) < 0 {
                 return None;
             }
-            Some(text::borrowed(&tag).to_vec())
+            Some(text::bytes_of(&tag).to_vec())
         }
     }
 

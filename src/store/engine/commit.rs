@@ -1,7 +1,10 @@
-//! Commits: several records made, changed and deleted at once, or nothing at all.
-//! Three steps: check and allocate; claim the keys, which others may contest; link everything in, which cannot fail.
+//! Commits: several records are made, changed and deleted at once, or nothing happens.
+//!
+//! A commit has three steps. It checks and allocates. It puts the new keys into the table, where another
+//! process may have taken one. It links everything in, which cannot fail.
 
-use super::id::{Key, RecordId};
+use super::change::{Change, CommitError};
+use super::id::RecordId;
 use super::layout::{KeyNode, Record};
 use super::locked::Locked;
 use super::step::{NewKeys, Step};
@@ -9,75 +12,52 @@ use crate::store::memory::{Block, Memory};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-/// What one record is to be after a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// From `new_id`, or of a record that is there.
-    pub id: RecordId,
-    /// The record above; fixed when the record is made. It may be made in the same commit.
-    pub parent: Option<RecordId>,
-    /// The whole body; `None` deletes the record (nothing happens if it is gone already). Its children
-    /// must be gone, or be deleted in the same commit.
-    pub body: Option<Vec<u8>>,
-    /// All keys it has afterwards. A key belongs to one record of the engine at most; it may pass from one
-    /// to another in one commit. Ignored when deleting.
-    pub keys: Vec<Key>,
-    /// When it is due, in the clock of `due`. The deadline it has already changes nothing: it stays due
-    /// if it is. Ignored when deleting; `Some(u64::MAX)` is never.
-    pub deadline: Option<u64>,
-}
-
-/// Why a commit was refused. Nothing was changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    #[error("shared memory is full")]
-    Full,
-    /// Or somebody is about to give it to another one, in a commit that may yet be refused.
-    #[error("another record has the key {0:?}")]
-    KeyTaken(Key),
-    #[error("record {0} belongs to another anchor than the one that is held")]
-    WrongAnchor(RecordId),
-    #[error("there is no record {0} to be a parent")]
-    UnknownParent(RecordId),
-    #[error("record {0} cannot be deleted before its children")]
-    HasChildren(RecordId),
-    #[error("record {0} cannot get another parent")]
-    Moved(RecordId),
-    #[error("record {0} is changed twice in one commit")]
-    Repeated(RecordId),
-    #[error("the identity {0} was never handed out")]
-    NeverIssued(RecordId),
-}
-
-/// A commit on its way. Dropped before `apply`, it leaves everything as it was: claimed keys go back,
-/// blocks too. Process: the one that holds the anchor. Memory: Rust's heap, bounded by the changes.
+/// A commit in progress. Dropping it before `apply` undoes everything: keys leave the table again, and
+/// blocks are released.
+///
+/// Process: the one that holds the anchor. Memory: the process's own heap, bounded by the changes.
 pub(super) struct Plan<'p, M: Memory> {
     locked: &'p Locked<'p, M>,
     steps: Vec<Step<'p, M>>,
-    /// Which step a record is changed by, in order of identities.
+    /// Which step belongs to which record, sorted by identity.
     index: Vec<(RecordId, usize)>,
-    /// Key nodes in the table that are in use no longer afterwards, in order of addresses.
-    leaving: Vec<*mut KeyNode>,
+    /// Key nodes that the commit takes out of the table, sorted by address.
+    old_nodes: Vec<*mut KeyNode>,
+    /// New key nodes that are in the table already.
     claims: Vec<Claim>,
-    /// What the applied commit put out of use; room for all of it is reserved before.
+    /// Blocks that the applied commit no longer uses. `prepare` reserves the capacity for all of them.
     garbage: Vec<Block<M>>,
     applied: bool,
 }
 
-/// A new node in the table, and the leaving one whose place it took, or null.
+/// A new key node in the table.
 struct Claim {
     node: *mut KeyNode,
+    /// The old node whose place it took; null for none.
     replaced: *mut KeyNode,
 }
 
+impl<M: Memory> Locked<'_, M> {
+    /// Makes all `changes`, or none.
+    ///
+    /// # Errors
+    /// [`CommitError`]. The old state stands then, and nothing stays allocated.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<(), CommitError> {
+        let mut plan = Plan::prepare(self, changes)?;
+        plan.claim_keys()?;
+        plan.apply();
+        Ok(())
+    }
+}
+
 impl<'p, M: Memory> Plan<'p, M> {
-    /// Checks everything that nobody else can change while the anchor is held, and allocates.
+    /// Checks everything that other processes cannot change while the anchor is held, and allocates.
     pub fn prepare(locked: &'p Locked<'p, M>, changes: &'p [Change]) -> Result<Self, CommitError> {
         let mut plan = Plan {
             locked,
             steps: Vec::with_capacity(changes.len()),
             index: changes.iter().map(|change| change.id).zip(0..).collect(),
-            leaving: Vec::new(),
+            old_nodes: Vec::new(),
             claims: Vec::new(),
             garbage: Vec::with_capacity(3 * changes.len()),
             applied: false,
@@ -89,7 +69,7 @@ impl<'p, M: Memory> Plan<'p, M> {
             }
         }
         for change in changes {
-            let step = plan.look_up(change)?;
+            let step = plan.new_step(change)?;
             plan.steps.push(step);
         }
         for step in &plan.steps {
@@ -97,40 +77,40 @@ impl<'p, M: Memory> Plan<'p, M> {
         }
         plan.check_orphans()?;
         for step in &mut plan.steps {
-            step.allocate(locked.engine.memory, &mut plan.leaving)?;
+            step.allocate(locked.engine.memory, &mut plan.old_nodes)?;
         }
         let parents: Vec<_> = plan.steps.iter().map(|step| plan.parent_of(step)).collect();
         for (step, parent) in plan.steps.iter_mut().zip(parents) {
             step.parent = parent;
         }
-        plan.leaving.sort_unstable();
+        plan.old_nodes.sort_unstable();
         let new_keys = plan.steps.iter().filter_map(|step| step.keys.as_ref());
         plan.claims.reserve(new_keys.map(|keys| keys.count).sum());
         Ok(plan)
     }
 
-    /// Puts the new keys into the table, in the places of leaving ones where they are equal.
+    /// Puts the new keys into the table. A new node takes the place of an old one with the same key.
     pub fn claim_keys(&mut self) -> Result<(), CommitError> {
         let table = &self.locked.engine.root().keys;
         let new_keys = self.steps.iter().filter_map(|step| step.keys.as_ref());
         for node in new_keys.flat_map(NewKeys::nodes) {
-            // SAFETY: the node is in a block of ours.
+            // SAFETY: the node is in a block of this plan.
             let key = unsafe { KeyNode::key(node) };
             let mut chain = table.lock(key.bucket_hash());
             let halves = key.halves();
-            // SAFETY: nodes in a locked chain are alive, and their keys never change.
+            // SAFETY: nodes are alive while their chain is locked, and their keys never change.
             let holder = chain.find(|other: *mut KeyNode| unsafe { (*other).key == halves });
-            // SAFETY: our node is in no chain yet, and this is the chain of its key.
+            // SAFETY: the node is in no chain yet, and this is the chain of its key.
             unsafe {
                 if holder.is_null() {
                     chain.insert(node);
-                } else if self.leaving.binary_search(&holder).is_ok() {
+                } else if self.old_nodes.binary_search(&holder).is_ok() {
                     chain.replace(holder, node);
                 } else {
                     return Err(CommitError::KeyTaken(key));
                 }
             }
-            // Does not allocate: `prepare` reserved.
+            // `prepare` reserved the capacity, so this does not allocate.
             self.claims.push(Claim {
                 node,
                 replaced: holder,
@@ -139,19 +119,20 @@ impl<'p, M: Memory> Plan<'p, M> {
         Ok(())
     }
 
-    /// Links everything in. Nothing here can fail, allocate or panic.
+    /// Links everything in. It does not fail, allocate or panic.
     pub fn apply(mut self) {
         self.applied = true;
         let engine = self.locked.engine;
         let root = engine.root();
-        for &node in &self.leaving {
-            // SAFETY: the block is alive until the garbage goes. Gone from its chain already if replaced.
+        for &node in &self.old_nodes {
+            // SAFETY: the node's block is alive until `garbage` is dropped. (`remove` does nothing for a
+            // node that was replaced.)
             let hash = unsafe { KeyNode::key(node) }.bucket_hash();
             root.keys.lock(hash).remove(node);
         }
         for step in &mut self.steps {
-            // SAFETY: checked by `prepare` under the anchor's lock, which is still held; what leaves
-            // becomes garbage, which lives until all steps are done.
+            // SAFETY: `prepare` checked the step under the anchor's lock, which is still held. Old blocks
+            // go to `garbage`, which lives until all steps are done.
             unsafe {
                 match (&step.change.body, step.current.is_null()) {
                     (Some(_), true) => step.make(engine),
@@ -165,7 +146,7 @@ impl<'p, M: Memory> Plan<'p, M> {
         root.bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
-    fn look_up(&self, change: &'p Change) -> Result<Step<'p, M>, CommitError> {
+    fn new_step(&self, change: &'p Change) -> Result<Step<'p, M>, CommitError> {
         let id = change.id;
         if id.anchor() != self.locked.anchor {
             return Err(CommitError::WrongAnchor(id));
@@ -183,7 +164,7 @@ impl<'p, M: Memory> Plan<'p, M> {
         Some((step, self.steps.get(step)?))
     }
 
-    /// The address of the parent, made in this commit or there before; null for none.
+    /// The address of the parent, which may be made in this commit; null for a root.
     fn parent_of(&self, step: &Step<'p, M>) -> *mut Record {
         let Some(id) = step.change.parent else {
             return ptr::null_mut();
@@ -205,7 +186,7 @@ impl<'p, M: Memory> Plan<'p, M> {
                 false => Err(CommitError::Moved(change.id)),
             };
         }
-        // Up through the parents that are made in this commit; longer than the commit is a circle.
+        // Goes up through parents that are made in this commit. A path longer than the commit is a loop.
         let mut parent = change.parent;
         for _ in 0..=self.steps.len() {
             let Some(id) = parent else {
@@ -222,25 +203,25 @@ impl<'p, M: Memory> Plan<'p, M> {
                 None => break,
             }
         }
-        // The first one above is what the caller wrote.
+        // The error names the parent that the caller gave.
         change
             .parent
             .map_or(Ok(()), |id| Err(CommitError::UnknownParent(id)))
     }
 
-    /// Whoever is deleted must take all children along. (That none comes new, `check_parent` saw.)
+    /// A deleted record must take all its children along. `check_parent` refuses new ones.
     fn check_orphans(&self) -> Result<(), CommitError> {
-        let mut going = vec![0usize; self.steps.len()];
+        let mut deleted_children = vec![0usize; self.steps.len()];
         for step in self.steps.iter().filter(|step| step.is_deletion()) {
             let parent = self.locked.parent(step.change.id);
             if let Some((above, _)) = parent.and_then(|id| self.step_of(id)) {
-                if let Some(count) = going.get_mut(above) {
+                if let Some(count) = deleted_children.get_mut(above) {
                     *count += 1;
                 }
             }
         }
-        for (step, going) in self.steps.iter().zip(going) {
-            if step.is_deletion() && self.locked.child_count(step.change.id) != going {
+        for (step, deleted) in self.steps.iter().zip(deleted_children) {
+            if step.is_deletion() && self.locked.child_count(step.change.id) != deleted {
                 return Err(CommitError::HasChildren(step.change.id));
             }
         }
@@ -255,8 +236,8 @@ impl<M: Memory> Drop for Plan<'_, M> {
         }
         let table = &self.locked.engine.root().keys;
         for claim in self.claims.drain(..).rev() {
-            // SAFETY: both nodes are in living blocks; `claim_keys` put one into this chain in the other's
-            // place, and nobody else touches nodes of this anchor.
+            // SAFETY: the blocks of both nodes are alive. `claim_keys` put the new node into this chain, in
+            // the place of the old one, and no other process changes nodes of this anchor.
             unsafe {
                 let mut chain = table.lock(KeyNode::key(claim.node).bucket_hash());
                 if claim.replaced.is_null() {

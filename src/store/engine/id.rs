@@ -1,5 +1,6 @@
-//! What records are called by: their identity, the lock they live under, and the keys they are found by.
-//! No addresses here: an identity that outlives its record is recognised and finds nothing.
+//! How a record is referred to: its identity, its anchor, and the keys it is found by.
+//!
+//! An identity is not an address. One that outlives its record finds nothing.
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher24};
@@ -10,29 +11,34 @@ use std::num::NonZeroU64;
 const SERIAL_BITS: u32 = 48;
 const SERIAL_MASK: u64 = (1 << SERIAL_BITS) - 1;
 
-/// Most anchors an engine can have: what fits above the serial.
+/// Most anchors of an engine: as many as the bits above the serial can number.
 pub const MAX_ANCHORS: u32 = 1 << (u64::BITS - SERIAL_BITS);
 
-/// The identity of a record: its anchor in the upper 16 bits, below it a serial that is never used twice
-/// while the server runs (2^48: nine years at a million a second). Never 0, fits a tm callback parameter.
+/// The identity of a record: its anchor in the upper 16 bits, a serial in the lower 48.
+///
+/// No serial is used twice while the server runs; 2^48 of them last nine years at a million a second.
+/// An identity is never 0 and fits into a callback parameter of Kamailio's tm.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, PartialOrd, Ord)]
 pub struct RecordId(NonZeroU64);
 
-/// The number of the lock that guards a record and its family (its root and everything below that).
+/// The number of the lock that guards a record and its whole family. Many families share one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Anchor(u32);
 
-/// A byte string's keyed 128-bit hash: equal means the same string, for everybody who lacks the hash key.
-/// Comparable in all processes of one server, not across restarts.
+/// A name, as a keyed hash of 128 bits (SipHash-2-4). Equal keys mean equal names: without the hash key
+/// nobody can make two names collide.
+///
+/// Keys are the same in all processes of one server, and different after a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Key(u128);
 
 impl RecordId {
+    /// The identity as a number; never 0.
     pub fn to_bits(self) -> u64 {
         self.0.get()
     }
 
-    /// The reverse of [`RecordId::to_bits`]; `None` for what cannot be an identity.
+    /// The identity with this number; `None` for a number that cannot be one.
     pub fn from_bits(bits: u64) -> Option<RecordId> {
         match bits & SERIAL_MASK {
             0 => None,
@@ -40,18 +46,18 @@ impl RecordId {
         }
     }
 
-    /// The lock to take before reading the record.
+    /// The anchor to lock before reading the record.
     pub fn anchor(self) -> Anchor {
-        // 16 bits are left, so nothing is cut.
+        // The shift leaves 16 bits, so the cast loses nothing.
         Anchor((self.to_bits() >> SERIAL_BITS) as u32)
     }
 
-    /// Grows with every identity handed out, whatever its anchor.
+    /// The serial, which grows with every identity that is made, across all anchors.
     pub(super) fn serial(self) -> u64 {
         self.to_bits() & SERIAL_MASK
     }
 
-    /// `None` once the serials are used up.
+    /// The identity of this anchor and serial; `None` when all serials are used up.
     pub(super) fn compose(anchor: Anchor, serial: u64) -> Option<RecordId> {
         if serial > SERIAL_MASK {
             return None;
@@ -67,12 +73,13 @@ impl fmt::Display for RecordId {
 }
 
 impl Anchor {
-    /// Any number, brought into range; `mask` is the number of anchors (a power of two) less one.
+    /// The anchor for a hash. `mask` is the number of anchors, which is a power of two, minus one.
     pub(super) fn from_hash(hash: u64, mask: u32) -> Anchor {
-        // Cut on purpose, then masked.
+        // The cast drops upper bits, which the mask would drop too.
         Anchor(hash as u32 & mask)
     }
 
+    /// The same anchor, brought into the range of an engine: an identity from outside may hold any.
     pub(super) fn masked(self, mask: u32) -> Anchor {
         Anchor(self.0 & mask)
     }
@@ -83,12 +90,13 @@ impl Anchor {
 }
 
 impl Key {
-    /// The hash itself.
+    /// The hash as a number.
     pub fn to_bits(self) -> u128 {
         self.0
     }
 
-    /// Length before content, so that ("ab", "c") and ("a", "bc") differ.
+    /// The key of a name in parts. The length of each part is hashed before it, so ("ab", "c") and
+    /// ("a", "bc") differ.
     pub(super) fn of(hash_key: [u64; 2], parts: &[&[u8]]) -> Key {
         let mut hasher = SipHasher24::new_with_keys(hash_key[0], hash_key[1]);
         for part in parts {
@@ -98,7 +106,7 @@ impl Key {
         Key(hasher.finish128().as_u128())
     }
 
-    /// In two halves, since a 128-bit integer may want more alignment than the allocator gives.
+    /// The lower and the upper half. A `u128` would need more alignment than the allocator gives.
     pub(super) fn halves(self) -> [u64; 2] {
         [self.0 as u64, (self.0 >> 64) as u64]
     }
@@ -107,11 +115,13 @@ impl Key {
         Key(u128::from(high) << 64 | u128::from(low))
     }
 
+    /// The hash that chooses the bucket of the table.
     pub(super) fn bucket_hash(self) -> u64 {
         self.halves()[0]
     }
 
-    /// Other bits than [`Key::bucket_hash`], so that one anchor's keys spread over all buckets.
+    /// The hash that chooses the anchor. It has other bits than [`Key::bucket_hash`], so that the keys of
+    /// one anchor spread over all buckets.
     pub(super) fn anchor_hash(self) -> u64 {
         self.halves()[1]
     }

@@ -1,119 +1,106 @@
-//! The shapes of what lies in shared memory, and the lists that run through it.
-//! Plain C layouts only: no `Drop`, no Rust collection, no reference that outlives a lock.
+//! The structs of records and keys in shared memory, and the lists that link records.
+//!
+//! All structs have C layout and no `Drop`. Each field says which lock guards it.
 
 use super::id::{Key, RecordId};
-use super::table::{Node, Table};
-use super::wheel::Wheel;
-use crate::store::lock::Lock;
-use std::cell::UnsafeCell;
+use super::table::Node;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-/// The engine's first block. Written once before the fork; what changes is atomic or has its own lock.
-#[repr(C)]
-pub(super) struct Root {
-    /// The next serial to hand out.
-    pub serial: AtomicU64,
-    pub hash_key: [u64; 2],
-    pub anchors: *mut AnchorCell,
-    pub anchor_mask: u32,
-    pub records: Table<Record>,
-    pub keys: Table<KeyNode>,
-    pub wheel: Wheel,
-    pub record_count: AtomicUsize,
-    pub key_count: AtomicUsize,
-    pub bytes: AtomicUsize,
-}
-
-/// One session lock and the records without parent that it guards, in serial order.
-/// A cache line long, so that neighbours do not disturb each other.
-#[repr(C)]
-pub(super) struct AnchorCell {
-    pub lock: Lock,
-    pub roots: UnsafeCell<List>,
-    pub pad: [u64; 5],
-}
-
-/// One record; stays at its address for its whole life. Process: any. Lock: as said at each field.
+/// One record. It keeps its address for its whole life.
 #[repr(C)]
 pub(super) struct Record {
-    /// Chain of its bucket: the bucket's lock.
+    /// The next in the chain of its bucket. Lock: the bucket's.
     pub next: *mut Record,
-    /// Never changes.
+    /// Its identity; never changes.
     pub id: RecordId,
-    /// Never changes; null for a root. A parent outlives its children.
+    /// The record above, which outlives this one; null for a root. Never changes.
     pub parent: *mut Record,
-    /// Among the parent's children, or among the anchor's roots: the anchor's lock.
+    /// Its place among the parent's children, or among the anchor's roots. Lock: the anchor's.
     pub siblings: Link,
-    /// In the order they came: the anchor's lock.
+    /// The records below, in the order they were committed. Lock: the anchor's.
     pub children: List,
+    /// How many children there are. Lock: the anchor's.
     pub child_count: usize,
-    /// A block of its own, swapped at each commit; null when empty: the anchor's lock.
+    /// A block of its own, replaced by each commit; null for an empty body. Lock: the anchor's.
     pub body: *mut u8,
+    /// Bytes of the body. Lock: the anchor's.
     pub body_size: usize,
-    /// A block of `key_count` nodes in order of their keys; null when none: the anchor's lock.
+    /// A block of `key_count` nodes, sorted by key; null for none. Lock: the anchor's.
     pub keys: *mut KeyNode,
+    /// How many keys there are. Lock: the anchor's.
     pub key_count: usize,
+    /// Its deadline. Lock: the wheel's.
     pub timer: Timer,
 }
 
-/// A record's place in the timing wheel. Lock: the wheel's.
+/// A record's deadline and its place in the timing wheel. Lock: the wheel's.
 #[repr(C)]
 pub(super) struct Timer {
-    /// Changed under the anchor's lock too, so either is enough to read it.
+    /// Milliseconds; `NEVER` for none. Changed with both locks held, the anchor's and the wheel's, so
+    /// either is enough to read it.
     pub deadline: u64,
+    /// Its place in the list that `place` names.
     pub link: Link,
-    /// Which list of the wheel it is in.
+    /// The list it is in: a slot of the wheel, `READY` or `NOWHERE`.
     pub place: usize,
-    /// The call of `due` that handed it out last.
+    /// The pass of [`Wheel::due`](super::wheel::Wheel::due) that returned it last.
     pub pass: u64,
 }
 
-/// One key of one record, part of the record's block of keys.
+/// One key of one record, in the record's block of keys.
 #[repr(C)]
 pub(super) struct KeyNode {
-    /// Chain of its bucket: the bucket's lock.
+    /// The next in the chain of its bucket. Lock: the bucket's.
     pub next: *mut KeyNode,
-    /// Never changes.
+    /// The halves of the key; never change.
     pub key: [u64; 2],
-    /// Never changes.
+    /// The record that has the key; never changes.
     pub owner: RecordId,
 }
 
-/// A record's place in a list.
+/// A record's place in a list: its neighbours, null at the ends.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Link {
+    /// The record before it.
     pub previous: *mut Record,
+    /// The record after it.
     pub next: *mut Record,
 }
 
-/// A list of records, linked both ways. All null is the empty list.
+/// A doubly linked list of records. Both null: empty.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct List {
+    /// The first record.
     pub first: *mut Record,
+    /// The last record.
     pub last: *mut Record,
 }
 
-/// Which of a record's links a list uses.
+/// Chooses which of a record's links a list uses.
 pub(super) type LinkOf = unsafe fn(*mut Record) -> *mut Link;
 
+/// The link of the lists of children and roots.
+///
 /// # Safety
 /// `record` is alive.
 pub(super) unsafe fn siblings(record: *mut Record) -> *mut Link {
-    // SAFETY: only an address inside the record is computed.
+    // SAFETY: this only computes an address inside the record.
     unsafe { &raw mut (*record).siblings }
 }
 
+/// The link of the lists of the timing wheel.
+///
 /// # Safety
 /// `record` is alive.
 pub(super) unsafe fn timer_link(record: *mut Record) -> *mut Link {
-    // SAFETY: only an address inside the record is computed.
+    // SAFETY: this only computes an address inside the record.
     unsafe { &raw mut (*record).timer.link }
 }
 
 impl Link {
+    /// The link of a record that is in no list.
     pub const NONE: Link = Link {
         previous: ptr::null_mut(),
         next: ptr::null_mut(),
@@ -121,17 +108,18 @@ impl Link {
 }
 
 impl List {
+    /// The list without records.
     pub const EMPTY: List = List {
         first: ptr::null_mut(),
         last: ptr::null_mut(),
     };
 
-    /// Puts `record` behind `before`, or first when `before` is null.
+    /// Inserts `record` behind `before`, or as the first one when `before` is null.
     ///
     /// # Safety
-    /// The list's lock is held; `record` is alive and in no list of this link; `before` is in this one.
+    /// The list's lock is held. `record` is alive and in no list of this link. `before` is in this list.
     pub unsafe fn insert_after(&mut self, before: *mut Record, record: *mut Record, link: LinkOf) {
-        // SAFETY: everything in the list is alive while its lock is held.
+        // SAFETY: records in a list are alive while its lock is held.
         unsafe {
             let after = if before.is_null() {
                 std::mem::replace(&mut self.first, record)
@@ -150,17 +138,21 @@ impl List {
         }
     }
 
+    /// Appends `record`.
+    ///
     /// # Safety
     /// As for [`List::insert_after`].
     pub unsafe fn push_back(&mut self, record: *mut Record, link: LinkOf) {
-        // SAFETY: the last one is in the list, or null when it is empty.
+        // SAFETY: `last` is in the list, or null when it is empty.
         unsafe { self.insert_after(self.last, record, link) }
     }
 
+    /// Takes `record` out.
+    ///
     /// # Safety
     /// The list's lock is held, and `record` is in this list.
     pub unsafe fn remove(&mut self, record: *mut Record, link: LinkOf) {
-        // SAFETY: everything in the list is alive while its lock is held.
+        // SAFETY: records in a list are alive while its lock is held.
         unsafe {
             let Link { previous, next } = std::mem::replace(&mut *link(record), Link::NONE);
             if previous.is_null() {
@@ -179,7 +171,7 @@ impl List {
     /// The records of the list, first to last.
     ///
     /// # Safety
-    /// The list's lock is held, and the list stays as it is, for as long as the iterator is used.
+    /// As long as the iterator is used, the list's lock is held and the list does not change.
     pub unsafe fn iter(&self, link: LinkOf) -> impl Iterator<Item = *mut Record> {
         let mut record = self.first;
         std::iter::from_fn(move || {
@@ -187,7 +179,7 @@ impl List {
             if here.is_null() {
                 return None;
             }
-            // SAFETY: everything in the list is alive while its lock is held.
+            // SAFETY: records in a list are alive while its lock is held.
             record = unsafe { (*link(here)).next };
             Some(here)
         })
@@ -195,39 +187,41 @@ impl List {
 }
 
 impl KeyNode {
+    /// The key in one piece.
+    ///
     /// # Safety
     /// `node` is alive.
     pub unsafe fn key(node: *const KeyNode) -> Key {
-        // SAFETY: never changes while the node is alive.
+        // SAFETY: the key never changes while the node is alive.
         Key::from_halves(unsafe { (*node).key })
     }
 }
 
 impl Record {
-    /// The record's keys, in order.
+    /// The record's key nodes, sorted by key.
     ///
     /// # Safety
-    /// The anchor's lock is held for as long as the result is used, and no commit is applied meanwhile.
+    /// As long as the result is used, the anchor's lock is held and no commit is applied.
     pub unsafe fn key_nodes<'a>(
         record: *mut Record,
     ) -> impl ExactSizeIterator<Item = *mut KeyNode> + 'a {
-        // SAFETY: the record is alive under its anchor's lock; its block has `key_count` nodes.
+        // SAFETY: the record is alive under its anchor's lock.
         let (first, count) = unsafe { ((*record).keys, (*record).key_count) };
-        // SAFETY: below the count, so inside the block.
+        // SAFETY: the block has `count` nodes, and the index is below the count.
         (0..count).map(move |index| unsafe { first.add(index) })
     }
 }
 
 impl Node for Record {
     unsafe fn next(node: *mut Self) -> *mut *mut Self {
-        // SAFETY: only an address inside the node is computed.
+        // SAFETY: this only computes an address inside the node.
         unsafe { &raw mut (*node).next }
     }
 }
 
 impl Node for KeyNode {
     unsafe fn next(node: *mut Self) -> *mut *mut Self {
-        // SAFETY: only an address inside the node is computed.
+        // SAFETY: this only computes an address inside the node.
         unsafe { &raw mut (*node).next }
     }
 }

@@ -1,7 +1,5 @@
-//! What can be done with a family of records while its anchor is held: read, and make identities.
-//! Writing is in `commit`.
+//! What a process can do with the records of an anchor that it has locked: read, and make identities.
 
-use super::commit::{Change, CommitError, Plan};
 use super::id::{Anchor, Key, RecordId};
 use super::layout::{siblings, Record};
 use super::wheel::NEVER;
@@ -17,16 +15,16 @@ thread_local! {
     static HOLDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The anchor lock, held until this is dropped, also when a panic unwinds: what was not committed has
-/// then not happened.
+/// An anchor that is locked until this is dropped, also by a panic that unwinds. Only commits change
+/// anything, so a panic before the commit leaves the old state.
 ///
-/// Process: any; stays in the thread that took it. Lock: the anchor's, above all leaf locks. While it is
-/// held: no second anchor, no send, no file, no waiting.
+/// Process: any; it stays in its thread. Lock: the anchor's, taken before any leaf lock. While it is held
+/// the process locks no second anchor, sends nothing, opens no file and waits for nothing.
 pub struct Locked<'a, M: Memory> {
     pub(super) engine: &'a Engine<M>,
     pub(super) anchor: Anchor,
     _guard: Guard<'a>,
-    here: PhantomData<*const ()>,
+    not_send: PhantomData<*const ()>,
 }
 
 impl<'a, M: Memory> Locked<'a, M> {
@@ -41,15 +39,19 @@ impl<'a, M: Memory> Locked<'a, M> {
             engine,
             anchor: anchor.masked(engine.root().anchor_mask),
             _guard: guard,
-            here: PhantomData,
+            not_send: PhantomData,
         }
     }
 
-    /// A new identity under this anchor, not used before and never again. There is no record until a
-    /// commit makes one; an identity that gets none is lost, which does no harm.
+    /// A new identity under this anchor, which no record had before. A commit can make a record for it;
+    /// without one the identity is lost, which does no harm.
     ///
     /// # Panics
-    /// When 2^48 identities were made.
+    /// When all 2^48 serials are used up.
+    #[expect(
+        clippy::panic,
+        reason = "2^48 identities outlast every server; no peer can use them up"
+    )]
     pub fn new_id(&self) -> RecordId {
         let serial = self.engine.root().serial.fetch_add(1, Ordering::Relaxed);
         match RecordId::compose(self.anchor, serial) {
@@ -58,10 +60,11 @@ impl<'a, M: Memory> Locked<'a, M> {
         }
     }
 
-    /// The record's body. `None` when there is no such record (any more), or it belongs to another anchor.
+    /// The body of a record. `None` when there is no such record, or it belongs to another anchor.
     pub fn read(&self, id: RecordId) -> Option<&[u8]> {
         let record = self.record(id)?;
-        // SAFETY: alive under the anchor's lock; the body changes in `commit` only, which needs `&mut self`.
+        // SAFETY: the record is alive under the anchor's lock. Only `commit` changes its body, and that
+        // needs `&mut self`.
         unsafe {
             if (*record).body.is_null() {
                 return Some(&[]);
@@ -73,23 +76,23 @@ impl<'a, M: Memory> Locked<'a, M> {
         }
     }
 
-    /// The record above `id`. `None` for a root, and where [`Locked::read`] says so.
+    /// The record above `id`. `None` for a root, and whenever [`Locked::read`] gives `None`.
     pub fn parent(&self, id: RecordId) -> Option<RecordId> {
         let record = self.record(id)?;
-        // SAFETY: alive under the anchor's lock, and a parent outlives its children.
+        // SAFETY: the record is alive under the anchor's lock, and a parent outlives its children.
         unsafe {
             let parent = (*record).parent;
             (!parent.is_null()).then(|| (*parent).id)
         }
     }
 
-    /// The records right below `id`, in the order they were made. The only call here whose cost grows
-    /// with the family.
+    /// The children of `id` in the order they were committed. Its cost grows with their number.
     pub fn children(&self, id: RecordId) -> Vec<RecordId> {
         let Some(record) = self.record(id) else {
             return Vec::new();
         };
-        // SAFETY: alive under the anchor's lock; links change in `commit` only, which needs `&mut self`.
+        // SAFETY: the record is alive under the anchor's lock. Only `commit` changes links, and that needs
+        // `&mut self`.
         unsafe {
             let mut children = Vec::with_capacity((*record).child_count);
             children.extend((*record).children.iter(siblings).map(|child| (*child).id));
@@ -97,35 +100,25 @@ impl<'a, M: Memory> Locked<'a, M> {
         }
     }
 
-    /// How many records are right below `id`.
+    /// How many children `id` has. Its cost does not grow with their number.
     pub fn child_count(&self, id: RecordId) -> usize {
-        // SAFETY: alive under the anchor's lock.
+        // SAFETY: the record is alive under the anchor's lock.
         self.record(id)
             .map_or(0, |record| unsafe { (*record).child_count })
     }
 
-    /// When `id` is due, if it has a deadline.
+    /// The deadline of `id` in milliseconds; `None` without one.
     pub fn deadline(&self, id: RecordId) -> Option<u64> {
         let record = self.record(id)?;
-        // SAFETY: alive under the anchor's lock, which is enough to read a deadline.
+        // SAFETY: the record is alive under the anchor's lock, which is enough to read a deadline.
         Some(unsafe { (*record).timer.deadline }).filter(|&deadline| deadline != NEVER)
     }
 
-    /// The record that has `key`. Certain when it belongs to this anchor (and `None` is certain for a key
-    /// that only records of this anchor get); a hint as [`Engine::find`] otherwise: see `id.anchor()`.
+    /// The record that has `key`. A record of this anchor has it for certain. `None` is certain for a key
+    /// that only records of this anchor can get. Any other answer is only a hint, as with
+    /// [`Engine::find`].
     pub fn find(&self, key: Key) -> Option<RecordId> {
         self.engine.find(key)
-    }
-
-    /// Makes all `changes`, or none.
-    ///
-    /// # Errors
-    /// [`CommitError`]: the old state stands, and nothing stays allocated.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), CommitError> {
-        let mut plan = Plan::prepare(self, changes)?;
-        plan.claim_keys()?;
-        plan.apply();
-        Ok(())
     }
 
     pub(super) fn record(&self, id: RecordId) -> Option<*mut Record> {
@@ -133,16 +126,16 @@ impl<'a, M: Memory> Locked<'a, M> {
             return None;
         }
         let chain = self.engine.root().records.lock(id.serial());
-        // SAFETY: the chain's nodes are alive while it is locked, and their identities never change.
+        // SAFETY: records are alive while their chain is locked, and their identities never change.
         let record = chain.find(|record: *mut Record| unsafe { (*record).id == id });
-        // Alive after the chain is let go too: only a commit under this anchor removes it.
+        // The record stays alive when the chain is unlocked: only a commit under this anchor removes it.
         (!record.is_null()).then_some(record)
     }
 
-    /// The anchor's records without parent, in serial order.
+    /// The anchor's roots in order of their serials.
     pub(super) fn roots(&self) -> impl Iterator<Item = RecordId> + '_ {
         let roots = self.engine.anchor_cell(self.anchor).roots.get();
-        // SAFETY: the anchor's lock is held as long as `self` lives, and changes need `&mut self`.
+        // SAFETY: the anchor is locked as long as `self` lives, and changes need `&mut self`.
         unsafe { (*roots).iter(siblings).map(|record| (*record).id) }
     }
 }

@@ -1,26 +1,29 @@
-//! Records of bytes in shared memory: found by key, guarded by anchor locks, with deadlines, in families.
-//! It knows nothing of SIP, nor what the bytes mean.
+//! Records of bytes in shared memory: found by key, guarded by locks, with deadlines, in families.
 //!
-//! A *family* is a record without parent and everything below it; all of it lives under one *anchor*, a
-//! lock out of a fixed number. Take the anchor, read, decide, [`Locked::commit`], let go, act.
+//! A *family* is a record without parent, called a root, and all records below it. Each family belongs
+//! to one *anchor*: a lock out of a fixed number, which many families share. To use a family, lock its
+//! anchor, read, decide, [`Locked::commit`], unlock, and act then.
 
+mod change;
 mod commit;
 mod id;
 mod layout;
 mod locked;
+mod root;
 mod step;
 mod table;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
-pub use commit::{Change, CommitError};
+pub use change::{Change, CommitError};
 pub use id::{Anchor, Key, RecordId, MAX_ANCHORS};
 pub use locked::Locked;
 
 use super::lock::Lock;
 use super::memory::{Block, Memory};
-use layout::{AnchorCell, KeyNode, List, Record, Root};
+use layout::{KeyNode, List, Record};
+use root::{AnchorCell, Root};
 use std::cell::UnsafeCell;
 use std::collections::BinaryHeap;
 use std::mem::size_of;
@@ -29,21 +32,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use table::Table;
 use wheel::Wheel;
 
-/// Most buckets or wheel slots an engine can have.
+/// Most buckets, and most wheel slots, of an engine.
 pub const MAX_TABLE: u32 = 1 << 24;
 
-/// Sizes fixed at creation. The first three are rounded up to a power of two.
+/// The sizes of an engine, fixed at creation. The first three are rounded up to a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Session locks: 64 bytes each; at most [`MAX_ANCHORS`]. Many more than there are processes.
+    /// How many anchors, 1 to [`MAX_ANCHORS`], 64 bytes each. With many more anchors than processes, two
+    /// processes rarely need the same one.
     pub anchors: u32,
-    /// Of the table of records and of that of keys: 16 bytes each, twice; at most [`MAX_TABLE`]. About as
-    /// many as there will be records.
+    /// How many buckets the table of records and the table of keys have, 1 to [`MAX_TABLE`]. A bucket
+    /// takes 16 bytes in each table. About one per record keeps look-ups short.
     pub buckets: u32,
-    /// Of the timing wheel: 16 bytes each; at most [`MAX_TABLE`]. Times `tick_ms` it should cover most
-    /// deadlines: what is farther away is looked at once per round.
+    /// How many slots the timing wheel has, 1 to [`MAX_TABLE`], 16 bytes each. One round of the wheel
+    /// takes `wheel_slots` times `tick_ms`. Records with later deadlines are checked once per round.
     pub wheel_slots: u32,
-    /// Milliseconds that share a slot of the wheel. Deadlines are exact all the same.
+    /// Milliseconds that share one slot of the wheel; not 0. Deadlines are exact nevertheless.
     pub tick_ms: u64,
 }
 
@@ -58,52 +62,60 @@ impl Default for EngineConfig {
     }
 }
 
-/// Why an engine or a queue could not be created.
+/// Why an engine, a queue or a ring could not be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// The allocator has no room.
     #[error("shared memory has no room for the tables; give the server more of it")]
     Full,
-    #[error("{name} is {value}, expected 1 to {most}")]
+    /// A size is out of range.
+    #[error("{name} is {value}, expected 1 to {max}")]
     Config {
+        /// The name of the size.
         name: &'static str,
+        /// The size asked for.
         value: u64,
-        most: u64,
+        /// The greatest size accepted.
+        max: u64,
     },
+    /// Holds the words of the operating system.
     #[error("the system gave no random key: {0}")]
     NoRandomness(String),
 }
 
-/// What an engine holds at the moment. Each number is exact by itself; together they may be of
-/// different moments.
+/// What an engine holds. The numbers are read one after the other, while other processes may change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Counts {
+    /// Records of all families.
     pub records: usize,
+    /// Keys of all records.
     pub keys: usize,
-    /// Bytes asked of the allocator for records, bodies and keys; without tables and its own overhead.
+    /// Bytes allocated for records, bodies and keys, without the tables and the allocator's overhead.
     pub bytes: usize,
 }
 
-/// A handle to the store; copies are the same store.
+/// A handle to an engine. All copies are the same engine.
 ///
-/// Process: create it before the fork, use it in every process after. Lock: each method says which it
-/// takes; none is held when it returns, except by [`Locked`]. Memory: shared, nothing outside it.
+/// Process: create it before the fork; any process may use it. Lock: each method says which lock it
+/// takes. Only [`Locked`] holds one after the method returns. Memory: shared.
 #[derive(Clone, Copy)]
 pub struct Engine<M: Memory> {
     memory: M,
     root: NonNull<Root>,
 }
 
-// SAFETY: everything behind `root` is constant, atomic or guarded by a lock that works among threads as
-// it does among processes.
+// SAFETY: everything behind `root` is constant, atomic or guarded by a lock, which works between threads
+// as it does between processes.
 unsafe impl<M: Memory + Send> Send for Engine<M> {}
 // SAFETY: as above.
 unsafe impl<M: Memory + Sync> Sync for Engine<M> {}
 
 impl<M: Memory> Engine<M> {
-    /// Lays out an empty store in `memory`. `now_ms` is the clock that deadlines will be compared with.
+    /// An engine without records. `now_ms` is the time now, in milliseconds of the clock that deadlines
+    /// are given in.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing stays allocated then.
+    /// [`StoreError`]. Nothing stays allocated then.
     pub fn create(memory: M, config: EngineConfig, now_ms: u64) -> Result<Self, StoreError> {
         let anchors = power_of_two("anchors", config.anchors, MAX_ANCHORS)?;
         let buckets = power_of_two("buckets", config.buckets, MAX_TABLE)?;
@@ -112,7 +124,7 @@ impl<M: Memory> Engine<M> {
             return Err(StoreError::Config {
                 name: "tick_ms",
                 value: 0,
-                most: u64::MAX,
+                max: u64::MAX,
             });
         }
         let hash_key = random_key()?;
@@ -141,21 +153,21 @@ impl<M: Memory> Engine<M> {
             key_count: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         };
-        // SAFETY: the block was made for a Root and nobody else knows it.
+        // SAFETY: the block has room for a Root and nobody else knows it.
         unsafe { root.write(content) };
         Ok(Engine { memory, root })
     }
 
-    /// Gives every block back to the memory, records included. Takes no lock: another process may have
-    /// died holding one.
+    /// Releases all its memory, records included. Takes no lock, because another process may have died
+    /// with one.
     ///
     /// # Safety
-    /// No copy of this engine is used any more, in any process, and no [`Locked`] is alive.
+    /// No process uses a copy of this engine any more, and no [`Locked`] is alive.
     pub unsafe fn destroy(self) {
         let memory = self.memory;
         let root = self.root();
-        // SAFETY: nobody else is there by the caller's promise; each block is given back once, with the
-        // size it was asked with; the tables are not touched after they are drained.
+        // SAFETY: by the caller's promise nobody else uses the engine. Each block is released once, with
+        // the size it was allocated with. Nobody uses the tables after they are drained.
         unsafe {
             root.records.drain(|record| {
                 let _body = body_block(memory, record);
@@ -171,63 +183,68 @@ impl<M: Memory> Engine<M> {
         }
     }
 
-    /// The key of a name made of several parts. Takes no lock.
+    /// The key of a name that consists of `parts`. Takes no lock.
     pub fn key(&self, parts: &[&[u8]]) -> Key {
         Key::of(self.root().hash_key, parts)
     }
 
-    /// The record that has `key`. Takes a leaf lock for the look-up only, so the answer may be stale, and
-    /// may even come from a commit that is about to be refused: take `id.anchor()` and look again.
+    /// The record that has `key`. Takes a leaf lock for the look-up only.
+    ///
+    /// The answer may be out of date when it arrives. It may also come from a commit that is refused a
+    /// moment later. So lock `id.anchor()` and look again.
     pub fn find(&self, key: Key) -> Option<RecordId> {
         let chain = self.root().keys.lock(key.bucket_hash());
         let halves = key.halves();
-        // SAFETY: the chain's nodes are alive while it is locked, and their keys never change.
+        // SAFETY: nodes are alive while their chain is locked, and their keys never change.
         let node = chain.find(|node: *mut KeyNode| unsafe { (*node).key == halves });
         if node.is_null() {
             return None;
         }
-        // SAFETY: as above.
+        // SAFETY: the node is alive while its chain is locked, and its owner never changes.
         Some(unsafe { (*node).owner })
     }
 
-    /// The anchor for whoever makes a record for `key` if there is none: lock it first, then look. Two
-    /// processes that do so meet here.
+    /// The anchor under which a root with `key` is made. Lock it, look for the key, and make the root if
+    /// there is none: two processes that do this at the same time lock the same anchor.
     pub fn anchor_of(&self, key: Key) -> Anchor {
         Anchor::from_hash(key.anchor_hash(), self.root().anchor_mask)
     }
 
-    /// An anchor for a record that has no key to meet others by. `seed`: anything; equal seeds, equal anchors.
+    /// An anchor for a root that nobody else may be about to make. Equal seeds give equal anchors.
     pub fn random_anchor(&self, seed: u64) -> Anchor {
         self.anchor_of(self.key(&[b"anchor", &seed.to_le_bytes()]))
     }
 
-    /// Waits for the session lock and holds it until the result is dropped.
+    /// Waits for an anchor's lock, and holds it until the result is dropped.
     ///
     /// # Panics
-    /// When this thread holds an anchor already: it would wait for ever, and the whole server with it.
+    /// When this thread holds an anchor already. If the two were the same, it would wait for ever.
     pub fn lock(&self, anchor: Anchor) -> Locked<'_, M> {
         Locked::acquire(self, anchor)
     }
 
-    /// Up to `limit` records whose deadline is `now_ms` or earlier. They stay due until a commit gives
-    /// them another deadline: asked again, those come last that were handed out last. Takes the wheel's
-    /// leaf lock, in small portions. The answer may be stale: look again under `id.anchor()`.
+    /// Up to `limit` records whose deadline is `now_ms` (milliseconds) or earlier. Takes the wheel's leaf
+    /// lock, repeatedly for short times.
+    ///
+    /// A record stays due until a commit changes its deadline. Records that were not returned for the
+    /// longest time come first, so repeated calls reach all of them. The answer may be out of date when
+    /// it arrives: lock `id.anchor()` and look again.
     pub fn due(&self, now_ms: u64, limit: usize) -> Vec<RecordId> {
         self.root().wheel.due(now_ms, limit)
     }
 
-    /// Up to `limit` records without parent, in the order of their serials (that is, of their making),
-    /// those after `after` only, which need not exist any more. Takes every anchor once, one at a time;
-    /// for listings, not for the path of a message.
+    /// Up to `limit` roots in the order of their identities' serials, starting behind `after`, which need
+    /// not exist any more. Locks every anchor once, one at a time: meant for listings, too slow for the
+    /// path of a message.
     ///
     /// # Panics
-    /// When this thread holds an anchor, as [`Engine::lock`].
+    /// When this thread holds an anchor; see [`Engine::lock`].
     pub fn roots(&self, after: Option<RecordId>, limit: usize) -> Vec<RecordId> {
         if limit == 0 {
             return Vec::new();
         }
         let after = after.map_or(0, RecordId::serial);
-        // The `limit` smallest so far, the greatest on top.
+        // The `limit` smallest serials so far, with the greatest of them on top.
         let mut smallest: BinaryHeap<(u64, RecordId)> = BinaryHeap::new();
         for hash in 0..=u64::from(self.root().anchor_mask) {
             let locked = self.lock(Anchor::from_hash(hash, self.root().anchor_mask));
@@ -247,7 +264,7 @@ impl<M: Memory> Engine<M> {
         sorted.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// How full it is. Takes no lock.
+    /// What it holds now. Takes no lock.
     pub fn counts(&self) -> Counts {
         let root = self.root();
         Counts {
@@ -258,25 +275,25 @@ impl<M: Memory> Engine<M> {
     }
 
     fn root(&self) -> &Root {
-        // SAFETY: `create` wrote it, and it stays until `destroy`, after which nobody calls. What changes
-        // inside is atomic or in an UnsafeCell.
+        // SAFETY: `create` wrote it. It stays until `destroy`, after which nobody uses the engine. What
+        // changes inside is atomic or in an UnsafeCell.
         unsafe { self.root.as_ref() }
     }
 
     fn anchor_cell(&self, anchor: Anchor) -> &AnchorCell {
         let index = anchor.masked(self.root().anchor_mask).index();
-        // SAFETY: masked, so inside the block, which lives as long as the engine.
+        // SAFETY: the index is masked, so it is inside the block, which lives as long as the engine.
         unsafe { &*self.root().anchors.add(index) }
     }
 }
 
-fn power_of_two(name: &'static str, value: u32, most: u32) -> Result<u32, StoreError> {
+fn power_of_two(name: &'static str, value: u32, max: u32) -> Result<u32, StoreError> {
     match value {
-        1.. if value <= most => Ok(value.next_power_of_two()),
+        1.. if value <= max => Ok(value.next_power_of_two()),
         _ => Err(StoreError::Config {
             name,
             value: u64::from(value),
-            most: u64::from(most),
+            max: u64::from(max),
         }),
     }
 }
@@ -295,47 +312,48 @@ fn anchor_cells<M: Memory>(memory: M, anchors: u32) -> Option<(*mut AnchorCell, 
             roots: UnsafeCell::new(List::EMPTY),
             pad: [0; 5],
         };
-        // SAFETY: the block has room for that many cells and nobody else knows it.
+        // SAFETY: the block has room for `anchors` cells and nobody else knows it.
         unsafe { first.add(index).write(cell) };
     }
     Some((first.as_ptr(), block))
 }
 
+/// The block at `start`; `None` for null.
+///
 /// # Safety
-/// As for [`Block::adopt`], or `start` is null.
+/// As for [`Block::adopt`].
 unsafe fn adopt<M: Memory>(memory: M, start: *mut u8, size: usize) -> Option<Block<M>> {
-    // SAFETY: passed on.
+    // SAFETY: promised by the caller.
     NonNull::new(start).map(|start| unsafe { Block::adopt(memory, start, size) })
 }
 
-/// The block of a record's body, to be given back.
+/// The block of a record's body, which the caller may drop.
 ///
 /// # Safety
-/// The record is alive, of this memory, and nobody reads this body any more.
+/// The record is alive and of this memory. Nobody reads this body after the result is dropped.
 unsafe fn body_block<M: Memory>(memory: M, record: *mut Record) -> Option<Block<M>> {
-    // SAFETY: commits keep address and size together.
+    // SAFETY: a commit changes address and size together.
     unsafe { adopt(memory, (*record).body, (*record).body_size) }
 }
 
-/// The block of a record's keys, to be given back.
+/// The block of a record's keys, which the caller may drop.
 ///
 /// # Safety
-/// The record is alive, of this memory, and none of these keys is in a chain any more.
+/// The record is alive and of this memory. When the result is dropped, none of these keys is in a chain.
 unsafe fn keys_block<M: Memory>(memory: M, record: *mut Record) -> Option<Block<M>> {
-    // SAFETY: commits keep address and count together.
+    // SAFETY: a commit changes address and count together.
     unsafe {
         let size = (*record).key_count * size_of::<KeyNode>();
         adopt(memory, (*record).keys.cast(), size)
     }
 }
 
-/// The block of a record itself, to be given back.
+/// The block of a record itself, which the caller may drop.
 ///
 /// # Safety
-/// The record is of this memory, linked in nowhere, and not used once the result is dropped.
+/// The record is of this memory. When the result is dropped, it is in no list or chain and nobody uses
+/// it.
 unsafe fn record_block<M: Memory>(memory: M, record: *mut Record) -> Option<Block<M>> {
-    // SAFETY: every record is a block of this size.
+    // SAFETY: `empty_record` allocates every record with this size.
     unsafe { adopt(memory, record.cast(), size_of::<Record>()) }
 }
-
-const _: () = assert!(size_of::<AnchorCell>() == 64);

@@ -1,37 +1,42 @@
-//! One record's part of a commit: its blocks, and how they are linked in and the old ones out.
-//! What is checked before, and in which order things happen: `commit`.
+//! One record's part of a commit: its new blocks, and how they replace the old ones.
 
-use super::commit::{Change, CommitError};
+use super::change::{Change, CommitError};
 use super::id::{Key, RecordId};
 use super::layout::{siblings, KeyNode, Link, List, Record};
+use super::root::Root;
 use super::wheel::{Wheel, NEVER};
 use super::{body_block, keys_block, record_block, Engine};
 use crate::store::memory::{Block, Memory};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-/// Process: the one that holds the anchor. Memory: the blocks are shared memory that nobody else knows
-/// yet, and go back if the step is dropped before it is done.
+/// One change of a commit with its new blocks. Dropping it before it is done releases the blocks.
+///
+/// Process: the one that holds the anchor. Memory: the blocks are shared memory that no other process
+/// knows yet.
 pub(super) struct Step<'p, M: Memory> {
+    /// What to do.
     pub change: &'p Change,
-    /// Null when there is no such record yet.
+    /// The record as it is; null when there is none yet.
     pub current: *mut Record,
-    /// Null for a record without parent.
+    /// The record above; null for a root.
     pub parent: *mut Record,
-    /// `None`: the keys stay as they are.
+    /// The new keys. `None`: the keys stay as they are.
     pub keys: Option<NewKeys<M>>,
     record: Option<Block<M>>,
     body: Option<Block<M>>,
 }
 
-/// A block of key nodes, in order of their keys.
+/// A block of key nodes, sorted by key.
 pub(super) struct NewKeys<M: Memory> {
     /// `None`: no keys.
     block: Option<Block<M>>,
+    /// How many nodes the block has.
     pub count: usize,
 }
 
 impl<'p, M: Memory> Step<'p, M> {
+    /// A step without blocks.
     pub fn new(change: &'p Change, current: *mut Record) -> Self {
         Step {
             change,
@@ -43,11 +48,12 @@ impl<'p, M: Memory> Step<'p, M> {
         }
     }
 
+    /// Whether it deletes a record that exists.
     pub fn is_deletion(&self) -> bool {
         self.change.body.is_none() && !self.current.is_null()
     }
 
-    /// Where the record is, or will be.
+    /// The address of the record, which may be a new one.
     pub fn address(&self) -> *mut Record {
         match &self.record {
             Some(block) => block.start().as_ptr().cast(),
@@ -55,11 +61,12 @@ impl<'p, M: Memory> Step<'p, M> {
         }
     }
 
-    /// Gets and fills the blocks, and notes which key nodes are in use no longer.
+    /// Allocates and fills the blocks. Adds the key nodes that it will take out of the table to
+    /// `old_nodes`.
     pub fn allocate(
         &mut self,
         memory: M,
-        leaving: &mut Vec<*mut KeyNode>,
+        old_nodes: &mut Vec<*mut KeyNode>,
     ) -> Result<(), CommitError> {
         let full = CommitError::Full;
         let mut keys = Vec::new();
@@ -72,7 +79,7 @@ impl<'p, M: Memory> Step<'p, M> {
             }
             if !body.is_empty() {
                 let block = Block::new(memory, body.len()).ok_or(full)?;
-                // SAFETY: the block is that long, and new.
+                // SAFETY: the new block has the length of the body.
                 unsafe {
                     block
                         .start()
@@ -83,13 +90,13 @@ impl<'p, M: Memory> Step<'p, M> {
             }
         }
         if !self.current.is_null() {
-            // SAFETY: the record is alive under the anchor's lock, its keys too.
+            // SAFETY: the record and its keys are alive under the anchor's lock.
             unsafe {
                 let old = Record::key_nodes(self.current).map(|node| KeyNode::key(node));
                 if old.eq(keys.iter().copied()) {
                     return Ok(());
                 }
-                leaving.extend(Record::key_nodes(self.current));
+                old_nodes.extend(Record::key_nodes(self.current));
             }
         }
         self.keys = Some(NewKeys::allocate(memory, self.change.id, &keys).ok_or(full)?);
@@ -99,8 +106,9 @@ impl<'p, M: Memory> Step<'p, M> {
     /// Links a new record in.
     ///
     /// # Safety
-    /// For this and the two that follow: the plan's checks and claims went well, its anchor has been held
-    /// since, each step is done once, and `garbage` has room for three more blocks and outlives all steps.
+    /// This holds for `make`, `rewrite` and `delete`: the plan's checks and claims succeeded, and its
+    /// anchor has been held since. Each step is done once. `garbage` has capacity for three more blocks
+    /// and outlives all steps.
     pub unsafe fn make(&mut self, engine: &Engine<M>) {
         let root = engine.root();
         let Some(block) = self.record.take() else {
@@ -109,7 +117,7 @@ impl<'p, M: Memory> Step<'p, M> {
         root.bytes.fetch_add(block.size(), Ordering::Relaxed);
         root.record_count.fetch_add(1, Ordering::Relaxed);
         let record = block.keep().as_ptr().cast::<Record>();
-        // SAFETY: initialised by `allocate`; the parent is alive or in a block of this plan.
+        // SAFETY: `allocate` initialised the record. The parent is alive, or in a block of this plan.
         unsafe {
             (*record).parent = self.parent;
             self.swap_content(engine, record);
@@ -126,13 +134,13 @@ impl<'p, M: Memory> Step<'p, M> {
         }
     }
 
-    /// Gives a record that is there new content.
+    /// Gives an existing record new content.
     ///
     /// # Safety
     /// See [`Step::make`].
     pub unsafe fn rewrite(&mut self, engine: &Engine<M>, garbage: &mut Vec<Block<M>>) {
         let record = self.current;
-        // SAFETY: alive under the anchor's lock; the old blocks are replaced right after.
+        // SAFETY: the record is alive under the anchor's lock. `swap_content` replaces the old blocks.
         unsafe {
             garbage.extend(body_block(engine.memory, record));
             if self.keys.is_some() {
@@ -144,15 +152,15 @@ impl<'p, M: Memory> Step<'p, M> {
         }
     }
 
-    /// Takes a record out of everything. Its parent may be going too, but is still there.
+    /// Takes a record out of all lists. Its parent may be deleted by the same commit, but is still alive.
     ///
     /// # Safety
     /// See [`Step::make`].
     pub unsafe fn delete(&mut self, engine: &Engine<M>, garbage: &mut Vec<Block<M>>) {
         let root = engine.root();
         let record = self.current;
-        // SAFETY: alive under the anchor's lock, and nobody finds it any more once it is out of the table
-        // and the wheel.
+        // SAFETY: the record is alive under the anchor's lock. Out of table and wheel, nobody finds it any
+        // more.
         unsafe {
             root.wheel.set(record, NEVER);
             root.records.lock(self.change.id.serial()).remove(record);
@@ -173,12 +181,14 @@ impl<'p, M: Memory> Step<'p, M> {
         root.record_count.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Moves the new body and the new keys into the record.
+    ///
     /// # Safety
-    /// The record is alive under the anchor's lock, or new; what it held is garbage already.
+    /// The record is alive under the anchor's lock, or new. Its old blocks are in the garbage already.
     unsafe fn swap_content(&mut self, engine: &Engine<M>, record: *mut Record) {
         let root = engine.root();
         let (body, body_size) = keep(self.body.take(), root);
-        // SAFETY: as promised; the nodes are a block of `count`.
+        // SAFETY: by the caller's promise the record is alive. The block has `count` nodes.
         unsafe {
             (*record).body = body;
             (*record).body_size = body_size;
@@ -210,25 +220,26 @@ impl<M: Memory> NewKeys<M> {
                 key: key.halves(),
                 owner,
             };
-            // SAFETY: inside the block, which nobody else knows.
+            // SAFETY: the node is inside the block, which nobody else knows.
             unsafe { node.write(content) };
         }
         Some(new)
     }
 
+    /// The addresses of the nodes, in order of their keys.
     pub fn nodes(&self) -> impl Iterator<Item = *mut KeyNode> + '_ {
         let first = self
             .block
             .as_ref()
             .map(|block| block.start().as_ptr().cast::<KeyNode>());
         first.into_iter().flat_map(move |first| {
-            // SAFETY: below the count, so inside the block.
+            // SAFETY: the index is below the count, so the node is inside the block.
             (0..self.count).map(move |index| unsafe { first.add(index) })
         })
     }
 }
 
-/// A new record without content, in no list.
+/// The block of a new record without content, in no list.
 fn empty_record<M: Memory>(memory: M, id: RecordId) -> Option<Block<M>> {
     let block = Block::array::<Record>(memory, 1)?;
     let record = block.start().as_ptr().cast::<Record>();
@@ -245,13 +256,13 @@ fn empty_record<M: Memory>(memory: M, id: RecordId) -> Option<Block<M>> {
         key_count: 0,
         timer: Wheel::unset(),
     };
-    // SAFETY: the block is made for it and nobody else knows it.
+    // SAFETY: the block has room for a Record and nobody else knows it.
     unsafe { record.write(content) };
     Some(block)
 }
 
-/// Gives a block away to a record; null and 0 for none.
-fn keep<M: Memory>(block: Option<Block<M>>, root: &super::Root) -> (*mut u8, usize) {
+/// Gives a block to a record. Returns its address and size; null and 0 for no block.
+fn keep<M: Memory>(block: Option<Block<M>>, root: &Root) -> (*mut u8, usize) {
     block.map_or((ptr::null_mut(), 0), |block| {
         let size = block.size();
         root.bytes.fetch_add(size, Ordering::Relaxed);
@@ -259,12 +270,12 @@ fn keep<M: Memory>(block: Option<Block<M>>, root: &super::Root) -> (*mut u8, usi
     })
 }
 
-/// Serials are handed out under the anchor, so the place is nearly always the end.
+/// Inserts a root behind all with smaller serials. That is nearly always the end of the list.
 ///
 /// # Safety
 /// The anchor's lock is held, and `record` is in no list of siblings.
 unsafe fn insert_by_serial(roots: &mut List, record: *mut Record) {
-    // SAFETY: records in the list are alive under the anchor's lock.
+    // SAFETY: roots in the list are alive under the anchor's lock.
     unsafe {
         let mut before = roots.last;
         while !before.is_null() && (*before).id.serial() > (*record).id.serial() {

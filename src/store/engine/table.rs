@@ -1,5 +1,6 @@
-//! Hash tables in shared memory: chains of nodes behind buckets that each have a leaf lock.
-//! No memory management: nodes belong to whoever links them in, the buckets never grow.
+//! Hash tables in shared memory: buckets with a leaf lock and a chain of nodes each.
+//!
+//! A table neither allocates nor frees nodes, and the number of its buckets is fixed.
 
 use crate::store::lock::{Guard, Lock};
 use crate::store::memory::{Block, Memory};
@@ -7,16 +8,16 @@ use std::cell::UnsafeCell;
 use std::mem::size_of;
 use std::ptr::{self, NonNull};
 
-/// What a table links together.
+/// A struct that a table can link into its chains.
 pub(super) trait Node: Sized {
-    /// Where the node keeps its successor.
+    /// The address of the node's pointer to the next node in its chain.
     ///
     /// # Safety
     /// `node` is alive.
     unsafe fn next(node: *mut Self) -> *mut *mut Self;
 }
 
-/// The fixed part, inside the engine's root. Process: any. Lock: one per bucket.
+/// The fixed part of a table, inside the engine's root. Process: any. Lock: one per bucket.
 #[repr(C)]
 pub(super) struct Table<N: Node> {
     buckets: *mut Bucket<N>,
@@ -29,14 +30,15 @@ struct Bucket<N> {
     first: UnsafeCell<*mut N>,
 }
 
-/// A bucket whose lock is held. No allocation, no logging and no other lock while this lives.
+/// A bucket whose lock is held. The process does not allocate, log or take another lock meanwhile.
 pub(super) struct Chain<'a, N: Node> {
     bucket: &'a Bucket<N>,
     _guard: Guard<'a>,
 }
 
 impl<N: Node> Table<N> {
-    /// `buckets` is a power of two. The block is the caller's to keep.
+    /// A table with `buckets` buckets, a power of two, and the block they lie in. The caller keeps the
+    /// block. `None` when there is no room.
     pub fn create<M: Memory>(memory: M, buckets: u32) -> Option<(Self, Block<M>)> {
         let block = Block::array::<Bucket<N>>(memory, buckets as usize)?;
         let first = block.start().cast::<Bucket<N>>();
@@ -45,7 +47,7 @@ impl<N: Node> Table<N> {
                 lock: Lock::new(),
                 first: UnsafeCell::new(ptr::null_mut()),
             };
-            // SAFETY: the block has room for that many buckets and nobody else knows it.
+            // SAFETY: the block has room for `buckets` buckets and nobody else knows it.
             unsafe { first.add(index).write(bucket) };
         }
         let table = Table {
@@ -55,8 +57,9 @@ impl<N: Node> Table<N> {
         Some((table, block))
     }
 
+    /// Locks the bucket of `hash`.
     pub fn lock(&self, hash: u64) -> Chain<'_, N> {
-        // SAFETY: masked, so inside the block, which lives as long as the engine.
+        // SAFETY: the index is masked, so it is inside the block, which lives as long as the engine.
         let bucket = unsafe { &*self.buckets.add((hash & self.mask) as usize) };
         Chain {
             bucket,
@@ -67,10 +70,11 @@ impl<N: Node> Table<N> {
     /// Calls `each` for every node, which may free it. Takes no lock.
     ///
     /// # Safety
-    /// Nobody else uses the table during this, nor afterwards if `each` frees.
+    /// Nobody else uses the table meanwhile. If `each` frees nodes, nobody uses it afterwards.
     pub unsafe fn drain(&self, mut each: impl FnMut(*mut N)) {
         for index in 0..=self.mask as usize {
-            // SAFETY: inside the block; nobody else is there; the successor is read before `each`.
+            // SAFETY: the index is inside the block, and nobody else uses the table. The next node is
+            // read before `each` may free this one.
             unsafe {
                 let mut node = *(*self.buckets.add(index)).first.get();
                 while !node.is_null() {
@@ -82,10 +86,10 @@ impl<N: Node> Table<N> {
         }
     }
 
-    /// The block of the buckets again.
+    /// The block of the buckets, which the caller may drop.
     ///
     /// # Safety
-    /// `memory` is what the table was created with; the table is not used any more.
+    /// `memory` is what the table was created with. Nobody uses the table any more.
     pub unsafe fn block<M: Memory>(&self, memory: M) -> Option<Block<M>> {
         let size = (self.mask as usize + 1) * size_of::<Bucket<N>>();
         // SAFETY: `create` took the block from this memory with this size.
@@ -94,8 +98,8 @@ impl<N: Node> Table<N> {
 }
 
 impl<N: Node> Chain<'_, N> {
-    /// The first node that `wanted` accepts; null when none does. `wanted` gets living nodes and looks at
-    /// their constant fields only: others may be changing the rest.
+    /// The first node that `wanted` accepts; null when there is none. `wanted` may read only the fields of
+    /// a node that never change: other processes may change the rest meanwhile.
     pub fn find(&self, wanted: impl Fn(*mut N) -> bool) -> *mut N {
         // SAFETY: nodes in a chain are alive while its lock is held.
         unsafe {
@@ -107,23 +111,26 @@ impl<N: Node> Chain<'_, N> {
         }
     }
 
+    /// Inserts `node` as the first one.
+    ///
     /// # Safety
-    /// `node` is alive, in no chain, and belongs into this one by its hash.
+    /// `node` is alive and in no chain, and its hash belongs to this bucket.
     pub unsafe fn insert(&mut self, node: *mut N) {
-        // SAFETY: the lock is held, the node is the caller's.
+        // SAFETY: the lock is held, and only the caller uses the node.
         unsafe {
             *N::next(node) = *self.bucket.first.get();
             *self.bucket.first.get() = node;
         }
     }
 
-    /// Puts `new` where `old` is. False when `old` is not in this chain.
+    /// Puts `new` into the place of `old`. Returns false, and does nothing, when `old` is not in this chain.
     ///
     /// # Safety
     /// As for [`Chain::insert`] with `new`.
     pub unsafe fn replace(&mut self, old: *mut N, new: *mut N) -> bool {
         self.slot_of(old).is_some_and(|slot| {
-            // SAFETY: `old` is in the chain, so alive; the slot is the root's or a living node's.
+            // SAFETY: `old` is in the chain, so it is alive. The slot belongs to the bucket or to a node
+            // that is alive.
             unsafe {
                 *N::next(new) = *N::next(old);
                 *slot = new;
@@ -132,19 +139,20 @@ impl<N: Node> Chain<'_, N> {
         })
     }
 
-    /// Takes `node` out. False when it is not in this chain.
+    /// Takes `node` out. Returns false when it is not in this chain.
     pub fn remove(&mut self, node: *mut N) -> bool {
         self.slot_of(node).is_some_and(|slot| {
-            // SAFETY: `node` is in the chain, so alive; the slot is the root's or a living node's.
+            // SAFETY: `node` is in the chain, so it is alive. The slot belongs to the bucket or to a node
+            // that is alive.
             unsafe { *slot = *N::next(node) };
             true
         })
     }
 
-    /// Where the pointer to `node` is kept.
+    /// The address of the pointer that points to `node`; `None` when it is not in this chain.
     fn slot_of(&self, node: *mut N) -> Option<*mut *mut N> {
         let mut slot = self.bucket.first.get();
-        // SAFETY: nodes in a chain are alive while its lock is held. `node` itself is only compared.
+        // SAFETY: nodes in a chain are alive while its lock is held. `node` itself is not dereferenced.
         unsafe {
             while !(*slot).is_null() {
                 if ptr::eq(*slot, node) {

@@ -1,5 +1,6 @@
 //! Tests of the engine in one process: what each call promises, case by case.
-//! Deadlines are in `due`, random histories against a model in `model`, several processes in `tests/store_fork.rs`.
+//!
+//! Tests with several processes are in `tests/store_fork.rs`.
 
 mod due;
 mod model;
@@ -9,7 +10,7 @@ use crate::store::memory::{Arena, SharedMap};
 use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// Small tables, so that everything collides.
+/// Tiny tables, so that keys and deadlines collide.
 const TIGHT: EngineConfig = EngineConfig {
     anchors: 2,
     buckets: 4,
@@ -17,7 +18,7 @@ const TIGHT: EngineConfig = EngineConfig {
     tick_ms: 10,
 };
 
-/// An arena that runs out when told to.
+/// An arena that runs out of memory when a test wants it to.
 #[derive(Clone, Copy)]
 struct Flaky<'a> {
     arena: Arena<'a>,
@@ -25,7 +26,7 @@ struct Flaky<'a> {
     left: &'a Cell<Option<u32>>,
 }
 
-// SAFETY: it passes on what an arena gives, or gives nothing.
+// SAFETY: it gives blocks of an arena, or none.
 unsafe impl Memory for Flaky<'_> {
     fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
         if let Some(left) = self.left.get() {
@@ -35,7 +36,7 @@ unsafe impl Memory for Flaky<'_> {
     }
 
     unsafe fn release(&self, block: NonNull<u8>) {
-        // SAFETY: passed on.
+        // SAFETY: promised by the caller.
         unsafe { self.arena.release(block) }
     }
 }
@@ -187,7 +188,7 @@ fn a_family_keeps_its_order_and_goes_as_a_whole() {
     let mut locked = engine.lock(engine.random_anchor(7));
     let head = locked.new_id();
     let children: Vec<_> = (0..300).map(|_| locked.new_id()).collect();
-    // The parent comes last: the order within a commit does not matter.
+    // The parent comes last, because the order within a commit does not matter.
     let mut changes: Vec<_> = children
         .iter()
         .map(|&child| put(child, Some(head), b"participant"))
@@ -211,7 +212,7 @@ fn a_family_keeps_its_order_and_goes_as_a_whole() {
 
     let mut all: Vec<_> = left.iter().map(|&child| delete(child)).collect();
     all.insert(100, delete(head));
-    // One comes while all others go: refused as a whole.
+    // A new child in the commit that deletes all others: the commit is refused as a whole.
     let late = locked.new_id();
     all.push(put(late, Some(head), b"late"));
     assert_eq!(locked.commit(&all), Err(CommitError::UnknownParent(head)));
@@ -273,7 +274,7 @@ fn commits_that_make_no_sense_are_refused() {
         assert_eq!(locked.commit(&changes), Err(error));
         assert_eq!(map.used(), before);
     }
-    // An identity from outside is any number; it finds nothing here.
+    // An identity from outside may be any number. It finds nothing here.
     for bits in [1, u64::MAX, a.to_bits() | 1 << 63] {
         let stray = RecordId::from_bits(bits).unwrap();
         assert!(stray == a || locked.read(stray).is_none());
@@ -303,12 +304,12 @@ fn a_key_belongs_to_one_record_but_may_be_passed_on() {
         .commit(&[put(a, None, b"a").with_keys(&keys[..2])])
         .unwrap();
     let before = (map.used(), engine.counts());
-    // The third is taken by another family: the second goes back to its place.
+    // Another family has the third key, so the second one goes back to its place.
     assert_eq!(
         locked.commit(&[put(a, None, b"new").with_keys(&[keys[2], keys[1], keys[3]])]),
         Err(CommitError::KeyTaken(keys[3]))
     );
-    // Two in one commit want the same one, once as a new one and once as one that a third gives up.
+    // Two records in one commit want the same key: a new one, and one that a third record gives up.
     for key in [keys[2], keys[1]] {
         let c = locked.new_id();
         let changes = [
@@ -367,13 +368,13 @@ fn roots_are_listed_in_pages_and_in_order() {
             break;
         };
         paged.extend(page);
-        // What a page ended with may be gone when the next is asked for.
+        // The last root of a page may be deleted before the next page is asked for.
         let mut locked = engine.lock(last.anchor());
         let child = locked.children(last);
         locked.commit(&[delete(child[0]), delete(last)]).unwrap();
     }
     assert_eq!(paged, roots);
-    // An identity made earlier but committed later takes its place by its serial.
+    // Roots are ordered by serial, even if they are committed in another order.
     let anchor = engine.random_anchor(3);
     let early = engine.lock(anchor).new_id();
     let mut locked = engine.lock(anchor);
@@ -431,7 +432,7 @@ fn a_panic_lets_go_and_leaves_the_old_state() {
     }));
     assert!(result.is_err());
     assert_eq!(engine.lock(anchor).read(id).unwrap(), b"old");
-    // A second anchor while one is held: said loudly instead of waiting for ever.
+    // A second anchor while one is held panics instead of waiting for ever.
     let result = catch_unwind(AssertUnwindSafe(|| {
         let _locked = engine.lock(anchor);
         let _second = engine.lock(anchor);

@@ -1,5 +1,7 @@
-//! Deadlines: a hashed timing wheel over records, and a queue of those that are due.
-//! No clock and no handling: the time is an argument, and a record stays due until a commit moves its deadline.
+//! Deadlines: a hashed timing wheel of records, and a queue of the records that are due.
+//!
+//! The wheel has no clock: the time is an argument. A record stays due until a commit changes its
+//! deadline.
 
 use super::id::RecordId;
 use super::layout::{timer_link, Link, List, Record, Timer};
@@ -12,16 +14,17 @@ use std::ptr::NonNull;
 /// The deadline of a record that has none.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// `Timer::place` when it is in no list of the wheel, or in the queue of due ones; else the slot.
+/// `Timer::place` of a record that is in no list of the wheel, and of one in the queue of due records.
+/// For any other record it is the number of its slot.
 const NOWHERE: usize = usize::MAX;
 const READY: usize = usize::MAX - 1;
 
-/// How much is done before the lock is given to somebody else.
+/// How much is done before the lock is released for other processes.
 const SLOTS_AT_ONCE: usize = 64;
 const RECORDS_AT_ONCE: usize = 64;
 
-/// The fixed part, inside the engine's root. Process: any. Lock: one leaf lock for all of it, held for
-/// some dozen pointer writes at a time (one slot's records at most, when their tick comes round).
+/// The fixed part of the wheel, inside the engine's root. Process: any. Lock: one leaf lock for all of
+/// it, held for some dozen pointer writes at a time, and as long as it takes to check one slot.
 #[repr(C)]
 pub(super) struct Wheel {
     lock: Lock,
@@ -33,16 +36,17 @@ pub(super) struct Wheel {
 
 #[repr(C)]
 struct State {
-    /// The tick that `due` looked at last. Whatever is due at an earlier one is in `ready`.
+    /// The tick that `due` checked last. Records that were due at earlier ticks are in `ready`.
     cursor: u64,
-    /// Due records; those handed out go to the back.
+    /// Due records. A record that `due` returns goes to the end.
     ready: List,
-    /// Counts the calls of `due`.
+    /// How many calls of `due` there were.
     pass: u64,
 }
 
 impl Wheel {
-    /// `slots` is a power of two, `tick_ms` not 0. The block is the caller's to keep.
+    /// A wheel with `slots` slots, a power of two, and the block they lie in. `tick_ms` is not 0. The
+    /// caller keeps the block. `None` when there is no room.
     pub fn create<M: Memory>(
         memory: M,
         slots: u32,
@@ -52,7 +56,7 @@ impl Wheel {
         let block = Block::array::<List>(memory, slots as usize)?;
         let first = block.start().cast::<List>();
         for index in 0..slots as usize {
-            // SAFETY: the block has room for that many lists and nobody else knows it.
+            // SAFETY: the block has room for `slots` lists and nobody else knows it.
             unsafe { first.add(index).write(List::EMPTY) };
         }
         let wheel = Wheel {
@@ -69,10 +73,10 @@ impl Wheel {
         Some((wheel, block))
     }
 
-    /// The block of the slots again.
+    /// The block of the slots, which the caller may drop.
     ///
     /// # Safety
-    /// `memory` is what the wheel was created with; the wheel is not used any more.
+    /// `memory` is what the wheel was created with. Nobody uses the wheel any more.
     pub unsafe fn block<M: Memory>(&self, memory: M) -> Option<Block<M>> {
         let size = (self.mask as usize + 1) * size_of::<List>();
         // SAFETY: `create` took the block from this memory with this size.
@@ -89,12 +93,12 @@ impl Wheel {
         }
     }
 
-    /// Gives a record a deadline ([`NEVER`]: none). The same one again changes nothing.
+    /// Sets the deadline of a record; [`NEVER`] for none. The same deadline again changes nothing.
     ///
     /// # Safety
     /// `record` is alive and its anchor's lock is held.
     pub unsafe fn set(&self, record: *mut Record, deadline: u64) {
-        // SAFETY: the anchor's lock is enough to read the deadline; the wheel's is held for the rest.
+        // SAFETY: the anchor's lock is enough to read the deadline. The wheel's is held for the rest.
         unsafe {
             if (*record).timer.deadline == deadline {
                 return;
@@ -117,18 +121,18 @@ impl Wheel {
         }
     }
 
-    /// Up to `limit` records whose deadline is at or before `now_ms`, those first that waited longest
-    /// since they were handed out last.
+    /// Up to `limit` records whose deadline is `now_ms` or earlier. Records that were not returned for the
+    /// longest time come first.
     pub fn due(&self, now_ms: u64, limit: usize) -> Vec<RecordId> {
         let mut due = Vec::new();
         if limit == 0 {
             return due;
         }
-        let pass = self.sweep(now_ms);
+        let pass = self.advance(now_ms);
         loop {
             let mut some = [None; RECORDS_AT_ONCE];
             let wanted = (limit - due.len()).min(RECORDS_AT_ONCE);
-            let more = self.hand_out(now_ms, pass, some.iter_mut().take(wanted));
+            let more = self.take_due(now_ms, pass, some.iter_mut().take(wanted));
             due.extend(some.into_iter().flatten());
             if !more || due.len() >= limit {
                 return due;
@@ -136,14 +140,14 @@ impl Wheel {
         }
     }
 
-    /// Moves what became due into the queue, and numbers this pass.
-    fn sweep(&self, now_ms: u64) -> u64 {
+    /// Moves records that became due into the queue. Returns the number of this pass.
+    fn advance(&self, now_ms: u64) -> u64 {
         let target = now_ms / self.tick_ms;
         loop {
             let _guard = self.lock.acquire();
             // SAFETY: the lock is held.
             let state = unsafe { &mut *self.state.get() };
-            // After a long sleep one round finds everything: each slot is looked at once.
+            // After a long pause one round is enough: it checks each slot once.
             if target.saturating_sub(state.cursor) > self.mask {
                 state.cursor = target - self.mask;
             }
@@ -153,7 +157,7 @@ impl Wheel {
                     break;
                 }
                 // SAFETY: the lock is held.
-                moved += unsafe { self.empty_slot(state, now_ms) };
+                moved += unsafe { self.drain_slot(state, now_ms) };
                 if state.cursor == target {
                     state.pass += 1;
                     return state.pass;
@@ -164,21 +168,21 @@ impl Wheel {
                 }
             }
             if state.cursor > target {
-                // Somebody's clock is ahead of ours: nothing to move.
+                // Another process gave a later time before: there is nothing to move.
                 state.pass += 1;
                 return state.pass;
             }
         }
     }
 
-    /// Moves the due records of the cursor's slot into the queue; the others wait for a later round.
+    /// Moves the due records of the cursor's slot into the queue. The others wait for a later round.
     ///
     /// # Safety
     /// The lock is held.
-    unsafe fn empty_slot(&self, state: &mut State, now_ms: u64) -> usize {
+    unsafe fn drain_slot(&self, state: &mut State, now_ms: u64) -> usize {
         let mut moved = 0;
-        // SAFETY: the slot is masked; records in it are alive while the lock is held; the successor is
-        // read before a record leaves the list.
+        // SAFETY: the slot is masked, so it is inside the block. Records in it are alive while the lock is
+        // held. The next record is read before this one leaves the list.
         unsafe {
             let slot = &mut *self.slots.add(self.slot(state.cursor));
             let mut record = slot.first;
@@ -196,9 +200,9 @@ impl Wheel {
         moved
     }
 
-    /// Fills `places` from the front of the queue, and moves what was looked at to its back. False when
-    /// the queue has nothing left that this pass has not seen.
-    fn hand_out<'a>(
+    /// Fills `places` with records from the front of the queue, and moves those records to its end.
+    /// Returns false when this pass has seen the whole queue.
+    fn take_due<'a>(
         &self,
         now_ms: u64,
         pass: u64,
@@ -216,7 +220,7 @@ impl Wheel {
                 (*record).timer.pass = pass;
                 state.ready.remove(record, timer_link);
                 state.ready.push_back(record, timer_link);
-                // In the queue, but not due yet by the clock of this caller: left out.
+                // Another process moved it here with a later time than this caller's.
                 if (*record).timer.deadline <= now_ms {
                     *place = Some((*record).id);
                 }
@@ -233,7 +237,7 @@ impl Wheel {
         match place {
             NOWHERE => None,
             READY => Some(&raw mut state.ready),
-            // SAFETY: `set` made it by masking, so it is inside the block.
+            // SAFETY: `set` masked the number of the slot, so it is inside the block.
             slot => Some(unsafe { self.slots.add(slot) }),
         }
     }

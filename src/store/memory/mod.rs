@@ -1,5 +1,4 @@
 //! Where the store's blocks come from: an allocator of memory that all processes share.
-//! Not Rust's heap, and no Rust object with a `Drop` ever lives in such a block.
 
 mod shared_map;
 
@@ -8,30 +7,31 @@ pub use shared_map::{Arena, SharedMap};
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
 
-/// What every block is aligned to at least (Kamailio's tlsf aligns to 8).
+/// The least alignment of a block, in bytes. Kamailio's tlsf aligns to 8.
 pub const ALIGNMENT: usize = 8;
 
-/// A handle to an allocator of shared memory; copies are the same allocator, in every forked process.
+/// A handle to an allocator of shared memory. All copies, in all processes, are one allocator.
 ///
 /// # Safety
-/// A block that `allocate` hands out is writable, at least `size` bytes long, aligned to [`ALIGNMENT`],
-/// overlaps no other live block, is mapped at the same address in all processes that use the store, and
-/// stays so until it is released, from whichever of these processes. Both methods may be called from
-/// several processes at the same time, do not panic, and call nothing that takes a lock of the store.
+/// A block from `allocate` is writable, at least `size` bytes long, aligned to [`ALIGNMENT`], and
+/// overlaps no other live block. All processes that use the store have it at the same address until one
+/// of them releases it. Several processes may call both methods at the same time. Neither method
+/// panics, and neither takes a lock of the store.
 pub unsafe trait Memory: Copy {
-    /// A block of at least `size` bytes with any content, or `None` when there is no room.
+    /// A block of at least `size` bytes with undefined content; `None` when there is no room.
     fn allocate(&self, size: usize) -> Option<NonNull<u8>>;
 
     /// Gives a block back.
     ///
     /// # Safety
-    /// `block` came from `allocate` of the same memory, is released once, and nobody uses it any more.
+    /// `block` came from `allocate` of the same memory. No process uses it any more or releases it
+    /// again.
     unsafe fn release(&self, block: NonNull<u8>);
 }
 
-/// A block not yet linked in anywhere, or no longer: given back when dropped, unless kept.
+/// A block that only this process knows. Dropping it gives it back; [`Block::keep`] does not.
 ///
-/// Process: the one that allocated or unlinked it. Lock: none, nobody else knows the block.
+/// It is not yet linked into a shared structure, or no longer. Lock: none.
 pub(super) struct Block<M: Memory> {
     memory: M,
     start: NonNull<u8>,
@@ -39,6 +39,7 @@ pub(super) struct Block<M: Memory> {
 }
 
 impl<M: Memory> Block<M> {
+    /// Room for `size` bytes, uninitialised. `None` when there is no room.
     pub fn new(memory: M, size: usize) -> Option<Self> {
         let start = memory.allocate(size)?;
         Some(Block {
@@ -48,17 +49,18 @@ impl<M: Memory> Block<M> {
         })
     }
 
-    /// Room for `count` values of `T`, uninitialised. `None` too when that many have no size.
+    /// Room for `count` values of `T`, uninitialised. `None` when there is no room, or when the size
+    /// overflows.
     pub fn array<T>(memory: M, count: usize) -> Option<Self> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
         Self::new(memory, size_of::<T>().checked_mul(count)?)
     }
 
-    /// Takes back what [`Block::keep`] gave away.
+    /// Takes back a block that [`Block::keep`] gave away.
     ///
     /// # Safety
-    /// `start` came from `keep` (or `memory.allocate`) with this memory and size; nobody uses it any more
-    /// by the time the result is dropped.
+    /// `start` came from `keep` (or `memory.allocate`) with this memory and size. When the result is
+    /// dropped, no process uses the block any more.
     pub unsafe fn adopt(memory: M, start: NonNull<u8>, size: usize) -> Self {
         Block {
             memory,
@@ -67,15 +69,17 @@ impl<M: Memory> Block<M> {
         }
     }
 
+    /// Its first byte.
     pub fn start(&self) -> NonNull<u8> {
         self.start
     }
 
+    /// The size it was asked with, in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The block now belongs to whatever it gets linked into.
+    /// Gives the block to the structure it gets linked into, and returns its first byte.
     pub fn keep(self) -> NonNull<u8> {
         let start = self.start;
         std::mem::forget(self);
@@ -85,7 +89,7 @@ impl<M: Memory> Block<M> {
 
 impl<M: Memory> Drop for Block<M> {
     fn drop(&mut self) {
-        // SAFETY: the block came from this memory, and whoever drops it was its only owner.
+        // SAFETY: the block came from this memory, and only its owner can drop it.
         unsafe { self.memory.release(self.start) }
     }
 }

@@ -1,5 +1,6 @@
-//! An anonymous shared mapping with a small allocator of its own, for tests and benchmarks.
-//! Not what runs inside Kamailio: there the blocks come from its `shm_malloc`.
+//! An anonymous shared mapping with a small allocator, for tests and benchmarks.
+//!
+//! Inside Kamailio the blocks come from its own shared memory instead.
 
 use super::Memory;
 use crate::store::lock::Lock;
@@ -11,67 +12,73 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Four block sizes per power of two.
 const CLASSES: usize = 4 * usize::BITS as usize;
-/// Bytes before each block; a multiple of 16, so that blocks are aligned to 16.
+/// Bytes of the header before each block: a multiple of 16, so that blocks are aligned to 16.
 const HEADER: usize = size_of::<Header>();
+/// `Header::mark` of a block that is in use, and of a released one.
 const LIVE: usize = 0x11fe;
 const FREED: usize = 0xf4ee;
 
-/// Memory shared with every process forked after `new`; unmapped in the process that drops it.
+/// Memory shared with every process that is forked after `new`. Dropping it unmaps it in one process.
 pub struct SharedMap {
     base: NonNull<Control>,
     bytes: usize,
 }
 
-/// The allocator of a [`SharedMap`]: a free list per block size, and an untouched rest.
+/// The allocator of a [`SharedMap`]: a free list per size class, and a rest that was never handed out.
 ///
-/// Blocks are neither split nor joined, so that everything released is everything as it was.
+/// It neither splits nor joins blocks. So the count of used bytes returns exactly to its former value
+/// when everything is released.
 #[derive(Clone, Copy)]
 pub struct Arena<'a> {
     control: &'a Control,
 }
 
-/// Start of the mapping. Process: any. Lock: its own, a leaf below all others.
+/// Start of the mapping. Process: any. Lock: its own, taken after all others.
 #[repr(C, align(16))]
 struct Control {
     lock: Lock,
     used: AtomicUsize,
-    /// Changed under `lock` only.
+    /// Guarded by `lock`.
     state: UnsafeCell<State>,
 }
 
 struct State {
-    /// First byte never handed out, and how many follow.
+    /// First byte that was never handed out.
     rest: *mut u8,
+    /// How many bytes there are from `rest` on.
     left: usize,
+    /// The free blocks of each size class.
     free: [*mut Header; CLASSES],
 }
 
-/// Before each block, live or free. Lock: the arena's.
+/// Stands before each block, live or free. Lock: the arena's.
 #[repr(C, align(16))]
 struct Header {
     /// Bytes of header and block.
     size: usize,
+    /// [`LIVE`] or [`FREED`].
     mark: usize,
+    /// The next free block of its size class.
     next: *mut Header,
 }
 
-// SAFETY: everything behind the pointer is atomic or guarded by the lock in the mapping.
+// SAFETY: everything behind the pointer is constant, atomic or guarded by the lock in the mapping.
 unsafe impl Send for SharedMap {}
 // SAFETY: as above.
 unsafe impl Sync for SharedMap {}
-// SAFETY: `state` is reached only under `lock`, whichever thread or process that is.
+// SAFETY: threads and processes access `state` only with `lock` held.
 unsafe impl Sync for Control {}
 
 impl SharedMap {
-    /// Maps `bytes` (rounded up to whole pages by the system).
+    /// Maps `bytes` of memory; the system rounds up to whole pages.
     ///
     /// # Errors
-    /// What mmap(2) says, or `InvalidInput` when `bytes` does not even hold the bookkeeping.
+    /// What mmap(2) says, or `InvalidInput` when `bytes` has no room for the bookkeeping.
     pub fn new(bytes: usize) -> io::Result<Self> {
         if bytes < size_of::<Control>() {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        // SAFETY: a new anonymous mapping touches nothing that exists.
+        // SAFETY: a new anonymous mapping changes no existing memory.
         let address = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -87,7 +94,7 @@ impl SharedMap {
         }
         let base = NonNull::new(address.cast::<Control>())
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        // SAFETY: `bytes` is at least that much.
+        // SAFETY: `bytes` is at least the size of `Control`, as checked above.
         let rest = unsafe { address.cast::<u8>().add(size_of::<Control>()) };
         let control = Control {
             lock: Lock::new(),
@@ -103,14 +110,14 @@ impl SharedMap {
         Ok(SharedMap { base, bytes })
     }
 
-    /// The allocator, for handing around.
+    /// A handle to the allocator.
     pub fn arena(&self) -> Arena<'_> {
         // SAFETY: `new` wrote a Control there, and the mapping lives as long as `self`.
         let control = unsafe { self.base.as_ref() };
         Arena { control }
     }
 
-    /// Bytes in live blocks, their headers and rounding included.
+    /// Bytes in live blocks, with their headers and rounding.
     pub fn used(&self) -> usize {
         self.arena().control.used.load(Ordering::Relaxed)
     }
@@ -118,19 +125,19 @@ impl SharedMap {
 
 impl Drop for SharedMap {
     fn drop(&mut self) {
-        // SAFETY: exactly what `new` mapped; every `Arena` borrowed from `self` and is gone.
+        // SAFETY: `new` mapped exactly this. Every `Arena` borrows from `self`, so none is left.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }
 
-// SAFETY: blocks are cut from a MAP_SHARED mapping made before the forks, under one lock, each to one
-// owner at a time, aligned to 16; neither method panics or calls back.
+// SAFETY: blocks are parts of a MAP_SHARED mapping made before the forks. They are handed out under one
+// lock, each to one owner at a time, aligned to 16. Neither method panics or calls back.
 unsafe impl Memory for Arena<'_> {
     fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
         let (size, class) = class_of(size)?;
         let _guard = self.control.lock.acquire();
-        // SAFETY: the lock is held; headers on the free lists are ours alone, and the rest of the mapping
-        // has `left` bytes, is writable and was never handed out.
+        // SAFETY: the lock is held. Nobody else uses the headers on the free lists. The rest has `left`
+        // writable bytes that were never handed out.
         unsafe {
             let state = &mut *self.control.state.get();
             let header = match take_free(state, class..class + 1) {
@@ -154,7 +161,7 @@ unsafe impl Memory for Arena<'_> {
 
     unsafe fn release(&self, block: NonNull<u8>) {
         let _guard = self.control.lock.acquire();
-        // SAFETY: the caller hands back a block of `allocate`, so a header stands before it; lock held.
+        // SAFETY: the lock is held. The block came from `allocate`, so a header stands before it.
         unsafe {
             let header = block.as_ptr().sub(HEADER).cast::<Header>();
             debug_assert_eq!((*header).mark, LIVE, "released twice, or never allocated");
@@ -185,12 +192,13 @@ unsafe fn take_free(state: &mut State, classes: std::ops::Range<usize>) -> Optio
         .iter_mut()
         .find(|first| !first.is_null())?;
     let header = *first;
-    // SAFETY: what is on a free list is a header inside the mapping.
+    // SAFETY: every entry of a free list is a header inside the mapping.
     *first = unsafe { (*header).next };
     Some(header)
 }
 
-/// The size a block of `size` bytes really takes, and its class; the same again for the rounded size.
+/// How many bytes a block of `size` bytes takes with its header, and its size class. The result is the
+/// same for every size that is rounded up to these bytes. `None` when the size overflows.
 fn class_of(size: usize) -> Option<(usize, usize)> {
     let last = size.max(16).checked_add(HEADER)? - 1;
     let exponent = last.ilog2();

@@ -1,5 +1,4 @@
-//! Hostile and damaged documents: refused quickly, never a panic.
-//! Not here: honest mistakes; see `documents`.
+//! Hostile and damaged documents are refused quickly and without a panic.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +75,7 @@ fn size_counts_and_attributes_are_bounded() {
     );
 }
 
-/// The most a document can hold is read and judged in time, and leaves a bounded number of notes.
+/// A document at the limits is read and evaluated in time, and leaves a bounded number of notes.
 #[test]
 fn the_largest_document_is_still_quick() {
     let start = Instant::now();
@@ -86,7 +85,7 @@ fn the_largest_document_is_still_quick() {
     assert_eq!(group.rules.len(), 14_000);
     assert_eq!(group.notes.len(), 100);
     assert_eq!(
-        decide(&group, &["sip:a@b.test"]).matched_rules.len(),
+        evaluate(&group, &["sip:a@b.test"]).matched_rules.len(),
         14_000
     );
     assert!(
@@ -150,7 +149,7 @@ fn messages_are_short_and_have_no_control_characters() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever is done to a document, the reader and what follows neither panics nor hangs.
+    /// However a document is damaged, reading and evaluating it neither panics nor hangs.
     #[test]
     fn a_damaged_document_never_panics(
         edits in prop::collection::vec((0usize..SAMPLE.len(), 0usize..40, prop::collection::vec(any::<u8>(), 0..6)), 1..6)
@@ -164,7 +163,7 @@ proptest! {
         check(&xml);
     }
 
-    /// The same with pieces of documents put together at random, which stay well-formed more often.
+    /// The same with random sequences of document pieces, which stay well-formed more often.
     #[test]
     fn a_shuffled_document_never_panics(pieces in prop::collection::vec(0usize..PIECES.len(), 0..30)) {
         let inside: String = pieces.iter().filter_map(|i| PIECES.get(*i).copied()).collect();
@@ -210,7 +209,7 @@ const PIECES: &[&str] = &[
 fn check(xml: &[u8]) {
     match Group::parse(xml) {
         Ok(group) => {
-            decide(&group, &["sip:alice@home1.test", "tel:+358401234567"]);
+            evaluate(&group, &["sip:alice@home1.test", "tel:+358401234567"]);
             explain(&group, &uri("sip:a@b.test"), &uri("tel:+1"), 0);
         }
         Err(error) => assert!(error.line >= 1 && !error.to_string().is_empty()),

@@ -1,5 +1,4 @@
 //! Every condition of RFC 4745 section 7 and of OMA, one by one and together.
-//! Not here: the sample document; see `sample`.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -14,9 +13,9 @@ fn no_conditions_match_everybody_and_no_rule_permits_nothing() {
     let bare = ruled(
         "<cp:rule id=\"r\"><cp:actions><join-handling>1</join-handling></cp:actions></cp:rule>",
     );
-    assert!(decide(&bare, BOB).allowed.join_handling);
-    assert_eq!(decide(&group(""), BOB), Verdict::default());
-    assert_eq!(decide(&ruled(""), BOB), Verdict::default());
+    assert!(evaluate(&bare, BOB).allowed.join_handling);
+    assert_eq!(evaluate(&group(""), BOB), Verdict::default());
+    assert_eq!(evaluate(&ruled(""), BOB), Verdict::default());
 }
 
 #[test]
@@ -69,10 +68,10 @@ fn exceptions_subtract() {
     ] {
         assert!(!matches(many, &[out]), "{out}");
     }
-    // One person: the other identity does not get round the exception.
+    // Both identities are one person: the other one does not get around the exception.
     assert!(!matches(many, &["tel:+358401", "sip:m@home1.test"]));
     assert!(!matches(many, &["sip:bob@home1.test", "sip:x@evil.test"]));
-    // Another alternative may still let them in.
+    // Another child of <identity> may still match the excluded person.
     let or = "<cp:identity><cp:many><cp:except id=\"sip:m@home1.test\"/></cp:many><cp:one id=\"sip:m@home1.test\"/></cp:identity>";
     assert!(matches(or, &["sip:m@home1.test"]));
 }
@@ -103,7 +102,7 @@ fn list_membership() {
     let list = "<list><entry uri=\"sip:bob@home1.test\"/></list>";
     let listed = |condition: &str, who: &[&str]| {
         let rules = rule("r", condition);
-        decide(
+        evaluate(
             &group(&format!("{list}<cp:ruleset>{rules}</cp:ruleset>")),
             who,
         )
@@ -142,21 +141,21 @@ fn other_identity_is_whoever_no_other_rule_names() {
     let group = group(&format!(
         "<list><entry uri=\"tel:+358401\"/></list><cp:ruleset>{rules}</cp:ruleset>"
     ));
-    assert_eq!(decide(&group, BOB).matched_rules, ["named", "open"]);
+    assert_eq!(evaluate(&group, BOB).matched_rules, ["named", "open"]);
     assert_eq!(
-        decide(&group, &["tel:+358401"]).matched_rules,
+        evaluate(&group, &["tel:+358401"]).matched_rules,
         ["listed", "open"]
     );
     assert_eq!(
-        decide(&group, &["sip:eve@x.test"]).matched_rules,
+        evaluate(&group, &["sip:eve@x.test"]).matched_rules,
         ["rest", "open"]
     );
-    // Named by a rule that is not valid any more, but named.
+    // The rule that names this person is no longer valid, but it still names the person.
     assert_eq!(
-        decide(&group, &["sip:old@home1.test"]).matched_rules,
+        evaluate(&group, &["sip:old@home1.test"]).matched_rules,
         ["open"]
     );
-    assert_eq!(decide(&group, NOBODY).matched_rules, ["open"]);
+    assert_eq!(evaluate(&group, NOBODY).matched_rules, ["open"]);
 }
 
 #[test]
@@ -170,7 +169,7 @@ fn the_own_naming_of_a_rule_does_not_count_against_its_other_identity() {
         rule("b", "<cp:identity><cp:many/></cp:identity>"),
     ]
     .concat();
-    assert_eq!(decide(&ruled(&twice), BOB).matched_rules, ["b"]);
+    assert_eq!(evaluate(&ruled(&twice), BOB).matched_rules, ["b"]);
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn an_anonymous_request_is_still_judged_by_its_identity() {
     ]
     .concat();
     let group = ruled(&rules);
-    let ask = |anonymous| decide_with(&group, BOB, anonymous, 0, Role::default()).matched_rules;
+    let ask = |anonymous| evaluate_with(&group, BOB, anonymous, 0, Role::default()).matched_rules;
     assert_eq!(ask(true), ["anonymous", "bob"]);
     assert_eq!(ask(false), ["open", "bob"]);
 }
@@ -213,7 +212,7 @@ fn validity_includes_its_start_and_excludes_its_end() {
         (i64::MIN, false),
         (i64::MAX, false),
     ] {
-        let verdict = decide_with(&group, BOB, false, now, Role::default());
+        let verdict = evaluate_with(&group, BOB, false, now, Role::default());
         assert_eq!(verdict.allowed.join_handling, inside, "at {now}");
     }
     assert!(!matches("<cp:validity/>", BOB));
@@ -234,7 +233,7 @@ fn what_is_not_evaluated_matches_nobody_and_leaves_a_note() {
             "r",
             &format!("{condition}<cp:identity><cp:many/></cp:identity>"),
         ));
-        assert_eq!(decide(&group, BOB), Verdict::default(), "{condition}");
+        assert_eq!(evaluate(&group, BOB), Verdict::default(), "{condition}");
         assert_eq!(group.notes.len(), 1, "{condition}: {:?}", group.notes);
         assert!(
             group.notes[0].text.ends_with("its rule matches nobody"),
@@ -254,7 +253,7 @@ fn roles() {
         .concat(),
     );
     let ask = |participant, creator| {
-        decide_with(
+        evaluate_with(
             &group,
             BOB,
             false,
@@ -280,14 +279,14 @@ fn every_action_is_read_from_either_namespace_of_oma() {
                 "<cp:rule id=\"r\"><cp:actions>{element}</cp:actions></cp:rule>"
             ));
             assert_eq!(
-                decide(&group, BOB).allowed.granted().collect::<Vec<_>>(),
+                evaluate(&group, BOB).allowed.granted().collect::<Vec<_>>(),
                 [action],
                 "{element}"
             );
         }
     }
     let foreign = ruled("<cp:rule id=\"r\"><cp:actions><x:join-handling>true</x:join-handling></cp:actions></cp:rule>");
-    assert_eq!(decide(&foreign, BOB).allowed, Permissions::default());
+    assert_eq!(evaluate(&foreign, BOB).allowed, Permissions::default());
     assert_eq!(foreign.notes.len(), 1);
 }
 
@@ -298,7 +297,7 @@ fn join_handling_in_its_old_words() {
         let group = ruled(&format!(
             "<cp:rule id=\"r\"><cp:actions>{action}</cp:actions></cp:rule>"
         ));
-        decide(&group, BOB).allowed.join_handling
+        evaluate(&group, BOB).allowed.join_handling
     };
     for (value, allowed) in [
         ("true", true),
@@ -319,7 +318,7 @@ fn a_rule_cannot_take_away_what_another_gives() {
         [rule("yes", ""), no.to_owned()],
         [no.to_owned(), rule("yes", "")],
     ] {
-        let verdict = decide(&ruled(&rules.concat()), BOB);
+        let verdict = evaluate(&ruled(&rules.concat()), BOB);
         assert!(verdict.allowed.join_handling);
         assert_eq!(verdict.matched_rules.len(), 2);
     }

@@ -1,5 +1,4 @@
-//! What a document may look like, and what it is told when it may not.
-//! Not here: hostile documents; see `attacks`.
+//! What a document may look like, and what its author is told about mistakes.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -42,7 +41,7 @@ fn the_draft_namespace_is_accepted() {
     );
     let group = Group::parse(xml.as_bytes()).unwrap();
     assert!(
-        decide(&group, &["sip:alice@home1.test"])
+        evaluate(&group, &["sip:alice@home1.test"])
             .allowed
             .allow_anonymity
     );
@@ -56,7 +55,7 @@ fn prefixes_are_only_names() {
         .replace("xmlns:cp=", "xmlns:pol=");
     let group = Group::parse(xml.as_bytes()).unwrap();
     assert!(
-        decide(&group, &["sip:alice@home1.test"])
+        evaluate(&group, &["sip:alice@home1.test"])
             .allowed
             .allow_anonymity
     );
@@ -104,7 +103,7 @@ fn a_wrong_or_missing_namespace_is_told_instead_of_ignored() {
     assert!(refused_inside("<nope:list/>").contains("prefix 'nope' is not declared"));
 }
 
-/// The one that would open a group to everybody: conditions that are not seen as such.
+/// This mistake would open a group to everybody: a rule whose conditions are not recognised.
 #[test]
 fn conditions_in_the_wrong_namespace_refuse_the_document() {
     let text = refused_inside("<cp:ruleset><cp:rule id=\"r\"><conditions><is-list-member/></conditions></cp:rule></cp:ruleset>");
@@ -190,5 +189,8 @@ fn values_that_cannot_be_read_are_told() {
 fn a_rule_without_id_is_named_by_its_line() {
     let group =
         ruled("\n<cp:rule><cp:actions><join-handling>true</join-handling></cp:actions></cp:rule>");
-    assert_eq!(decide(&group, &["sip:a@b.test"]).matched_rules, ["line 2"]);
+    assert_eq!(
+        evaluate(&group, &["sip:a@b.test"]).matched_rules,
+        ["line 2"]
+    );
 }

@@ -1,5 +1,4 @@
-//! The sample of requirements section 3, the table of RFC 4745 section 10.3, the ad-hoc document.
-//! Not here: single conditions (`conditions`) and broken documents (`documents`, `attacks`).
+//! Whole documents: a sample group, the table of RFC 4745 section 10.3, the ad-hoc policy.
 
 use super::support::*;
 use crate::cpm::policy::*;
@@ -28,7 +27,7 @@ fn the_sample_is_read_completely() {
 
 #[test]
 fn alice_may_invite_be_anonymous_and_expel() {
-    let verdict = decide(&sample(), &["sip:alice@home1.test"]);
+    let verdict = evaluate(&sample(), &["sip:alice@home1.test"]);
     assert_eq!(verdict.matched_rules, ["r1", "r2", "r3"]);
     assert!(verdict.allows(Action::AllowInviteUsersDynamically));
     assert!(verdict.allows(Action::AllowAnonymity));
@@ -40,7 +39,7 @@ fn alice_may_invite_be_anonymous_and_expel() {
 
 #[test]
 fn bob_can_be_invited_but_cannot_invite() {
-    let verdict = decide(&sample(), &["sip:bob@home1.test"]);
+    let verdict = evaluate(&sample(), &["sip:bob@home1.test"]);
     assert_eq!(verdict.matched_rules, ["r3"]);
     assert_eq!(
         verdict.allowed.granted().collect::<Vec<_>>(),
@@ -55,7 +54,11 @@ fn mallory_and_outsiders_cannot_be_invited() {
         "sips:mallory@HOME1.TEST:5061",
         "sip:x@other.test",
     ] {
-        assert_eq!(decide(&sample(), &[nobody]), Verdict::default(), "{nobody}");
+        assert_eq!(
+            evaluate(&sample(), &[nobody]),
+            Verdict::default(),
+            "{nobody}"
+        );
     }
 }
 
@@ -67,7 +70,7 @@ fn the_member_by_number_is_the_same_in_both_schemes() {
         "sip:+358401234567@other.test;user=phone",
     ] {
         assert_eq!(
-            decide(&sample(), &[number]).matched_rules,
+            evaluate(&sample(), &[number]).matched_rules,
             ["r1"],
             "{number}"
         );
@@ -76,13 +79,13 @@ fn the_member_by_number_is_the_same_in_both_schemes() {
 
 #[test]
 fn either_of_two_asserted_identities_is_enough() {
-    let verdict = decide(&sample(), &["sip:someone@other.test", "tel:+358401234567"]);
+    let verdict = evaluate(&sample(), &["sip:someone@other.test", "tel:+358401234567"]);
     assert_eq!(verdict.matched_rules, ["r1"]);
 }
 
 /// RFC 4745 section 10.3: rules 1 to 6, asked by bob at 2003-12-24T17:15:00+01:00. The column X is
-/// `join-handling`. Of the sphere column nothing is left but that another sphere never matches:
-/// this server has no spheres.
+/// `join-handling`. This server has no spheres: of that column only the value that does not match is
+/// used.
 #[test]
 fn the_table_of_rfc_4745_section_10_3() {
     let table = |sphere: &str| {
@@ -119,11 +122,11 @@ fn the_table_of_rfc_4745_section_10_3() {
     };
     let now = 1_072_282_500; // 2003-12-24T17:15:00+01:00
     let ask =
-        |group: &Group| decide_with(group, &["sip:bob@example.com"], false, now, Role::default());
+        |group: &Group| evaluate_with(group, &["sip:bob@example.com"], false, now, Role::default());
     let verdict = ask(&table(""));
     assert_eq!(verdict.matched_rules, ["3", "5"]);
     assert!(verdict.allowed.join_handling, "X combines to TRUE");
-    // With the sphere column taken literally no rule can match here.
+    // With every sphere of the table in place, no rule can match here.
     assert_eq!(
         ask(&table("<cp:sphere value=\"work\"/>")),
         Verdict::default()
@@ -150,7 +153,7 @@ fn the_ad_hoc_policy_is_an_ordinary_document() {
         assert_eq!(group.notes, []);
         group
     };
-    let ask = |group: &Group, role| decide_with(group, &["sip:a@b.test"], false, 0, role).allowed;
+    let ask = |group: &Group, role| evaluate_with(group, &["sip:a@b.test"], false, 0, role).allowed;
 
     let default = group(false, InviteBy::Participants);
     let stranger = ask(&default, Role::default());
@@ -211,7 +214,7 @@ fn the_dry_run_says_what_being_in_the_session_would_change() {
 }
 
 #[test]
-fn the_directory_finds_groups_and_tells_what_is_wrong() {
+fn the_directory_finds_groups_and_reports_what_is_wrong() {
     let other = document("<cp:ruleset/>");
     let (directory, problems) = Directory::load([
         ("a.xml", SAMPLE),

@@ -1,11 +1,10 @@
-//! Shared by the policy tests: the sample document, shorthand for requests.
-//! Not here: tests.
+//! Shared by the policy tests: the sample document, and shorthand for requests.
 
 use crate::cpm::policy::{Group, PolicyRequest, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
-/// The minimal sample of requirements section 3.
+/// A group with a list, three rules and an exception.
 pub const SAMPLE: &str = r#"<group xmlns="urn:oma:xml:poc:list-service" xmlns:rl="urn:ietf:params:xml:ns:resource-lists"
        xmlns:cp="urn:ietf:params:xml:ns:common-policy" xmlns:ocp="urn:oma:xml:xdm:common-policy"
        xmlns:oxe="urn:oma:xml:xdm:extensions">
@@ -29,7 +28,7 @@ pub fn uri(text: &str) -> Uri {
     Uri::parse(text.as_bytes()).unwrap()
 }
 
-/// A document with this inside `<list-service>`, which begins on line 1.
+/// A document with `inside` in its `<list-service>`, which begins on line 1.
 pub fn document(inside: &str) -> String {
     format!(
         "<group xmlns=\"urn:oma:xml:poc:list-service\" xmlns:rl=\"urn:ietf:params:xml:ns:resource-lists\" \
@@ -39,7 +38,7 @@ pub fn document(inside: &str) -> String {
     )
 }
 
-/// One rule: `<cp:conditions>` hold this, and it permits joining.
+/// A rule with these conditions that permits joining.
 pub fn rule(id: &str, conditions: &str) -> String {
     format!(
         "<cp:rule id=\"{id}\"><cp:conditions>{conditions}</cp:conditions>\
@@ -58,16 +57,16 @@ pub fn ruled(rules: &str) -> Group {
 
 /// Whether the one rule with these conditions matches somebody with these URIs.
 pub fn matches(conditions: &str, who: &[&str]) -> bool {
-    decide(&ruled(&rule("r", conditions)), who)
+    evaluate(&ruled(&rule("r", conditions)), who)
         .allowed
         .join_handling
 }
 
-pub fn decide(group: &Group, who: &[&str]) -> Verdict {
-    decide_with(group, who, false, 0, Role::default())
+pub fn evaluate(group: &Group, who: &[&str]) -> Verdict {
+    evaluate_with(group, who, false, 0, Role::default())
 }
 
-pub fn decide_with(
+pub fn evaluate_with(
     group: &Group,
     who: &[&str],
     anonymous: bool,
@@ -76,7 +75,7 @@ pub fn decide_with(
 ) -> Verdict {
     let uris: Vec<Uri> = who.iter().map(|text| uri(text)).collect();
     let identities: Vec<Identity> = uris.iter().map(Identity::of).collect();
-    group.decide(&PolicyRequest {
+    group.evaluate(&PolicyRequest {
         identities: &identities,
         uris: &uris,
         anonymous,

@@ -1,5 +1,4 @@
-//! Tests of deadlines: who is due when, for how long, and in which turn.
-//! Random deadlines are in `model`.
+//! Tests of deadlines: which records are due when, for how long, and in which order.
 
 use super::*;
 
@@ -28,9 +27,9 @@ fn what_is_due_comes_exactly_then_and_until_it_is_handled() {
     assert_eq!(sorted(1_009, 10), ids[..3]);
     assert_eq!(sorted(1_360, 10), ids[..3]);
     assert_eq!(sorted(1_361, 10), ids[..4]);
-    // A clock that lags behind sees what is due by itself.
+    // A caller whose clock lags behind gets only what is due by its clock.
     assert_eq!(sorted(1_000, 10), ids[..2]);
-    // A long sleep: more than a round at once.
+    // A pause of more than one round.
     assert_eq!(sorted(u64::MAX - 1, 10), ids[..4]);
 
     let mut locked = engine.lock(ids[0].anchor());

@@ -1,18 +1,19 @@
 //! Random histories of commits, look-ups and deadlines, compared with plain maps after every step.
-//! The allocator fails at random too: then the old state must stand, to the byte.
+//!
+//! The allocator fails at random times. The old state must stand then, with the same bytes allocated.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
-/// Identities per anchor, and names that keys are made of: few, so that commits contend for them.
+/// Identities per anchor, and names of keys. There are few, so that commits compete for them.
 const POOL: usize = 6;
 const NAMES: u8 = 6;
 
 #[derive(Clone, Debug)]
 enum Parent {
-    /// Whatever it is now; none if the record is new.
+    /// The present parent; none for a new record.
     Keep,
     Root,
     Of(usize),
@@ -23,7 +24,7 @@ struct Draft {
     record: usize,
     /// `None` deletes.
     body: Option<Vec<u8>>,
-    /// Delete everything below too.
+    /// Whether to delete everything below it too.
     whole: bool,
     parent: Parent,
     names: Vec<u8>,
@@ -98,7 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![4 => commit, 1 => due]
 }
 
-/// What the drafts mean for the present state.
+/// The changes that the drafts stand for in the present state.
 fn changes(state: &State, pool: &[RecordId], keys: &[Key], drafts: &[Draft]) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for draft in drafts {
@@ -132,7 +133,7 @@ fn changes(state: &State, pool: &[RecordId], keys: &[Key], drafts: &[Draft]) -> 
     changes
 }
 
-/// The state after the changes, or every reason against them.
+/// The state after the changes, or all errors that they may be refused with.
 fn expect(state: &State, changes: &[Change]) -> Result<State, Vec<CommitError>> {
     let mut errors = Vec::new();
     let mut after = state.clone();
@@ -161,7 +162,7 @@ fn expect(state: &State, changes: &[Change]) -> Result<State, Vec<CommitError>> 
     }
     let mut holders = BTreeSet::new();
     for (&id, entry) in &after {
-        // Up to a root; circles never get there.
+        // Goes up to a root. In a loop of parents it never arrives there.
         let mut up = Some(id);
         for _ in 0..=after.len() {
             up = up
@@ -242,7 +243,7 @@ impl<'a> World<'a> {
         result
     }
 
-    /// Everything due is handed out, once before anything is handed out twice.
+    /// `due` returns every due record once before it returns one twice.
     fn check_due(&self, now: u64, limit: usize) {
         let due: BTreeSet<_> = self
             .state
