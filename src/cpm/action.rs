@@ -1,120 +1,86 @@
 //! What the domain asks for: imperative, to be carried out after the session's lock is given back.
-//! Not here: how it is carried out (`crate::module`).
 
-use serde::{Deserialize, Serialize};
+use super::outgoing::{Answer, OutgoingRequest};
+use super::quirk::Quirk;
+use super::records::ids::{Id, ReferId, TransactionId};
 
-use super::asked::Quirk;
-use super::records::Id;
-use super::settings::Socket;
-use super::trail::{Entry, ReferId};
-
+/// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// The final answer to the request being handled. At most one, and before any `Send`.
     Answer(Answer),
     /// A request of ours. With an owner its results come back as inputs for that record.
-    Send(Box<Outgoing>),
+    Send(Box<OutgoingRequest>),
     /// CANCEL our INVITE (RFC 3261 section 9.1); tm holds it back until a provisional answer came.
     Cancel {
+        /// The leg whose INVITE it is.
         owner: Id,
-        transaction: Transaction,
+        /// The INVITE.
+        transaction: TransactionId,
     },
+    /// Adds to a statistic.
     Count(Counter, i32),
+    /// Writes a log line.
     Log(Level, String),
     /// One more entry of the decision trail of a REFER.
     Trail {
+        /// Whose trail.
         refer: ReferId,
-        entry: Entry,
+        /// What is added.
+        entry: TrailEntry,
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Answer {
-    pub code: u16,
-    pub reason: String,
-    /// Our tag of the dialog; for a refusal one made for it.
-    pub to_tag: String,
-    /// Header lines, each ended by CRLF.
-    pub headers: String,
-    pub body: Vec<u8>,
-    /// The leg that this 2xx connects: if it cannot be sent, it wants to hear of it.
-    pub connects: Option<Id>,
+/// What is added to a decision trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrailEntry {
+    /// The REFER came in; everything before belongs to another one.
+    Opened {
+        /// Call-ID of the REFER; empty if it could not be read, or if there was no REFER.
+        call_id: String,
+    },
+    /// One line.
+    Line(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
-    Invite,
-    Ack,
-    Bye,
-    Notify,
-    Prack,
-    Update,
-}
-
-impl Method {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Invite => "INVITE",
-            Method::Ack => "ACK",
-            Method::Bye => "BYE",
-            Method::Notify => "NOTIFY",
-            Method::Prack => "PRACK",
-            Method::Update => "UPDATE",
-        }
-    }
-}
-
-/// A request the focus sends, complete but for what tm adds
-/// (Via, Max-Forwards, Content-Length, User-Agent).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outgoing {
-    /// Whose state waits for the result. None: nobody's (ACK, the BYE of a second fork).
-    pub owner: Option<Id>,
-    pub method: Method,
-    pub request_uri: String,
-    pub from: String,
-    pub to: String,
-    pub call_id: String,
-    pub local_tag: String,
-    pub remote_tag: Option<String>,
-    pub cseq: u32,
-    /// Route set; its first entry is the next hop.
-    pub route: Vec<String>,
-    /// Header lines, each ended by CRLF.
-    pub headers: String,
-    pub body: Vec<u8>,
-    pub socket: Socket,
-}
-
-/// tm's name for a client transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transaction {
-    pub index: u32,
-    pub label: u32,
-}
-
-/// Statistics of group `cpm`. The first three go up and down.
+/// Statistics of group `cpm`. The first three go up and down, the others only up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
+    /// Live sessions now.
     Sessions,
+    /// Connected participants now.
     Participants,
+    /// Conference subscriptions now.
     ConferenceSubscriptions,
+    /// REFERs answered 2xx.
     RefersAccepted,
+    /// REFERs refused.
     RefersRefused,
+    /// INVITEs sent to targets.
     InvitesSent,
+    /// Targets that joined.
     InvitesAccepted,
+    /// Targets that did not join.
     InvitesFailed,
+    /// NOTIFYs of refer subscriptions.
     NotifiesSent,
+    /// NOTIFYs of conference subscriptions.
     ConferenceNotifiesSent,
+    /// INVITEs of participants answered 2xx.
     JoinsAccepted,
+    /// INVITEs of participants refused.
     JoinsRefused,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }
 
+/// How loud a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Something an operator should look at.
     Warn,
+    /// What happened; people are redacted.
     Info,
+    /// Why, with whole identities.
     Debug,
 }

@@ -1,124 +1,36 @@
-//! A dialog (RFC 3261 section 12) as the focus keeps it, with the one request it has in flight.
-//! Not here: what the requests say (`super::session`).
+//! How a dialog is formed, what it sends and what it takes (RFC 3261 section 12).
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
-use super::action::{Method, Outgoing};
-use super::answer::Lines;
-use super::records::{Id, Name};
-use super::settings::{Micros, Millis, Socket};
-use crate::sip::message::Request;
+use super::env::Env;
+use super::headers::HeaderLines;
+use super::outgoing::OutgoingRequest;
+use super::records::dialog::{ByeCause, Dialog};
+use super::records::ids::Id;
+use super::socket::Socket;
+use super::time::Micros;
 use crate::sip::uri::Uri;
+use crate::sip::{Method, Request, Response, Tag};
 
 /// Most numbers that a dialog waits for because later ones came first.
 const MAX_SKIPPED: u32 = 16;
 
-/// Both ends of a dialog. Per dialog one request of ours other than ACK is in flight; the next waits
-/// here, so CSeq stays in order and a BYE never overtakes what was promised before it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Dialog {
-    pub call_id: String,
-    pub local_tag: String,
-    pub remote_tag: Option<String>,
-    /// URI of our From.
-    pub local: String,
-    /// URI of our To.
-    pub remote: String,
-    pub remote_target: String,
-    pub route_set: Vec<String>,
-    pub local_cseq: u32,
-    /// Highest CSeq seen from the peer; none before its first request.
-    pub remote_cseq: Option<u32>,
-    /// Numbers below it that have not come, and when the request that skipped them was accepted.
-    pub skipped: Vec<(u32, Micros)>,
-    pub socket: Socket,
-    /// URI of our Contact.
-    pub contact: String,
-    pub in_flight: Option<InFlight>,
-    /// The ACK to the 2xx that made this dialog is on its way out: nothing may overtake it. Until when
-    /// that is believed.
-    pub acknowledging: Option<Millis>,
-    pub waiting: VecDeque<Waiting>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InFlight {
-    pub cseq: u32,
-    pub what: Waiting,
-    /// When it counts as lost although nobody told us.
-    pub lost_at: Millis,
-}
-
-/// A request of ours that the dialog sends as soon as it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Waiting {
-    /// NOTIFY of this REFER's subscription; what it says is decided when it leaves.
-    Notify(Id),
-    /// UPDATE or re-INVITE that keeps the session alive (RFC 4028 section 7.4).
-    Refresh,
-    /// NOTIFY of this watcher; what it says is decided when it leaves.
-    State(Id),
-    Bye(ByeCause),
-}
-
-/// Why the focus ends a leg; becomes the Reason header (RFC 3326).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ByeCause {
-    /// The session is over.
-    Gone,
-    /// Removed by another participant.
-    Removed,
-    /// Nothing happened for too long; clients take a BYE without 410 for inactivity (G7).
-    Inactive,
-    /// The participant is in through another leg, or withdrew while the answer was on its way.
-    Replaced,
-    /// The SDP answer cannot be used.
-    NotAcceptable,
-    /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
-    NoAck,
-    /// Nobody refreshed the session in time (RFC 4028 section 10).
-    Expired,
-}
-
-impl ByeCause {
-    /// Header lines of the BYE.
-    pub fn headers(self) -> String {
-        let reason = self.reason_header();
-        Lines::new().maybe("Reason", reason).supported().text()
-    }
-
-    /// None: no Reason header at all.
-    pub fn reason_header(self) -> Option<&'static str> {
-        Some(match self {
-            ByeCause::Inactive => return None,
-            ByeCause::Gone => "SIP;cause=410;text=\"Gone\"",
-            ByeCause::Removed => "SIP;cause=200;text=\"Call completed\"",
-            ByeCause::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",
-            ByeCause::NotAcceptable => "SIP;cause=488;text=\"Not Acceptable Here\"",
-            ByeCause::Expired => "SIP;cause=408;text=\"Session timer expired\"",
-            ByeCause::NoAck => "SIP;cause=408;text=\"No ACK\"",
-        })
-    }
-}
-
 impl Dialog {
-    /// The dialog that a request from a peer forms (RFC 3261 section 12.1.1).
+    /// The dialog that a request from a peer forms (RFC 3261 section 12.1.1). `contact` is ours.
     pub fn formed_by(
         request: &Request,
-        remote_target: &Uri,
-        local_tag: String,
+        remote_target: Uri,
+        local_tag: Tag,
         socket: Socket,
-        contact: String,
-    ) -> Self {
+        contact: Uri,
+    ) -> Dialog {
         Dialog {
             call_id: request.call_id.clone(),
             local_tag,
             remote_tag: Some(request.from_tag.clone()),
-            local: request.to.uri.as_str().to_owned(),
-            remote: request.from.uri.as_str().to_owned(),
-            remote_target: remote_target.as_str().to_owned(),
+            local: request.to.uri.clone(),
+            remote: request.from.uri.clone(),
+            remote_target,
             route_set: request.record_route(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
@@ -131,45 +43,67 @@ impl Dialog {
         }
     }
 
-    pub fn name(&self) -> Name {
-        Name::Dialog {
-            call_id: self.call_id.clone(),
-            local_tag: self.local_tag.clone(),
+    /// The dialog that our INVITE to `target` is to form, from the focus with `token`, by way of
+    /// `orig_route`. `arrived` is the socket that its cause came in on.
+    pub fn towards(target: &Uri, token: &str, arrived: Option<Socket>, env: &Env<'_>) -> Dialog {
+        let settings = env.settings;
+        let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
+        let socket = settings.socket_towards(next_hop, arrived);
+        let call_id = format!("{}@{}", env.token(), settings.domain);
+        Dialog {
+            local_tag: env.tag_for(&call_id),
+            call_id,
+            remote_tag: None,
+            local: settings.focus_uri(token),
+            remote: target.clone(),
+            remote_target: target.clone(),
+            route_set: settings.orig_route.clone(),
+            local_cseq: 0,
+            remote_cseq: None,
+            skipped: Vec::new(),
+            contact: settings.contact_uri(token, socket),
+            socket,
+            in_flight: None,
+            acknowledging: None,
+            waiting: VecDeque::new(),
         }
     }
 
-    pub fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && self.waiting.is_empty()
+    /// Takes the state of the dialog from the 2xx to our INVITE (RFC 3261 section 12.1.2).
+    pub fn establish(&mut self, response: &Response) {
+        self.remote_tag.clone_from(&response.to_tag);
+        self.refresh_target(response.contact());
+        self.route_set = response.record_route();
+        self.route_set.reverse();
     }
 
-    pub fn deadline(&self) -> Option<Millis> {
-        let lost = self.in_flight.map(|request| request.lost_at);
-        [lost, self.acknowledging].into_iter().flatten().min()
-    }
-
-    /// The next request of ours in this dialog (RFC 3261 section 12.2.1.1); raises our CSeq.
+    /// The next request of ours in this dialog (RFC 3261 section 12.2.1.1); raises our CSeq. `owner`
+    /// is the record that waits for the result.
     pub fn request(
         &mut self,
-        owner: Id,
+        owner: Option<Id>,
         method: Method,
         headers: String,
         body: Vec<u8>,
-    ) -> Outgoing {
+    ) -> OutgoingRequest {
         self.local_cseq = self.local_cseq.saturating_add(1);
-        Outgoing {
-            owner: Some(owner),
+        OutgoingRequest {
+            owner,
             method,
-            ..self.outgoing(self.local_cseq, headers, body)
+            headers,
+            body,
+            ..self.ack(self.local_cseq)
         }
     }
 
-    /// ACK for a 2xx to the INVITE with `cseq`.
-    pub fn ack(&self, cseq: u32, headers: String) -> Outgoing {
-        self.outgoing(cseq, headers, Vec::new())
+    /// BYE, the last request of ours in this dialog.
+    pub fn bye(&mut self, owner: Option<Id>, cause: ByeCause) -> OutgoingRequest {
+        self.request(owner, Method::Bye, cause.header_lines(), Vec::new())
     }
 
-    fn outgoing(&self, cseq: u32, headers: String, body: Vec<u8>) -> Outgoing {
-        Outgoing {
+    /// ACK for a 2xx to the INVITE with this CSeq (RFC 3261 section 13.2.2.4). Nobody owns it.
+    pub fn ack(&self, cseq: u32) -> OutgoingRequest {
+        OutgoingRequest {
             owner: None,
             method: Method::Ack,
             request_uri: self.remote_target.clone(),
@@ -180,15 +114,15 @@ impl Dialog {
             remote_tag: self.remote_tag.clone(),
             cseq,
             route: self.route_set.clone(),
-            headers,
-            body,
-            socket: self.socket.clone(),
+            headers: String::new(),
+            body: Vec::new(),
+            socket: self.socket,
         }
     }
 
-    /// RFC 3261 section 12.2.2: a CSeq not above the last one is out of order. Two workers may take two
-    /// requests that came in order and get to the second one first: the first one, read before that was
-    /// accepted and so before anybody could have seen an answer, is not out of order.
+    /// Whether a request with this CSeq is in order (RFC 3261 section 12.2.2). Two workers may take two
+    /// requests that came in order and get to the second one first. The first one was read before the
+    /// second was accepted, hence before anybody could have seen an answer: it is not out of order.
     pub fn accept_cseq(&mut self, cseq: u32, read_at: Micros, now: Micros) -> bool {
         let Some(last) = self.remote_cseq.replace(cseq) else {
             return true;
@@ -199,7 +133,7 @@ impl Dialog {
             let found = self.skipped.iter().position(overtaken);
             return found.map(|at| self.skipped.remove(at)).is_some();
         }
-        // Nobody has so many requests under way; whoever counts in larger steps skips on purpose.
+        // Nobody has so many requests under way: a peer that counts in larger steps skips on purpose.
         if cseq - last <= MAX_SKIPPED {
             self.skipped
                 .extend((last + 1..cseq).map(|number| (number, now)));
@@ -212,34 +146,48 @@ impl Dialog {
     /// A target refresh request moves the remote target (RFC 3261 section 12.2.2).
     pub fn refresh_target(&mut self, contact: Option<Uri>) {
         if let Some(uri) = contact {
-            self.remote_target = uri.as_str().to_owned();
+            self.remote_target = uri;
         }
+    }
+}
+
+impl ByeCause {
+    /// Header lines of the BYE.
+    pub fn header_lines(self) -> String {
+        HeaderLines::new()
+            .maybe("Reason", self.reason())
+            .supported()
+            .text()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpm::settings::Transport;
+    use crate::cpm::socket::Transport;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
 
     fn dialog() -> Dialog {
         Dialog {
             call_id: "c".into(),
-            local_tag: "l".into(),
-            remote_tag: Some("r".into()),
-            local: "sip:f@x".into(),
-            remote: "sip:a@x".into(),
-            remote_target: "sip:a@x".into(),
+            local_tag: Tag::parse("l").unwrap(),
+            remote_tag: Tag::parse("r"),
+            local: uri("sip:f@x"),
+            remote: uri("sip:a@x"),
+            remote_target: uri("sip:a@x"),
             route_set: Vec::new(),
             local_cseq: 0,
             remote_cseq: Some(1),
             skipped: Vec::new(),
             socket: Socket {
                 transport: Transport::Udp,
-                host: "127.0.0.1".into(),
+                address: [127, 0, 0, 1].into(),
                 port: 5060,
             },
-            contact: "sip:f@x".into(),
+            contact: uri("sip:f@x"),
             in_flight: None,
             acknowledging: None,
             waiting: VecDeque::new(),

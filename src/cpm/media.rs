@@ -1,44 +1,33 @@
 //! The session descriptions of a leg: what ours becomes by an offer, and whether an answer can be used.
-//! Not here: SDP itself (`crate::sip::sdp`) and the requests that carry it (`super::session`).
 
-use super::answer::Refusal;
-use super::asked::read_sdp;
-use super::records::Media;
-use super::settings::{Env, Settings, Socket};
+use super::bodies::{read_sdp, SDP};
+use super::env::Env;
+use super::records::leg::Media;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use super::socket::Socket;
 use crate::sip::multipart::{self, Part};
 use crate::sip::sdp::{build, Direction, LocalMedia, Sdp, SdpError, Shape};
 use crate::sip::{Headers, Request};
 
 /// What our description becomes.
 pub struct Described {
+    /// Its form.
     pub shape: Shape,
     /// It is an offer: the ACK has to bring the answer.
     pub offered: bool,
 }
 
-/// The media of a new leg over `socket`; to be offered so unless the peer offers first.
-pub fn new_media(env: &Env<'_>, socket: &Socket) -> Media {
-    Media {
-        msrp_uri: env.settings.msrp_for(socket),
-        session: env.token(),
-        // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as signed.
-        origin_id: ((env.random)() as u64) >> 2,
-        version: 1,
-        shape: Shape::offer(),
-        direction: Direction::SendRecv,
-    }
-}
-
 /// What an INVITE or UPDATE with SDP, or an INVITE without, makes of our description `media`.
 ///
 /// # Errors
-/// 400, 415 or 488; then everything stays as it was (RFC 3261 section 14.2).
+/// [`Refusal::Malformed`], [`Refusal::NoUsableMedia`], and what [`read_sdp`] gives; then everything
+/// stays as it was (RFC 3261 section 14.2).
 pub fn describe(
     request: &Request,
     settings: &Settings,
     media: &Media,
 ) -> Result<Described, Refusal> {
-    let refused = |error| refused(error, settings);
     // Only within a dialog there are lines to keep, and a connection that may stay.
     let again = request.to_tag.is_some();
     let Some(sdp) = read_sdp(request)? else {
@@ -65,7 +54,7 @@ pub fn describe(
 /// The SDP in a message that may carry an answer. A body that does not say what it is is taken for one.
 fn answer_in(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, String> {
     let parts = multipart::parts(headers, body).map_err(|error| error.to_string())?;
-    let is_sdp = |part: &&Part| part.kind.kind == "application/sdp";
+    let is_sdp = |part: &&Part| part.kind.kind == SDP;
     let Some(part) = parts.iter().find(is_sdp).or(parts.first()) else {
         return Ok(None);
     };
@@ -75,10 +64,24 @@ fn answer_in(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, String> {
 }
 
 impl Media {
+    /// The media of a new leg over `socket`; to be offered so unless the peer offers first.
+    pub fn new(env: &Env<'_>, socket: Socket) -> Media {
+        Media {
+            msrp_uri: env.settings.msrp_for(socket),
+            session: env.token(),
+            // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as
+            // signed.
+            origin_id: ((env.random)() as u64) >> 2,
+            version: 1,
+            shape: Shape::offer(),
+            direction: Direction::SendRecv,
+        }
+    }
+
     /// Which way messages flow by the answer to our offer that a message carries, seen from the focus.
     ///
     /// # Errors
-    /// What makes it unusable, for the log.
+    /// What makes the answer unusable, for the log.
     pub fn accepted(
         &self,
         headers: &Headers,
@@ -90,8 +93,7 @@ impl Media {
     }
 
     /// As [`Media::accepted`], for the answer that an ACK has to carry. Clients that send nothing but a
-    /// list to the factory have been seen to leave it away: unless `strict`, they are in without any
-    /// media.
+    /// list to the factory leave the answer away: unless `strict`, they are in without any media.
     ///
     /// # Errors
     /// As [`Media::accepted`].
@@ -115,7 +117,8 @@ impl Media {
         build(&self.local(settings), &self.shape)
     }
 
-    /// RFC 3264 section 8: the version of `o=` rises with every change, and only then.
+    /// Takes on another form. The version of `o=` rises with every change, and only then (RFC 3264
+    /// section 8).
     pub fn change(&mut self, shape: Shape) {
         if self.shape != shape {
             self.shape = shape;
@@ -135,11 +138,10 @@ impl Media {
     }
 }
 
-fn refused(error: SdpError, settings: &Settings) -> Refusal {
+fn refused(error: SdpError) -> Refusal {
     match error {
-        SdpError::Malformed(what) => Refusal::bad_request(format!("Malformed SDP: {what}")),
-        SdpError::NoUsableMedia(what) => Refusal::new(488, format!("no usable media: {what}"))
-            .warning(&settings.warnings.no_usable_media),
+        SdpError::Malformed(what) => Refusal::Malformed(format!("Malformed SDP: {what}")),
+        SdpError::NoUsableMedia(what) => Refusal::NoUsableMedia(what.to_string()),
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
-use crate::cpm::settings::{Settings, Socket};
-use crate::cpm::text::WarningTexts;
+use crate::cpm::settings::Settings;
+use crate::cpm::socket::Socket;
+use crate::cpm::warning_texts::WarningTexts;
 use crate::kamailio::params::{IntParam, StringParam};
 use crate::kamailio::sockets;
-use crate::sip::name_addr::NameAddr;
 use crate::sip::sdp::{is_chatroom, is_fingerprint, CHATROOM_TOKENS};
 use crate::sip::uri::{Scheme, Uri};
+use crate::sip::Route;
 
 pub static DOMAIN: StringParam = StringParam::unset();
 pub static FACTORY_URI: StringParam = StringParam::unset();
@@ -165,7 +166,7 @@ impl Config {
                     0..=20_000,
                     "200",
                 )?,
-                sockets: sockets::all().iter().map(Socket::from).collect(),
+                sockets: sockets::all().into_iter().map(Socket::from).collect(),
                 warnings: warnings()?,
             },
             max_sessions: number("max_sessions", &MAX_SESSIONS, 0..=10_000_000, "10000")?,
@@ -316,16 +317,16 @@ fn check_msrp(value: &str) -> Result<(), ConfigError> {
 }
 
 /// A Route header value: name-addrs in angle brackets, loose routing.
-fn routes(value: &str) -> Result<Vec<String>, ConfigError> {
+fn routes(value: &str) -> Result<Vec<Route>, ConfigError> {
     let mut routes = Vec::new();
     for part in value
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
     {
-        let loose = NameAddr::parse(part.as_bytes())
-            .is_ok_and(|route| route.bracketed && route.uri.param("lr").is_some());
-        if !loose {
+        let route = Route::parse(part.as_bytes());
+        let loose = |route: &Route| route.uri().param("lr").is_some() && part.starts_with('<');
+        let Some(route) = route.filter(loose) else {
             let expected = "SIP URIs in angle brackets with the parameter lr, separated by commas";
             return Err(wrong(
                 "orig_route",
@@ -333,8 +334,8 @@ fn routes(value: &str) -> Result<Vec<String>, ConfigError> {
                 expected,
                 "\"<sip:192.0.2.1:5060;lr;orig>\"",
             ));
-        }
-        routes.push(part.to_owned());
+        };
+        routes.push(route);
     }
     Ok(routes)
 }

@@ -1,10 +1,9 @@
 //! Statistics of group `cpm`: the domain's counters under their public names.
-//! Not here: when they count (`crate::cpm`).
 
 use std::ffi::CStr;
 
 use crate::cpm::action::Counter as Name;
-use crate::cpm::asked::Quirk;
+use crate::cpm::quirk::Quirk;
 use crate::kamailio::counters::{register, Counter, CounterError};
 use crate::sip::refer_to::Quirk as Refer;
 
@@ -131,6 +130,7 @@ pub fn register_all() -> Result<(), CounterError> {
     register(c"cpm", &TABLE)
 }
 
+/// The statistic of a counter of the domain.
 pub fn of(name: Name) -> &'static Counter {
     match name {
         Name::Sessions => &SESSIONS,

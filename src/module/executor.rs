@@ -1,5 +1,5 @@
-//! Carries out what the domain asked for, after the session's lock was given back.
-//! Not here: what to ask for. What comes of an action is an input again, handled here too.
+//! Carries out what the domain asked for, after the session's lock was given back. What comes of an
+//! action is an input again, handled here too.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 use super::counters;
 use super::runtime::Runtime;
 use super::why;
-use crate::cpm::action::{Action, Answer, Level, Method, Outgoing, Transaction};
+use crate::cpm::action::{Action, Level};
 use crate::cpm::input::Input;
-use crate::cpm::records::Id;
+use crate::cpm::outgoing::{Answer, OutgoingRequest};
+use crate::cpm::records::{Id, TransactionId};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
-use crate::kamailio::tm::{OutgoingRequest, Reply, TmError, TransactionId};
+use crate::kamailio::tm::{self, Reply, TmError};
 use crate::kamailio::{clock, log, sl};
-use crate::sip::name_addr::NameAddr;
 use crate::sip::status::reason_phrase;
-use crate::sip::uri::Uri;
+use crate::sip::{Method, Route};
 use crate::store::queue::Queue;
-use crate::store::unit::UnitError;
+use crate::store::sessions::AccessError;
 
 /// tm gave up on a request, in its timer process, which must not be kept: for our own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,15 +44,18 @@ pub enum Place<'a> {
 
 /// Carries out `actions` and whatever follows from them. Takes no lock while Kamailio is called.
 pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
-    let mut queue = VecDeque::from(written(runtime, actions));
+    let mut queue = VecDeque::from(with_trails_written(runtime, actions));
     while let Some(action) = queue.pop_front() {
         match action {
             Action::Answer(answer) => {
                 if let Some(failed) = answer_request(runtime, &answer, place) {
-                    queue.extend(written(runtime, failed));
+                    queue.extend(with_trails_written(runtime, failed));
                 }
             }
-            Action::Send(request) => queue.extend(written(runtime, send(runtime, request, place))),
+            Action::Send(request) => {
+                let more = send(runtime, request, place);
+                queue.extend(with_trails_written(runtime, more));
+            }
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
             Action::Log(level, line) => write_log(level, &line),
@@ -63,7 +66,7 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 }
 
 /// Trails are written first: what another process makes of our sends must not come before their cause.
-fn written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
+fn with_trails_written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
     for action in &actions {
         if let Action::Trail { refer, entry } = action {
             why::record(runtime, *refer, entry);
@@ -75,7 +78,7 @@ fn written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
 /// Lets an input happen to the session of `record` and gives the actions. A failure to store is
 /// logged; what was lost by it is found by the record's deadline.
 pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
-    let handled = runtime.decide(|env| {
+    let handled = runtime.with_env(|env| {
         runtime
             .store
             .with_record(record, env, |session| session.handle(input))
@@ -83,7 +86,7 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
     match handled {
         Ok(actions) => actions,
         // The record was finished before its last echo came.
-        Err(UnitError::NoSession) => Vec::new(),
+        Err(AccessError::NoSession) => Vec::new(),
         Err(error) => {
             if is_news(&error) {
                 log::error!("an event of a session was not stored: {error}");
@@ -95,9 +98,9 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
 
 /// Whether the log is to be told. What is due is tried again with every look, and full memory lets all of it
 /// fail: of that each process speaks once a second.
-pub fn is_news(error: &UnitError) -> bool {
+pub fn is_news(error: &AccessError) -> bool {
     static SAID: AtomicU64 = AtomicU64::new(0);
-    if *error != UnitError::Full {
+    if *error != AccessError::Full {
         return true;
     }
     let now = clock::monotonic_ms();
@@ -136,26 +139,27 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
     Some(apply(runtime, leg, Input::AnswerFailed { leg }))
 }
 
-fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Action> {
+fn send(runtime: &Runtime, request: Box<OutgoingRequest>, place: Place<'_>) -> Vec<Action> {
     if !matches!(place, Place::Sender) {
         if let Some(name) = next_hop_name(&request) {
-            return hand_over(runtime, &request, &name);
+            return hand_over(runtime, &request, name);
         }
     }
-    let socket = LocalSocket::parse(&request.socket.to_string());
-    let outgoing = OutgoingRequest {
+    let socket = LocalSocket::from(request.socket);
+    let route: Vec<&str> = request.route.iter().map(Route::as_str).collect();
+    let outgoing = tm::OutgoingRequest {
         method: request.method.as_str(),
-        request_uri: &request.request_uri,
-        local_uri: &request.from,
-        remote_uri: &request.to,
+        request_uri: request.request_uri.as_str(),
+        local_uri: request.from.as_str(),
+        remote_uri: request.to.as_str(),
         call_id: &request.call_id,
         local_tag: &request.local_tag,
         remote_tag: request.remote_tag.as_deref(),
         cseq: request.cseq,
-        route: &request.route,
+        route: &route,
         headers: &request.headers,
         body: &request.body,
-        socket: socket.as_ref(),
+        socket: Some(&socket),
     };
     if request.method == Method::Ack {
         return match (runtime.tm.send_ack(&outgoing), request.owner) {
@@ -169,7 +173,7 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
         request.owner,
     ) {
         (Ok(id), Some(leg)) if request.method == Method::Invite => {
-            let transaction = Transaction {
+            let transaction = TransactionId {
                 index: id.index,
                 label: id.label,
             };
@@ -182,20 +186,20 @@ fn send(runtime: &Runtime, request: Box<Outgoing>, place: Place<'_>) -> Vec<Acti
 
 /// Tells the leg by which name its INVITE can be cancelled. If nothing is left of the leg, because the
 /// INVITE waited too long for a sender, nobody else would ever cancel it.
-fn invite_sent(runtime: &Runtime, leg: Id, cseq: u32, transaction: Transaction) -> Vec<Action> {
+fn invite_sent(runtime: &Runtime, leg: Id, cseq: u32, transaction: TransactionId) -> Vec<Action> {
     let input = Input::InviteSent {
         leg,
         cseq,
         transaction,
     };
-    let handled = runtime.decide(|env| {
+    let handled = runtime.with_env(|env| {
         runtime
             .store
             .with_record(leg, env, |session| session.handle(input))
     });
     match handled {
         Ok(actions) => actions,
-        Err(UnitError::NoSession) => vec![Action::Cancel {
+        Err(AccessError::NoSession) => vec![Action::Cancel {
             owner: leg,
             transaction,
         }],
@@ -208,7 +212,7 @@ fn invite_sent(runtime: &Runtime, leg: Id, cseq: u32, transaction: Transaction) 
 
 /// Requests to one next hop go through one sender, so those of one dialog leave in their order (an ACK
 /// before its BYE), and a name that is slow to resolve holds up one sender only.
-fn hand_over(runtime: &Runtime, request: &Outgoing, next_hop: &str) -> Vec<Action> {
+fn hand_over(runtime: &Runtime, request: &OutgoingRequest, next_hop: &str) -> Vec<Action> {
     let sender = sender_for(next_hop, runtime.senders.len());
     let pushed = match runtime.senders.get(sender) {
         Some(queue) => enqueue(queue, request),
@@ -233,35 +237,33 @@ fn sender_for(next_hop: &str, senders: usize) -> usize {
     (hasher.finish() % senders.max(1) as u64) as usize
 }
 
-fn failed(runtime: &Runtime, request: &Outgoing, owner: Option<Id>, why: String) -> Vec<Action> {
+fn failed(
+    runtime: &Runtime,
+    request: &OutgoingRequest,
+    owner: Option<Id>,
+    why: String,
+) -> Vec<Action> {
     let Some(record) = owner else {
         log::warning!("{} not sent: {why}", request.method.as_str());
         return Vec::new();
     };
     let input = Input::SendFailed {
         record,
-        method: request.method,
+        method: request.method.clone(),
         cseq: request.cseq,
         why,
     };
     apply(runtime, record, input)
 }
 
-/// The name tm would have to ask DNS for; none when the next hop is an address.
-fn next_hop_name(request: &Outgoing) -> Option<String> {
-    let next_hop = match request.route.first() {
-        Some(route) => NameAddr::parse(route.as_bytes())
-            .ok()
-            .map(|route| route.uri),
-        None => Uri::parse(request.request_uri.as_bytes()).ok(),
-    };
-    // What cannot be read is refused by tm at once.
-    let uri = next_hop?;
-    (!uri.is_address_literal()).then(|| uri.host().to_owned())
+/// The name tm would have to ask DNS for. `None`: the next hop is an address.
+fn next_hop_name(request: &OutgoingRequest) -> Option<&str> {
+    let next_hop = request.next_hop();
+    (!next_hop.is_address_literal()).then(|| next_hop.host())
 }
 
-fn cancel(runtime: &Runtime, transaction: Transaction) {
-    let id = TransactionId {
+fn cancel(runtime: &Runtime, transaction: TransactionId) {
+    let id = tm::TransactionId {
         index: transaction.index,
         label: transaction.label,
     };

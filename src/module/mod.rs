@@ -1,9 +1,9 @@
 //! Wiring: what Kamailio sees of this module, and how it starts.
-//! Not here: decisions (`crate::cpm`), state (`crate::store`), the C interface (`crate::kamailio`).
 
 mod config;
 mod counters;
 mod drain;
+mod draining;
 mod executor;
 mod replies;
 mod request;
@@ -30,7 +30,7 @@ use crate::kamailio::{clock, log, script, sl};
 use crate::store::engine::{Engine, EngineConfig};
 use crate::store::queue::Queue;
 use crate::store::ring::Ring;
-use crate::store::unit::Store;
+use crate::store::sessions::Store;
 
 /// Functions for `request_route`.
 static COMMANDS: CommandTable<4> = commands([
@@ -148,7 +148,7 @@ fn init() -> Result<(), String> {
     {
         return Err("cpm: kamailio did not take a callback".into());
     }
-    let draining = drain::Draining::create()
+    let draining = draining::Draining::create()
         .ok_or("cpm: shared memory has no room; give Kamailio more (-m)")?;
     let installed = runtime::install(Runtime {
         draining,

@@ -1,18 +1,17 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
-//! Not here: what follows from them (`crate::cpm`).
 
 use super::executor::{self, apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
 use crate::cpm::records::{Id, Name};
-use crate::cpm::settings::Socket;
+use crate::cpm::socket::Socket;
 use crate::cpm::stray::end_stray_dialog;
 use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::Event;
 use crate::kamailio::{core, log};
-use crate::sip::Response;
+use crate::sip::{Method, Response};
 
 /// tm's callback: `handle` is the record the request was sent for.
 pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
@@ -70,7 +69,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     let Ok(response) = Response::parse(message.bytes(), message.is_stream()) else {
         return Disposition::Keep;
     };
-    if response.cseq_method != "INVITE" {
+    if response.cseq_method != Method::Invite {
         return Disposition::Keep;
     }
     let name = Name::Dialog {
@@ -94,7 +93,7 @@ fn end_stray(runtime: &Runtime, response: &Response, message: &Message<'_>) -> D
         return Disposition::Keep;
     };
     let Some(requests) =
-        runtime.decide(|env| end_stray_dialog(response, &Socket::from(&socket), env))
+        runtime.with_env(|env| end_stray_dialog(response, Socket::from(socket), env))
     else {
         return Disposition::Keep;
     };

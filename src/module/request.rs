@@ -1,18 +1,19 @@
 //! Requests from the routing script: parse once, find the session, let it decide, answer.
-//! Not here: any decision about a session (`crate::cpm`).
 
 use super::counters;
 use super::executor::{perform, Place};
 use super::runtime::{runtime, Runtime, RESERVE};
 use crate::cpm::action::{Action, Counter};
-use crate::cpm::answer::{Refusal, ALLOW};
+use crate::cpm::cpm_identifiers::contribution_id;
+use crate::cpm::destination::{destination, Destination};
+use crate::cpm::env::Env;
+use crate::cpm::event_packages::check_event_outside_dialog;
 use crate::cpm::input::{Arrival, Input};
-use crate::cpm::records::Name;
-use crate::cpm::route::{
-    check_event, contribution_id, destination, factory_options, no_such_session, Destination,
-};
-use crate::cpm::settings::{Env, Socket};
-use crate::cpm::trail;
+use crate::cpm::options::answer_at_factory;
+use crate::cpm::records::{Id, Name};
+use crate::cpm::refusal::Refusal;
+use crate::cpm::refuse::{refuse_at_the_door, refuse_unreadable};
+use crate::cpm::socket::Socket;
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
@@ -20,7 +21,8 @@ use crate::kamailio::{clock, log, sl, sockets};
 use crate::sip::identity::Identity;
 use crate::sip::message::{MessageError, Request};
 use crate::sip::status::reason_phrase;
-use crate::store::unit::{OfGroup, UnitError};
+use crate::sip::Method;
+use crate::store::sessions::{AccessError, OfGroup};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
 pub const TAKEN: i32 = 1;
@@ -38,7 +40,7 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         log::error!("the module is not initialised");
         return FAILED;
     };
-    runtime.decide(|env| {
+    runtime.with_env(|env| {
         let where_to = classify(message.request_uri(), env);
         match (message.method(), &where_to) {
             (_, Destination::NotOurs) => NOT_OURS,
@@ -67,7 +69,7 @@ pub fn is_focus_uri(_message: &Message<'_>, uri: &[u8]) -> i32 {
     let Some(runtime) = runtime() else {
         return FAILED;
     };
-    let live = match runtime.decide(|env| classify(uri, env)) {
+    let live = match runtime.with_env(|env| classify(uri, env)) {
         Destination::Factory | Destination::Group(_) => true,
         Destination::Focus(token) => runtime.store.find(&Name::Token(token)).is_some(),
         Destination::Server | Destination::NotOurs | Destination::WrongScheme => false,
@@ -182,12 +184,9 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     let request = match parsed {
         Ok(request) => request,
         Err(error) => {
-            let refusal = Refusal {
-                code: error.status(),
-                ..Refusal::bad_request(error.reason())
-            };
-            let is_refer = message.method() == b"REFER";
-            let actions = trail::unreadable(env, message.source(), is_refer, refusal);
+            let method = Method::of(&String::from_utf8_lossy(message.method()));
+            let refusal = Refusal::Unreadable(error);
+            let actions = refuse_unreadable(env, message.source(), &method, refusal);
             perform(runtime, actions, Place::Request(message));
             return TAKEN;
         }
@@ -199,71 +198,71 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     };
     let arrival = Arrival {
         request,
-        socket: Socket::from(&socket),
+        socket: Socket::from(socket),
         source: message.source(),
         trusted: runtime.trusts(message.source()),
         read_at,
     };
-    let (actions, code) = match decide(runtime, env, where_to, &arrival) {
+    let (actions, code) = match dispatch(runtime, env, where_to, &arrival) {
         Ok(actions) => (actions, TAKEN),
         Err(refusal) => {
-            let code = if refusal.code >= 500 { FAILED } else { TAKEN };
-            (trail::refused(env, &arrival, &refusal), code)
+            let failed = refusal.status() >= 500;
+            let actions = refuse_at_the_door(env, &arrival, refusal);
+            (actions, if failed { FAILED } else { TAKEN })
         }
     };
     perform(runtime, actions, Place::Request(message));
     code
 }
 
-/// Which session the request is for, and what it makes of it.
-fn decide(
+/// Finds the session that the request is for, and lets it decide.
+fn dispatch(
     runtime: &Runtime,
     env: &Env<'_>,
     where_to: &Destination,
     arrival: &Arrival,
 ) -> Result<Vec<Action>, Refusal> {
     let request = &arrival.request;
-    let method = request.method.as_str();
+    let method = &request.method;
     if request.to_tag.is_some() {
-        let holder =
-            in_dialog(runtime, request).ok_or_else(|| Refusal::new(481, "no such dialog"))?;
+        let holder = in_dialog(runtime, request).ok_or(Refusal::NoSuchDialog)?;
         return runtime
             .store
             .with_record(holder, env, |session| {
                 session.handle(Input::RequestReceived { holder, arrival })
             })
-            .map_err(|error| store_failed(error, || Refusal::new(481, "no such dialog")));
+            .map_err(|error| not_stored(error, Refusal::NoSuchDialog));
     }
     // Nobody outside the trust domain forms a dialog with us or has us invite (P2).
-    if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
-        return Err(Refusal::new(403, "not from a trusted peer"));
+    let forms_dialog = matches!(method, Method::Invite | Method::Refer | Method::Subscribe);
+    if forms_dialog && !arrival.trusted {
+        return Err(Refusal::UntrustedPeer);
     }
-    let begins = method == "INVITE" && !matches!(where_to, Destination::Focus(_));
+    let begins = *method == Method::Invite && !matches!(where_to, Destination::Focus(_));
     if begins && runtime.draining.is_on() {
-        return Err(Refusal::new(503, "the server is draining").header("Retry-After", RETRY_AFTER));
+        return Err(Refusal::Draining);
     }
     if begins && !lives(runtime, where_to) && is_full_of_sessions(runtime) {
-        return Err(Refusal::new(503, "max_sessions is reached").header("Retry-After", RETRY_AFTER));
+        return Err(Refusal::TooManySessions);
     }
-    let no_session = || no_such_session(env);
     let (input, of_group) = match (method, where_to) {
-        (_, Destination::WrongScheme) => return Err(Refusal::new(416, "request-uri scheme")),
-        ("OPTIONS", Destination::Factory) => {
-            return Ok(vec![Action::Answer(factory_options(request, env)?)]);
+        (_, Destination::WrongScheme) => return Err(Refusal::RequestUriScheme),
+        (Method::Options, Destination::Factory) => {
+            return Ok(vec![Action::Answer(answer_at_factory(request, env)?)]);
         }
-        ("INVITE", Destination::Factory) => {
+        (Method::Invite, Destination::Factory) => {
             (Input::FactoryInviteReceived(arrival), OfGroup::Living)
         }
-        ("INVITE", _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
-        ("REFER", _) => (Input::ReferReceived(arrival), OfGroup::Living),
-        ("OPTIONS", _) => (Input::OptionsReceived(arrival), OfGroup::Living),
-        ("SUBSCRIBE", _) => {
+        (Method::Invite, _) => (Input::InviteReceived(arrival), OfGroup::LivingOrNew),
+        (Method::Refer, _) => (Input::ReferReceived(arrival), OfGroup::Living),
+        (Method::Options, _) => (Input::OptionsReceived(arrival), OfGroup::Living),
+        (Method::Subscribe, _) => {
             // Also said where there is no session.
-            check_event(request)?;
+            check_event_outside_dialog(request)?;
             (Input::SubscribeReceived(arrival), OfGroup::Living)
         }
-        ("BYE" | "UPDATE", _) => return Err(Refusal::new(481, "no such dialog")),
-        _ => return Err(Refusal::new(405, "method not served").header("Allow", ALLOW)),
+        (Method::Bye | Method::Update, _) => return Err(Refusal::NoSuchDialog),
+        _ => return Err(Refusal::MethodNotServed),
     };
     let result = match where_to {
         Destination::Group(group) => runtime
@@ -272,15 +271,15 @@ fn decide(
         Destination::Focus(token) => runtime
             .store
             .with_focus(token, env, |session| session.handle(input)),
-        Destination::Factory if method == "INVITE" => {
+        Destination::Factory if *method == Method::Invite => {
             let contribution = contribution_id(request).unwrap_or_else(|| env.token());
             runtime
                 .store
                 .with_contribution(&contribution, env, |session| session.handle(input))
         }
-        _ => Err(UnitError::NoSession),
+        _ => Err(AccessError::NoSession),
     };
-    result.map_err(|error| store_failed(error, no_session))
+    result.map_err(|error| not_stored(error, Refusal::NoSuchSession))
 }
 
 /// Whether the group that is asked for has its session already.
@@ -300,24 +299,25 @@ fn is_full_of_sessions(runtime: &Runtime) -> bool {
     most > 0 && counters::of(Counter::Sessions).value() >= most
 }
 
-fn store_failed(error: UnitError, absent: impl Fn() -> Refusal) -> Refusal {
+/// The refusal for a session that could not be looked at or stored; `absent` if it is not there.
+fn not_stored(error: AccessError, absent: Refusal) -> Refusal {
     match error {
-        UnitError::NoSession => absent(),
-        UnitError::Full => {
+        AccessError::NoSession => absent,
+        AccessError::Full => {
             log::error!(
                 "shared memory is full: give Kamailio more (-m); a request was answered 503"
             );
-            Refusal::new(503, "shared memory is full").header("Retry-After", RETRY_AFTER)
+            Refusal::OutOfMemory
         }
-        UnitError::Refused(_) | UnitError::Encoding => {
+        AccessError::Refused(_) | AccessError::Encoding => {
             log::error!("a request was answered 500: {error}");
-            Refusal::new(500, error.to_string())
+            Refusal::NotStored(error.to_string())
         }
     }
 }
 
 /// The leg or REFER whose dialog this request is in, by Call-ID and our tag.
-fn in_dialog(runtime: &Runtime, request: &Request) -> Option<crate::cpm::records::Id> {
+fn in_dialog(runtime: &Runtime, request: &Request) -> Option<Id> {
     runtime.store.find(&Name::Dialog {
         call_id: request.call_id.clone(),
         local_tag: request.to_tag.clone()?,

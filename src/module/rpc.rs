@@ -1,12 +1,13 @@
-//! Commands for the operator: `cpm.list`, `cpm.show`, `cpm.check`. `cpm.invite`, `cpm.remove`, `cpm.end`, `cpm.drain`.
-//! Not here: how an RPC answer is built (`crate::kamailio::rpc`).
+//! Commands for the operator: `cpm.list`, `cpm.show`, `cpm.check`, `cpm.invite`, `cpm.remove`, `cpm.end`,
+//! `cpm.drain`.
 
 use super::executor::{perform, Place};
 use super::runtime::{self, runtime, Runtime};
 use crate::cpm::policy::explain;
-use crate::cpm::records::{Carrier, Id, Leg, LegState, Name, Record, Refer};
+use crate::cpm::records::{
+    Carrier, ConferenceSubscription, Head, Id, Leg, LegState, Name, Record, Refer,
+};
 use crate::cpm::session::Session;
-use crate::cpm::watch::Watcher;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
 use crate::kamailio::{clock, log};
 use crate::sip::identity::Identity;
@@ -91,8 +92,8 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     }
     let mut list = answer.list(c"watchers");
     for record in &records {
-        if let Record::Watcher(watcher) = record {
-            describe_watcher(&mut list.add_struct(), watcher);
+        if let Record::ConferenceSubscription(subscription) = record {
+            describe_subscription(&mut list.add_struct(), subscription);
         }
     }
     Ok(())
@@ -109,12 +110,12 @@ fn find(runtime: &Runtime, wanted: &str) -> Option<Id> {
     }
 }
 
-fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &crate::cpm::records::Head) {
+fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head) {
     let focus = format!("sip:{}@{}", head.token, runtime.config.settings.domain);
     let age = clock::monotonic_ms().saturating_sub(head.started) / 1000;
     answer
         .string(c"focus", &focus)
-        .string(c"group", head.group.as_deref().unwrap_or(""))
+        .string(c"group", head.group.as_ref().map_or("", Uri::as_str))
         .string(c"state", if head.live { "live" } else { "ending" })
         .int(c"connected", head.connected.into())
         .int(c"pending", head.pending.into())
@@ -132,7 +133,7 @@ fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
         LegState::Left => "left",
     };
     answer
-        .string(c"uri", &leg.uri)
+        .string(c"uri", leg.uri.as_str())
         .string(c"state", state)
         .string(
             c"joined",
@@ -142,11 +143,11 @@ fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
                 "dialed-out"
             },
         )
-        .string(c"referrer", leg.referrer.as_deref().unwrap_or(""))
+        .string(c"referrer", leg.referrer.as_ref().map_or("", Uri::as_str))
         .string(c"call_id", &leg.dialog.call_id);
     // Seen from the focus; anything but sendrecv is a hold.
     answer.string(c"media", leg.media.direction.name());
-    let (interval, refresher) = match leg.keepalive.timer {
+    let (interval, refresher) = match leg.timer.running {
         None => (0, ""),
         Some(timer) if timer.ours => (timer.interval, "focus"),
         Some(timer) => (timer.interval, "participant"),
@@ -164,34 +165,35 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
     };
     answer
         .string(c"refer", &refer.label.to_string())
-        .string(c"referrer", &refer.referrer)
+        .string(c"referrer", refer.referrer.as_str())
         .int(c"cseq", refer.cseq.into())
         .string(c"notify", notify);
     let mut targets = answer.list(c"targets");
-    for aim in &refer.targets {
-        let mut target = targets.add_struct();
-        target.string(c"uri", &aim.uri);
-        target.int(c"result", aim.outcome.unwrap_or(0).into());
+    for target in &refer.targets {
+        let mut entry = targets.add_struct();
+        entry.string(c"uri", target.address.as_str());
+        entry.int(c"result", target.outcome.unwrap_or(0).into());
     }
 }
 
-fn describe_watcher(answer: &mut RpcStruct<'_, '_>, watcher: &Watcher) {
+fn describe_subscription(answer: &mut RpcStruct<'_, '_>, subscription: &ConferenceSubscription) {
+    let common = &subscription.common;
     let (dialog, left) = (
-        match watcher.carrier {
+        match subscription.carrier {
             Carrier::In(_) => "in dialog",
             Carrier::Own(_) | Carrier::None => "own dialog",
         },
-        watcher.expires_at.saturating_sub(clock::monotonic_ms()) / 1000,
+        common.expires_at.saturating_sub(clock::monotonic_ms()) / 1000,
     );
     answer
-        .string(c"uri", &watcher.uri)
+        .string(c"uri", subscription.uri.as_str())
         .string(c"notify", dialog)
         .string(
             c"state",
-            watcher.ending.map_or("active", |ending| ending.as_str()),
+            common.ending.map_or("active", |ending| ending.as_str()),
         )
         .int(c"expires", i64::try_from(left).unwrap_or(i64::MAX))
-        .int(c"version", watcher.version.into());
+        .int(c"version", subscription.version.into());
 }
 
 fn invite(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
@@ -267,7 +269,7 @@ fn drain(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
 fn act_on(focus: &str, act: impl FnOnce(&mut Session<'_>)) -> Result<(), Fault> {
     let runtime = started()?;
     let id = find(runtime, focus).ok_or_else(|| Fault::new(404, "no such live session"))?;
-    let done = runtime.decide(|env| runtime.store.with_record(id, env, act));
+    let done = runtime.with_env(|env| runtime.store.with_record(id, env, act));
     let actions = done.map_err(|error| Fault::new(500, error.to_string()))?;
     perform(runtime, actions, Place::Inline);
     Ok(())

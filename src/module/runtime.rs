@@ -1,5 +1,5 @@
-//! What every process of the server has: the validated configuration and the doors to Kamailio and the store.
-//! Not here: decisions (`crate::cpm`) and what is done with them (`super::executor`).
+//! What every process of the server has: the validated configuration and the doors to Kamailio and the
+//! store.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +7,11 @@ use std::path::Path;
 use once_cell::sync::OnceCell;
 
 use super::config::Config;
-use super::drain::Draining;
+use super::draining::Draining;
+use crate::cpm::env::Env;
 use crate::cpm::policy::Directory;
-use crate::cpm::settings::{Env, Socket, Transport, SIXTY_FOUR_T1};
+use crate::cpm::socket::{Socket, Transport};
+use crate::cpm::time::SIXTY_FOUR_T1;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::{LocalSocket, Proto};
 use crate::kamailio::tm::Tm;
@@ -17,7 +19,7 @@ use crate::kamailio::{clock, log};
 use crate::store::memory::Memory;
 use crate::store::queue::Queue;
 use crate::store::ring::Ring;
-use crate::store::unit::Store;
+use crate::store::sessions::Store;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
 /// and what changes lives in shared memory behind `store` and the queues.
@@ -57,7 +59,7 @@ pub fn install(runtime: Runtime) -> bool {
 
 impl Runtime {
     /// Calls `f` with what a decision made now may look at.
-    pub fn decide<R>(&self, f: impl FnOnce(&Env<'_>) -> R) -> R {
+    pub fn with_env<R>(&self, f: impl FnOnce(&Env<'_>) -> R) -> R {
         f(&Env {
             now: clock::monotonic_ms(),
             unix: unix_now(),
@@ -169,12 +171,8 @@ fn show(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-impl From<&LocalSocket> for Socket {
-    fn from(socket: &LocalSocket) -> Socket {
-        let host = match socket.address {
-            std::net::IpAddr::V4(v4) => v4.to_string(),
-            std::net::IpAddr::V6(v6) => format!("[{v6}]"),
-        };
+impl From<LocalSocket> for Socket {
+    fn from(socket: LocalSocket) -> Socket {
         Socket {
             transport: match socket.proto {
                 Proto::Udp => Transport::Udp,
@@ -184,7 +182,24 @@ impl From<&LocalSocket> for Socket {
                 Proto::Ws => Transport::Ws,
                 Proto::Wss => Transport::Wss,
             },
-            host,
+            address: socket.address,
+            port: socket.port,
+        }
+    }
+}
+
+impl From<Socket> for LocalSocket {
+    fn from(socket: Socket) -> LocalSocket {
+        LocalSocket {
+            proto: match socket.transport {
+                Transport::Udp => Proto::Udp,
+                Transport::Tcp => Proto::Tcp,
+                Transport::Tls => Proto::Tls,
+                Transport::Sctp => Proto::Sctp,
+                Transport::Ws => Proto::Ws,
+                Transport::Wss => Proto::Wss,
+            },
+            address: socket.address,
             port: socket.port,
         }
     }

@@ -1,8 +1,9 @@
 //! `cpm.why`: the decision trail of a REFER, kept in shared memory and read by its id or Call-ID.
-//! Not here: what is written into trails (`crate::cpm::trail`) and how they are kept (`crate::store::ring`).
 
 use super::runtime::{runtime, Runtime};
-use crate::cpm::trail::{utc, Entry, ReferId};
+use crate::cpm::action::TrailEntry;
+use crate::cpm::records::ReferId;
+use crate::cpm::time::utc;
 use crate::kamailio::clock;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand};
 use crate::store::ring::{Moment, Trail};
@@ -14,7 +15,7 @@ static WHY_DOC: Doc = Doc::new(
 pub const WHY: RpcCommand = command(c"cpm.why", &WHY_DOC, why);
 
 /// Adds to the trail of a REFER, if trails are kept.
-pub fn record(runtime: &Runtime, refer: ReferId, entry: &Entry) {
+pub fn record(runtime: &Runtime, refer: ReferId, entry: &TrailEntry) {
     let Some(trails) = &runtime.trails else {
         return;
     };
@@ -23,8 +24,8 @@ pub fn record(runtime: &Runtime, refer: ReferId, entry: &Entry) {
         wall: clock::wall_ms(),
     };
     match entry {
-        Entry::Opened { call_id } => trails.open(refer.0, call_id, now),
-        Entry::Line(line) => trails.append(refer.0, line, now),
+        TrailEntry::Opened { call_id } => trails.open(refer.0, call_id, now),
+        TrailEntry::Line(line) => trails.append(refer.0, line, now),
     }
 }
 

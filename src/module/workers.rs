@@ -1,5 +1,4 @@
 //! The processes of our own: one that watches deadlines, some that send what may have to wait.
-//! Not here: what is due (`crate::cpm`).
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -7,8 +6,9 @@ use std::time::Duration;
 use super::drain::end_some;
 use super::executor::{apply, perform, Place, TimedOut};
 use super::runtime::runtime;
-use crate::cpm::action::{Action, Outgoing};
+use crate::cpm::action::Action;
 use crate::cpm::input::Input;
+use crate::cpm::outgoing::OutgoingRequest;
 use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 
@@ -69,7 +69,7 @@ fn send_next(index: usize) {
     let Some(bytes) = queue.pop(IDLE) else {
         return;
     };
-    match postcard::from_bytes::<Box<Outgoing>>(&bytes) {
+    match postcard::from_bytes::<Box<OutgoingRequest>>(&bytes) {
         Ok(request) => perform(runtime, vec![Action::Send(request)], Place::Sender),
         Err(error) => log::error!("a job that cannot be read: {error}"),
     }

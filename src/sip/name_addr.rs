@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use super::params::{self, Params, ParamsError};
+use super::tag::Tag;
 use super::text;
 use super::uri::{Uri, UriError};
 
@@ -71,13 +72,8 @@ impl NameAddr {
 
     /// The tag, when it can be written again as it is: visible ASCII without separators. An empty
     /// one counts as none.
-    pub fn tag(&self) -> Option<&str> {
-        self.param("tag").filter(|tag| {
-            !tag.is_empty()
-                && tag
-                    .bytes()
-                    .all(|b| b.is_ascii_graphic() && !b"\"\\<>,;=()".contains(&b))
-        })
+    pub fn tag(&self) -> Option<Tag> {
+        Tag::parse(self.param("tag")?)
     }
 }
 
@@ -164,7 +160,7 @@ mod tests {
         let a = addr(r#""J \"R\" \\" <sip:j@example.com;lr>;tag=98;x="y;z""#);
         assert_eq!(a.display.as_deref(), Some(&br#"J "R" \"#[..]));
         assert_eq!(a.uri.as_str(), "sip:j@example.com;lr");
-        assert_eq!(a.tag(), Some("98"));
+        assert_eq!(a.tag().as_deref(), Some("98"));
         assert_eq!(a.param("X"), Some("y;z"));
         assert!(a.bracketed);
 
@@ -175,7 +171,7 @@ mod tests {
         let a = addr("sip:vivekg@example.com ;   tag    = 1918181833n");
         assert!(!a.bracketed);
         assert_eq!(a.uri.as_str(), "sip:vivekg@example.com");
-        assert_eq!(a.tag(), Some("1918181833n"));
+        assert_eq!(a.tag().as_deref(), Some("1918181833n"));
     }
 
     #[test]
@@ -198,7 +194,7 @@ mod tests {
             Some(&b"BEL:\x07 NUL:\x00 DEL:\x7f"[..])
         );
         let a = addr("token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"\u{440}\";tag=_token~1'+`*%!-.");
-        assert_eq!(a.tag(), Some("_token~1'+`*%!-."));
+        assert_eq!(a.tag().as_deref(), Some("_token~1'+`*%!-."));
         assert_eq!(a.param("fromparam''~+*_!.-%"), Some("\u{440}"));
         assert_eq!(
             addr("caller<sip:caller@example.com>;tag=323").display,

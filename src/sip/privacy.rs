@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::text;
 
+/// URI of somebody who is not to be named (RFC 3323 section 4.1.1.3).
+pub const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+/// Its host.
+pub const ANONYMOUS_HOST: &str = "anonymous.invalid";
+
 /// The tokens that were there. Unknown ones (`history` of RFC 7044 among them) are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privacy {

@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use super::method::Method;
 use super::name_addr;
 use super::params::{self, Params};
 use super::text;
@@ -84,10 +85,9 @@ impl Quirk {
 pub struct ReferTo {
     /// Whom or what.
     pub target: ReferTarget,
-    /// In upper case; `INVITE` when the value names none (RFC 3261 section 19.1.1).
-    pub method: String,
-    /// True when the value named a method. List entries that name none take it over.
-    pub method_given: bool,
+    /// The method the value names, in upper case. `None` means INVITE for a single target (RFC 3261
+    /// section 19.1.1); the entries of a list that name none take it over.
+    pub method: Option<Method>,
     /// The embedded `?…` headers as written, already off the target. Never to be sent on but for an
     /// explicit allow-list (RFC 3261 section 19.1.5).
     pub headers: Vec<(String, String)>,
@@ -150,7 +150,6 @@ impl ReferTo {
             found.methods.push(method.to_owned());
         }
         Ok(ReferTo {
-            method_given: !found.methods.is_empty(),
             method: one_method(&found.methods)?,
             target: found.target,
             headers: found.headers,
@@ -164,12 +163,8 @@ impl ReferTo {
 ///
 /// # Errors
 /// [`ReferToError::Malformed`] for no token, or two methods that differ.
-pub fn method_of(uri: &Uri) -> Result<Option<String>, ReferToError> {
-    let methods = methods_in(uri);
-    if methods.is_empty() {
-        return Ok(None);
-    }
-    one_method(&methods).map(Some)
+pub fn method_of(uri: &Uri) -> Result<Option<Method>, ReferToError> {
+    one_method(&methods_in(uri))
 }
 
 /// No method is longer; what names one gets into reason phrases, Warnings and logs.
@@ -291,8 +286,8 @@ fn note_unknown(outside: &Params, target: &ReferTarget, bracketed: bool, quirks:
     }
 }
 
-/// The one method that all mentions agree on, in upper case; `INVITE` without any.
-fn one_method(methods: &[String]) -> Result<String, ReferToError> {
+/// The one method that all mentions agree on, in upper case.
+fn one_method(methods: &[String]) -> Result<Option<Method>, ReferToError> {
     let mut found: Option<String> = None;
     for method in methods {
         let plain = text::percent_decode(method.as_bytes()).unwrap_or_default();
@@ -310,7 +305,7 @@ fn one_method(methods: &[String]) -> Result<String, ReferToError> {
         }
         found = Some(method);
     }
-    Ok(found.unwrap_or_else(|| "INVITE".to_owned()))
+    Ok(found.as_deref().map(Method::of))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::ops::Deref;
 
 use super::headers::Headers;
 use super::message::{body, check_version, Common, Frame, MessageError};
+use super::method::Method;
 use super::name_addr::NameAddr;
+use super::tag::Tag;
 use super::text;
 
 /// A response that has passed the checks every response must pass. Further headers are read through
@@ -21,16 +23,16 @@ pub struct Response {
     pub call_id: String,
     /// The number of CSeq.
     pub cseq: u32,
-    /// The method of CSeq, as received.
-    pub cseq_method: String,
+    /// The method of CSeq.
+    pub cseq_method: Method,
     /// From
     pub from: NameAddr,
     /// The tag of From; never empty.
-    pub from_tag: String,
+    pub from_tag: Tag,
     /// To
     pub to: NameAddr,
     /// The tag of To, if the peer has set one.
-    pub to_tag: Option<String>,
+    pub to_tag: Option<Tag>,
     /// Exactly as long as Content-Length says, or the rest of the datagram without one.
     pub body: Vec<u8>,
     headers: Headers,
@@ -111,7 +113,7 @@ mod tests {
     fn a_2xx() {
         let r = parse("SIP/2.0 200 OK", "l: 3\r\n\r\nabcdef").unwrap();
         assert_eq!((r.status, r.reason.as_str()), (200, "OK"));
-        assert_eq!((r.cseq, r.cseq_method.as_str()), (7, "INVITE"));
+        assert_eq!((r.cseq, &r.cseq_method), (7, &Method::Invite));
         assert_eq!((r.from_tag.as_str(), r.to_tag.as_deref()), ("1", Some("2")));
         assert_eq!(r.body, b"abc");
         assert_eq!(r.contact().unwrap().as_str(), "sip:c@h");

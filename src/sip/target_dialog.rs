@@ -2,6 +2,7 @@
 //! Not here: whether that dialog exists.
 
 use super::params;
+use super::tag::Tag;
 use super::text;
 
 /// A dialog as the recipient of the request sees it (RFC 4538 section 3).
@@ -9,9 +10,9 @@ use super::text;
 pub struct TargetDialog {
     pub call_id: String,
     /// The recipient's own tag.
-    pub local_tag: String,
+    pub local_tag: Tag,
     /// The tag of the other side.
-    pub remote_tag: String,
+    pub remote_tag: Tag,
 }
 
 /// Reads one value. `None`: malformed, or a tag is missing; the header is then as good as absent
@@ -24,11 +25,11 @@ pub fn parse(value: &[u8]) -> Option<TargetDialog> {
         return None;
     }
     let params = params::parse(rest).ok()?;
-    let tag = |name: &str| params::find(&params, name).filter(|tag| !tag.is_empty());
+    let tag = |name: &str| params::find(&params, name).and_then(Tag::parse);
     Some(TargetDialog {
         call_id: call_id.to_owned(),
-        local_tag: tag("local-tag")?.to_owned(),
-        remote_tag: tag("remote-tag")?.to_owned(),
+        local_tag: tag("local-tag")?,
+        remote_tag: tag("remote-tag")?,
     })
 }
 

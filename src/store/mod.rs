@@ -16,4 +16,4 @@ pub mod lock;
 pub mod memory;
 pub mod queue;
 pub mod ring;
-pub mod unit;
+pub mod sessions;

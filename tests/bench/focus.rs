@@ -11,14 +11,16 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use cpm::cpm::action::Action;
+use cpm::cpm::env::Env;
 use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Name};
-use cpm::cpm::settings::{Env, Settings, Socket, Transport};
+use cpm::cpm::settings::Settings;
+use cpm::cpm::socket::{Socket, Transport};
 use cpm::sip::Request;
 use cpm::store::engine::{Engine, EngineConfig};
 use cpm::store::memory::{Arena, SharedMap};
-use cpm::store::unit::{OfGroup, Store};
+use cpm::store::sessions::{OfGroup, Store};
 use criterion::{criterion_group, criterion_main, BatchSize, BenchmarkId, Criterion};
 
 /// Bytes of the shared map, which never gives memory back to the system.
@@ -95,7 +97,7 @@ impl<'a> Bed<'a> {
                 Action::Answer(answer) if answer.code == 200 => Some(answer.to_tag.clone()),
                 _ => None,
             });
-            last = (call_id, tag.expect("joined"));
+            last = (call_id, tag.expect("joined").to_string());
         }
         last
     }
@@ -104,7 +106,11 @@ impl<'a> Bed<'a> {
         let arrival = arrived(bytes);
         let name = Name::Dialog {
             call_id: arrival.request.call_id.clone(),
-            local_tag: arrival.request.to_tag.clone().unwrap_or_default(),
+            local_tag: arrival
+                .request
+                .to_tag
+                .clone()
+                .expect("a request in a dialog"),
         };
         let holder = self.store.find(&name).expect("the dialog");
         let arrival = &arrival;
@@ -194,7 +200,7 @@ fn arrived(bytes: &[u8]) -> Arrival {
         request: Request::parse(bytes, false).expect("a request of the bench"),
         socket: Socket {
             transport: Transport::Udp,
-            host: "127.0.0.1".into(),
+            address: [127, 0, 0, 1].into(),
             port: 5060,
         },
         source: SocketAddr::from(([127, 0, 0, 1], 5060)),

@@ -6,7 +6,7 @@ use super::harness::{kind, refused};
 use super::values::check_uri;
 use cpm::cpm::policy::{explain, Action, Group, PolicyRequest, Role};
 use cpm::sip::resource_list::{self, Entry, ListError, MAX_ENTRIES};
-use cpm::sip::{Identity, Uri};
+use cpm::sip::{Identity, Method, Uri};
 
 pub fn resource_list(input: &[u8]) -> u64 {
     check_list(resource_list::parse(input))
@@ -44,7 +44,8 @@ fn check_list(list: Result<Vec<Entry>, ListError>) -> u64 {
     for entry in &list {
         clean(&entry.text);
         entry.display.as_deref().into_iter().for_each(clean);
-        entry.method.as_deref().into_iter().for_each(clean);
+        let method = entry.method.as_ref().map(Method::as_str);
+        method.into_iter().for_each(clean);
         assert!(entry.count >= 1);
         match &entry.target {
             Ok(uri) => {

@@ -4,8 +4,11 @@
 use super::checks::{clean, clean_error, clean_params, clean_words, visible};
 use super::harness::{kind, refused};
 use super::values::{check_address, check_refer_to, check_uri};
-use cpm::cpm::asked::{read_recipients, read_refer, read_sdp, Targets};
-use cpm::cpm::text::WarningTexts;
+use cpm::cpm::bodies::read_sdp;
+use cpm::cpm::recipient_list::read_recipients;
+use cpm::cpm::refer_request::ReferRequest;
+use cpm::cpm::refusal::Refusal;
+use cpm::cpm::targets::{TargetAddress, Targets};
 use cpm::sip::resource_list;
 use cpm::sip::{Headers, NameAddr, Request, Response, Uri};
 
@@ -25,7 +28,7 @@ pub fn request(input: &[u8]) -> u64 {
     if let Ok(streamed) = streamed {
         assert_eq!(streamed, request);
     }
-    visible(&request.method);
+    visible(request.method.as_str());
     visible(&request.uri);
     visible(&request.call_id);
     visible(&request.from_tag);
@@ -50,7 +53,7 @@ pub fn response(input: &[u8]) -> u64 {
     assert!((100..700).contains(&response.status), "{}", response.status);
     clean(&response.reason);
     visible(&response.call_id);
-    visible(&response.cseq_method);
+    visible(response.cseq_method.as_str());
     visible(&response.from_tag);
     response.to_tag.as_deref().into_iter().for_each(visible);
     check_address(&response.from);
@@ -98,6 +101,7 @@ fn check_headers(headers: &Headers) -> u64 {
     }
     let routes = headers.record_route();
     for route in &routes {
+        let route = route.as_str();
         assert!(!route.chars().any(char::is_control), "{route:?}");
         assert!(route.is_ascii() && NameAddr::parse(route.as_bytes()).is_ok());
     }
@@ -148,14 +152,13 @@ fn check_headers(headers: &Headers) -> u64 {
 
 /// What the domain reads of it: from here every word may reach an INVITE or a NOTIFY.
 fn check_asked(request: &Request) -> u64 {
-    let texts = WarningTexts::default();
     let ourselves = |uri: &Uri| uri.user() == Some("f");
-    let asked = read_refer(request, true, &ourselves, &texts);
+    let asked = ReferRequest::read(request, true, &ourselves);
     let targets = match &asked {
         Ok(asked) => {
-            if let Some((uri, text)) = &asked.referred_by {
-                check_uri(uri);
-                clean(text);
+            if let Some(referred_by) = &asked.referred_by {
+                check_uri(&referred_by.uri);
+                clean(&referred_by.text);
             }
             asked.contact.iter().for_each(check_uri);
             match &asked.targets {
@@ -165,7 +168,7 @@ fn check_asked(request: &Request) -> u64 {
         }
         Err(refusal) => check_refusal(refusal),
     };
-    let recipients = match read_recipients(request, &texts) {
+    let recipients = match read_recipients(request) {
         Some(Ok(targets)) => check_targets(&targets),
         Some(Err(refusal)) => check_refusal(&refusal),
         None => 0,
@@ -175,17 +178,17 @@ fn check_asked(request: &Request) -> u64 {
 }
 
 fn check_targets(targets: &Targets) -> u64 {
-    assert!(targets.wanted.len() <= targets.written);
+    assert!(targets.list.len() <= targets.written);
     let mut unusable = 0;
-    for target in &targets.wanted {
+    for target in &targets.list {
         // The one embedded header that goes on, its escapes undone.
         target.session_replaces.iter().for_each(|id| visible(id));
-        match &target.uri {
-            Ok(uri) => {
+        match &target.address {
+            TargetAddress::Uri(uri) => {
                 check_uri(uri);
                 assert!(uri.param("method").is_none() && uri.headers().is_empty());
             }
-            Err(text) => {
+            TargetAddress::Unusable(text) => {
                 clean(text);
                 unusable += 1;
             }
@@ -195,16 +198,19 @@ fn check_targets(targets: &Targets) -> u64 {
         resource_list::parse(history).expect("what we write can be read");
     }
     kind((
-        targets.wanted.len().min(3),
+        targets.list.len().min(3),
         unusable.min(2),
         targets.history.is_some(),
     ))
 }
 
-fn check_refusal(refusal: &cpm::cpm::answer::Refusal) -> u64 {
-    assert!((400..600).contains(&refusal.code), "{refusal:?}");
-    clean_words(&refusal.why);
-    refusal.warning.iter().for_each(|text| clean_words(text));
+fn check_refusal(refusal: &Refusal) -> u64 {
+    assert!((400..600).contains(&refusal.status()), "{refusal:?}");
+    clean_words(&refusal.reason());
+    for (_, value) in refusal.headers() {
+        clean(&value);
+    }
     let text = format!("{refusal:?}");
-    kind((refusal.code, text.split(':').next().map(str::len)))
+    let name = text.split(['(', ' ']).next().map(str::to_owned);
+    kind((refusal.status(), refusal.warning().is_some(), name))
 }

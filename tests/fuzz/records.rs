@@ -24,10 +24,13 @@ pub fn record(input: &[u8]) -> u64 {
         Record::Head(head) => kind(head.slots() > 0),
         Record::Leg(leg) => kind((leg.is_member(), leg.is_pending(), leg.is_finished())),
         Record::Refer(refer) => kind((refer.all_settled(), refer.is_finished(u64::MAX / 2))),
-        Record::Board(board) => kind((board.due.is_some(), board.gone.len().min(2))),
-        Record::Audience(audience) => kind(audience.watchers.len().min(2)),
-        Record::Watcher(watcher) => kind((watcher.ending.is_some(), watcher.told_end)),
-        Record::Roster(roster) => kind(roster.known.len().min(2)),
+        Record::ChangeLog(log) => kind((log.due.is_some(), log.departed.len().min(2))),
+        Record::Subscribers(subscribers) => kind(subscribers.ids.len().min(2)),
+        Record::ConferenceSubscription(subscription) => {
+            let common = &subscription.common;
+            kind((common.ending.is_some(), common.last_sent))
+        }
+        Record::ReturnRights(rights) => kind(rights.known.len().min(2)),
     };
     kind((more, names.min(4), deadline.is_some()))
 }
@@ -48,7 +51,7 @@ struct Anything<'a>(&'a mut Rng);
 const TEXTS: &[&str] = &[
     "sip:alice@home1.test",
     "tel:+3581",
-    "<sip:p.test;lr>",
+    "sip:p.test;lr",
     "sip:a%40b@[::1]:5060;x=y?h=z",
 ];
 
@@ -73,6 +76,11 @@ impl<'de> Deserializer<'de> for Anything<'_> {
         deserialize_u16 visit_u16 u16;
         deserialize_u32 visit_u32 u32;
         deserialize_u64 visit_u64 u64;
+    }
+
+    /// As postcard is.
+    fn is_human_readable(&self) -> bool {
+        false
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

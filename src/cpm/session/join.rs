@@ -1,223 +1,201 @@
-//! People who come by themselves: INVITE to the group or focus, BYE, OPTIONS.
-//! Not here: people the focus invites (`super::invite`), what changes later (`super::offers`).
+//! People who come in by themselves: INVITE to the group, the focus or our Contact (requirements
+//! section 2.5).
 
-use super::admit::merge_name;
-use super::board::Parting;
-use super::{Session, Who};
-use crate::cpm::action::{Action, Answer, Counter, Level};
-use crate::cpm::answer::{Lines, Refusal, ACCEPT, SERVICE};
-use crate::cpm::asked::{Purpose, Targets};
-use crate::cpm::dialog::{ByeCause, Dialog, Waiting};
+use super::refer_answer::{referred_by, Origin};
+use super::Session;
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::bodies::SDP;
+use crate::cpm::cpm_identifiers::{contribution_id, identifier};
+use crate::cpm::departure::Departure;
+use crate::cpm::destination::leads_here;
+use crate::cpm::headers::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::input::Arrival;
-use crate::cpm::media::{describe, new_media};
-use crate::cpm::policy::Group;
-use crate::cpm::records::{AwaitedAck, Id, Leg, LegState, Media, Record};
-use crate::cpm::route::{
-    check_require, check_require_at_factory, contribution_id, identifier, identify, leads_here,
-    IN_REPLY_TO,
-};
-use crate::cpm::settings::SIXTY_FOUR_T1;
-use crate::cpm::text::Redacted;
-use crate::cpm::timer::{self, Granted, Keepalive};
-use crate::cpm::watch::Appearance;
-use crate::sip::content_encoding::ACCEPT_ENCODING;
+use crate::cpm::media::describe;
+use crate::cpm::option_tags::{check_require, check_require_at_factory};
+use crate::cpm::outgoing::Answer;
+use crate::cpm::policy::{Action, Group};
+use crate::cpm::records::ids::{Id, MergeKey};
+use crate::cpm::records::leg::{Appearance, AwaitedAck};
+use crate::cpm::records::{ByeCause, Dialog, Leg, LegState, Media, Record, SessionTimer};
+use crate::cpm::refusal::{Denial, Refusal};
+use crate::cpm::session_timer::{grant, Granted};
+use crate::cpm::targets::{Purpose, Target, Targets};
+use crate::cpm::time::SIXTY_FOUR_T1;
+use crate::cpm::who::{identify, Who};
 use crate::sip::identity::Identity;
-use crate::sip::message::Request;
 use crate::sip::uri::Uri;
+use crate::sip::{Method, Request};
 
-/// Longest Subject taken over, in bytes.
+/// Longest Subject taken over, bytes.
 const MAX_SUBJECT: usize = 512;
+
+/// A joiner who may come in, and what it gets with its 200; decided before anything changes.
+pub(super) struct Joiner {
+    pub who: Who,
+    contact: Uri,
+    media: Media,
+    /// Our SDP is an offer.
+    offered: bool,
+    granted: Option<Granted>,
+}
 
 impl Session<'_> {
     /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
     pub(super) fn invite_received(&mut self, arrival: &Arrival) {
         let starts = self.before.is_none();
-        match self.admit(arrival, false) {
-            Ok((who, contact, body)) => {
-                self.join(arrival, who.clone(), &contact, body);
+        match self.admit_joiner(arrival, false) {
+            Ok(joiner) => {
+                let who = joiner.who.clone();
+                self.join(arrival, joiner);
                 if starts {
                     self.invite_members(arrival, &who);
                 }
             }
-            Err(refusal) => self.refuse("INVITE", &refusal),
+            Err(denial) => self.refuse(&Method::Invite, denial),
         }
     }
 
     /// Everything that may refuse a joiner, in order; nothing has changed yet.
-    pub(super) fn admit(
+    pub(super) fn admit_joiner(
         &mut self,
         arrival: &Arrival,
         at_factory: bool,
-    ) -> Result<(Who, Uri, Body), Refusal> {
+    ) -> Result<Joiner, Denial> {
         let request = &arrival.request;
         if self.is_merged(request) {
-            return Err(Refusal::new(482, "merged request"));
+            return Err(Refusal::Merged.into());
         }
-        if at_factory {
-            check_require_at_factory(request)?;
-        } else {
-            check_require(request)?;
+        match at_factory {
+            true => check_require_at_factory(request)?,
+            false => check_require(request)?,
         }
         let mut who = identify(arrival)?;
-        // Our own INVITE, come back under a name we do not know as ours: two sessions would feed each other.
+        let shown = who.uri.clone();
+        let denied = |refusal: Refusal| refusal.of(shown.as_str());
         if who.uris.iter().any(|uri| leads_here(uri, self.env)) {
-            return Err(Refusal::new(403, "a focus is no participant").of(who.uri()));
+            return Err(denied(Refusal::FocusAsParticipant));
         }
-        who.participant = self.member(&who.identities).is_some();
-        let may_return = self.may_return(&who.identities);
-        let served = self.let_in(&who, may_return).and_then(|()| {
-            let contact = request.contact();
-            let contact =
-                contact.ok_or_else(|| Refusal::bad_request("Missing or malformed Contact"))?;
-            Ok((contact, self.media_for(arrival)?))
-        });
-        let (contact, body) = served.map_err(|refusal| refusal.of(who.uri()))?;
-        Ok((who, contact, body))
-    }
-
-    /// A group whose document says so is called together when its session starts (G3).
-    fn invite_members(&mut self, arrival: &Arrival, starter: &Who) {
-        let Some(group) = self.policy().filter(|group| group.invite_members) else {
-            return;
-        };
-        let others = group
-            .members
-            .iter()
-            .filter(|member| !starter.identities.contains(&member.identity));
-        let uris: Vec<Uri> = others.map(|member| member.uri.clone()).collect();
-        if !uris.is_empty() {
-            self.invite_listed(arrival, starter, &Targets::plain(Purpose::Invite, uris));
-        }
+        who.participant = self.records.member(&who.identities).is_some();
+        self.check_join(&who).map_err(denied)?;
+        self.joiner(arrival, who).map_err(denied)
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
-    fn let_in(&self, who: &Who, may_return: bool) -> Result<(), Refusal> {
-        let texts = &self.env.settings.warnings;
-        if !may_return {
-            return Err(
-                Refusal::new(403, "removed, or never invited").warning(&texts.not_authorised)
-            );
+    fn check_join(&mut self, who: &Who) -> Result<(), Refusal> {
+        if !self.may_return(&who.identities) {
+            return Err(Refusal::MayNotReturn);
         }
-        let allowed = self.decide(who).allowed;
-        // A document that names who may start a session means it (requirements G3).
-        let starts = self.before.is_none();
+        let verdict = self.permissions_of(who);
+        // A document that names who may start a session means it (G3).
         let names_starters = |group: &Group| {
-            group
-                .rules
-                .iter()
-                .any(|rule| rule.grants.allow_initiate_conference)
+            let mut rules = group.rules.iter();
+            rules.any(|rule| rule.grants.allow_initiate_conference)
         };
+        let starts = self.before.is_none();
         if starts
-            && !allowed.allow_initiate_conference
-            && self.policy().is_some_and(|g| names_starters(&g))
+            && !verdict.allows(Action::AllowInitiateConference)
+            && self.group_document().is_some_and(|g| names_starters(&g))
         {
-            return Err(Refusal::new(403, "policy: allow-initiate-conference")
-                .warning(&texts.function_not_allowed));
+            return Err(Refusal::Policy(Action::AllowInitiateConference));
         }
-        if !allowed.join_handling {
-            return Err(Refusal::new(403, "policy: join-handling").warning(&texts.not_authorised));
+        if !verdict.allows(Action::JoinHandling) {
+            return Err(Refusal::Policy(Action::JoinHandling));
         }
-        if who.anonymous && !allowed.allow_anonymity {
-            return Err(Refusal::new(403, "policy: allow-anonymity").warning(&texts.anonymity));
-        }
+        self.check_privacy(who, &verdict)?;
         if !who.participant && self.head.slots() == 0 {
-            return Err(Refusal::new(486, "session is full").warning(&texts.too_many));
+            return Err(Refusal::SessionFull);
         }
         Ok(())
     }
 
-    pub(super) fn is_merged(&self, request: &Request) -> bool {
-        self.family.find(&merge_name(request)).is_some()
-    }
-
-    /// The SDP for whoever comes in: an answer to the offer, or our offer.
-    pub(super) fn media_for(&self, arrival: &Arrival) -> Result<Body, Refusal> {
+    /// The SDP and session timer for somebody who comes in: an answer to the offer, or our offer.
+    pub(super) fn joiner(&mut self, arrival: &Arrival, who: Who) -> Result<Joiner, Refusal> {
         let request = &arrival.request;
         let settings = self.env.settings;
-        let granted = timer::grant(request, settings, None)?;
-        let mut media = new_media(self.env, &arrival.socket);
+        let contact = request.contact();
+        let contact = contact.ok_or_else(|| Refusal::malformed("Missing or malformed Contact"))?;
+        let granted = grant(request, settings, None)?;
+        let mut media = Media::new(self.env, arrival.socket);
         let described = describe(request, settings, &media)?;
         media.direction = described.shape.direction;
         media.shape = described.shape;
-        Ok(Body {
+        Ok(Joiner {
+            who,
+            contact,
             media,
             offered: described.offered,
             granted,
         })
     }
 
-    pub(super) fn join(&mut self, arrival: &Arrival, who: Who, contact: &Uri, body: Body) {
+    /// 200 and a leg for somebody who was admitted.
+    pub(super) fn join(&mut self, arrival: &Arrival, joiner: Joiner) {
         let request = &arrival.request;
+        let settings = self.env.settings;
         if self.before.is_none() {
-            self.take_over(request);
+            self.take_names(request);
         }
-        let contact_uri = self
-            .env
-            .settings
-            .contact_uri(&self.head.token, &arrival.socket);
+        let who = joiner.who;
+        let contact = settings.contact_uri(&self.head.token, arrival.socket);
         let dialog = Dialog::formed_by(
             request,
+            joiner.contact,
+            self.env.tag(),
+            arrival.socket,
             contact,
-            self.env.token(),
-            arrival.socket.clone(),
-            contact_uri,
         );
         let leg = Leg {
             identities: who.identities.clone(),
-            uri: who.uri().to_owned(),
+            uri: who.uri.clone(),
             display_name: display_name(request, &who),
             anonymous: who.anonymous,
             state: LegState::Connected,
             dialog,
-            media: body.media,
+            media: joiner.media,
             awaited_ack: Some(AwaitedAck {
                 cseq: request.cseq,
-                offered: body.offered,
+                offered: joiner.offered,
                 until: self.env.now + SIXTY_FOUR_T1,
             }),
-            keepalive: Keepalive::granted(self.env.settings, request, body.granted, self.env.now),
+            timer: SessionTimer::granted(settings, request, joiner.granted, self.env.now),
             subscriptions: Vec::new(),
-            watchers: Vec::new(),
+            awaited_by: Vec::new(),
             asked_by: None,
             referrer: None,
             outgoing: None,
             referred_before: false,
-            formed_by: Some((request.from_tag.clone(), request.cseq)),
+            formed_by: Some(MergeKey::of(request)),
             forks: Vec::new(),
             appearance: Appearance::default(),
         };
-        let headers = self.joiner_headers(&leg, body.granted);
-        let sdp = leg.media.text(self.env.settings);
-        let to_tag = leg.dialog.local_tag.clone();
         if self.before.is_none() && !self.head.live {
             self.start();
         }
-        self.log(
-            Level::Info,
-            format!("INVITE accepted, joined from={}", Redacted(who.uri())),
-        );
-        let id = self.family.new_id();
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: "OK".into(),
-            to_tag,
-            headers,
-            body: sdp,
-            connects: Some(id),
-        }));
+        self.log_people(Level::Info, |show| {
+            format!(
+                "INVITE accepted, joined from={}",
+                show.who(who.uri.as_str())
+            )
+        });
+        let id = self.records.new_id();
+        let headers = self.joiner_headers(&leg, joiner.granted);
+        let mut answer = Answer::new(200, leg.dialog.local_tag.clone(), headers);
+        answer.body = leg.media.text(settings);
+        answer.connects = Some(id);
+        self.answer(answer);
         // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
         for known in &who.identities {
-            if let Some(earlier) = self.member(std::slice::from_ref(known)) {
+            if let Some(earlier) = self.records.member(std::slice::from_ref(known)) {
                 self.replace(earlier);
             }
         }
-        self.insert(id, Record::Leg(Box::new(leg)));
-        self.connected();
+        self.records.insert(id, Record::Leg(Box::new(leg)));
+        self.count_connected();
         self.count(Counter::JoinsAccepted, 1);
     }
 
     /// The first one in names the conversation, if it brings names (CPM identifiers).
-    fn take_over(&mut self, request: &Request) {
+    fn take_names(&mut self, request: &Request) {
         if let Some(id) = identifier(request, "Conversation-ID") {
             self.head.conversation_id = id;
         }
@@ -226,9 +204,8 @@ impl Session<'_> {
         }
         self.head.in_reply_to = identifier(request, IN_REPLY_TO);
         if self.head.subject.is_none() {
-            self.head.subject = request
-                .text("Subject")
-                .filter(|text| text.len() <= MAX_SUBJECT);
+            let subject = request.text("Subject");
+            self.head.subject = subject.filter(|text| text.len() <= MAX_SUBJECT);
         }
     }
 
@@ -244,11 +221,11 @@ impl Session<'_> {
 
     /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.
     fn replace(&mut self, earlier: Id) {
-        match self.leg(earlier).map(|leg| leg.is_connected()) {
-            Some(true) => self.hang_up(earlier, ByeCause::Replaced),
+        match self.records.leg(earlier).map(|leg| leg.is_connected()) {
+            Some(true) => self.end_leg(earlier, ByeCause::Replaced),
             Some(false) => {
-                self.settle_watchers(earlier, 200, "OK");
-                self.parts(earlier, Parting::replaced());
+                self.settle_leg(earlier, 200, "OK");
+                self.note_departure(earlier, Departure::replaced());
                 self.withdraw(earlier);
             }
             None => {}
@@ -256,133 +233,54 @@ impl Session<'_> {
     }
 
     fn joiner_headers(&self, leg: &Leg, granted: Option<Granted>) -> String {
-        let focus = format!("<sip:{}@{}>", self.head.token, self.env.settings.domain);
-        let lines = Lines::new()
+        let lines = HeaderLines::new()
             .contact(&leg.dialog.contact)
             .capabilities()
-            .line("P-Asserted-Identity", &focus)
+            .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
             .line("P-Asserted-Service", SERVICE)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
             .maybe(IN_REPLY_TO, self.head.in_reply_to.as_deref())
             .maybe("Subject", self.head.subject.as_deref());
-        Granted::say(granted, lines)
-            .line("Content-Type", "application/sdp")
+        Granted::header_lines(granted, lines)
+            .line("Content-Type", SDP)
             .text()
     }
 
-    /// Our 2xx was never acknowledged (RFC 3261 section 13.3.1.4): the dialog ends by BYE.
-    pub(super) fn ack_missing(&mut self, id: Id) {
-        let Some(leg) = self.leg_mut(id) else { return };
-        leg.awaited_ack = None;
-        let who = leg.uri.clone();
-        let connected = leg.is_connected();
-        self.log(
-            Level::Warn,
-            format!("no ACK within 32 s from={}", Redacted(&who)),
-        );
-        if connected {
-            self.hang_up(id, ByeCause::NoAck);
-        } else {
-            self.pump(id);
-        }
-    }
-
-    /// The 2xx that let somebody in did not leave: as if it had never been decided.
-    pub(super) fn answer_failed(&mut self, id: Id) {
-        let Some(leg) = self.leg_mut(id) else { return };
-        leg.awaited_ack = None;
-        // A BYE that waited for the ACK has nothing to end.
-        leg.dialog.waiting.clear();
-        if !leg.is_connected() {
+    /// A group whose document says so is called together when its session starts (G3).
+    fn invite_members(&mut self, arrival: &Arrival, starter: &Who) {
+        let document = self.group_document();
+        let Some(group) = document.filter(|group| group.invite_members) else {
             return;
+        };
+        let others = group
+            .members
+            .iter()
+            .filter(|member| !starter.identities.contains(&member.identity));
+        let others: Vec<Target> = others.map(|m| Target::of(m.uri.clone())).collect();
+        if !others.is_empty() {
+            self.invite_listed(arrival, starter, &Targets::plain(Purpose::Invite, others));
         }
-        leg.state = LegState::Left;
-        self.disconnected();
-        self.log(
-            Level::Warn,
-            "the answer to an INVITE could not be sent".into(),
-        );
     }
 
-    /// BYE: the participant leaves. Its dialog lives on for NOTIFYs it was promised (N11).
-    pub(super) fn bye_received(&mut self, id: Id, request: &Request, to_tag: String) {
-        let Some(leg) = self.leg_mut(id) else { return };
-        let identities = leg.identities.clone();
-        let who = leg.uri.clone();
-        let was_in = leg.is_connected();
-        // Ours is under way or waits for its turn; then theirs is enough.
-        let is_bye = |what: &Waiting| matches!(what, Waiting::Bye(_));
-        let sent = leg.dialog.in_flight.is_some_and(|r| is_bye(&r.what));
-        let crossed = sent || leg.dialog.waiting.iter().any(is_bye);
-        if !was_in && !crossed {
-            return self.refuse(
-                "BYE",
-                &Refusal::new(481, "the participant has left already").of(&who),
-            );
-        }
-        leg.dialog.waiting.retain(|what| !is_bye(what));
-        leg.awaited_ack = None;
-        leg.state = LegState::Left;
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: "OK".into(),
-            to_tag,
-            ..Answer::default()
-        }));
-        self.parts(id, Parting::departed());
-        if was_in {
-            self.disconnected();
-            if leaves_for_good(request) {
-                self.forget(&identities);
-            }
-            self.log(Level::Info, format!("BYE, left from={}", Redacted(&who)));
-        }
-        self.pump(id);
-    }
-
-    /// OPTIONS on the focus (RFC 4579 section 5.13).
-    pub(super) fn options_received(&mut self, request: &Request, contact: &str, to_tag: String) {
-        if let Err(refusal) = check_require(request) {
-            return self.refuse("OPTIONS", &refusal);
-        }
-        let headers = Lines::new()
-            .contact(contact)
-            .capabilities()
-            .line("Accept", ACCEPT)
-            .line("Accept-Encoding", ACCEPT_ENCODING)
-            .text();
-        self.actions.push(Action::Answer(Answer {
-            code: 200,
-            reason: "OK".into(),
-            to_tag,
-            headers,
-            ..Answer::default()
-        }));
+    /// Everybody on a list that came with an INVITE, by the steps 7 and 8 of a REFER.
+    pub(super) fn invite_listed(&mut self, arrival: &Arrival, inviter: &Who, targets: &Targets) {
+        self.open_trail(arrival);
+        let origin = Origin {
+            referred_by: referred_by(inviter, None),
+            socket: Some(arrival.socket),
+            cseq: arrival.request.cseq,
+        };
+        let order = self.place_order(inviter, targets, origin);
+        self.invite_targets(order, inviter, targets);
     }
 }
 
-/// What a joiner gets with its 200, decided before anything changes.
-pub(super) struct Body {
-    media: Media,
-    /// The SDP is an offer.
-    offered: bool,
-    granted: Option<Granted>,
-}
-
-/// What to call whoever comes in: as its network says, or as it says itself under a name that is its own.
+/// The name of somebody who comes in: as its network says, or as it says itself under a URI that is its
+/// own.
 fn display_name(request: &Request, who: &Who) -> Option<String> {
     let itself = who.identities.contains(&Identity::of(&request.from.uri));
     let by_itself = || request.from.name().filter(|_| itself);
     let name = request.asserted_name().or_else(by_itself);
     name.filter(|_| !who.anonymous && !request.privacy().hides_name())
-}
-
-/// G6: RCS clients say by `Reason: SIP;cause=200` that they leave the group; without it they are only away.
-fn leaves_for_good(request: &Request) -> bool {
-    request.list("Reason").iter().any(|reason| {
-        let text = String::from_utf8_lossy(reason).to_ascii_lowercase();
-        let mut parts = text.split(';').map(str::trim);
-        parts.next() == Some("sip") && parts.any(|part| part.replace(' ', "") == "cause=200")
-    })
 }

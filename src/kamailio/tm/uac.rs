@@ -39,7 +39,7 @@ pub struct OutgoingRequest<'a> {
     pub remote_tag: Option<&'a str>,
     pub cseq: u32,
     /// The route set, next hop first, name-addrs as in Route.
-    pub route: &'a [String],
+    pub route: &'a [&'a str],
     /// Whole lines, each ended by CRLF, or empty: Contact and Content-Type are among them.
     pub headers: &'a str,
     pub body: &'a [u8],

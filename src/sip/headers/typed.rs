@@ -10,6 +10,7 @@ use crate::sip::privacy::Privacy;
 use crate::sip::refer_sub::{self, ReferSubError};
 use crate::sip::refer_to::{ReferTo, ReferToError};
 use crate::sip::referred_by::{self, ReferredBy, ReferredByError};
+use crate::sip::route::Route;
 use crate::sip::session_expires::{self, SessionExpires};
 use crate::sip::target_dialog::{self, TargetDialog};
 use crate::sip::text;
@@ -31,18 +32,10 @@ impl Headers {
         NameAddr::parse(first).ok()
     }
 
-    /// The Record-Route values in the order received, each printable and well-formed. What is not
-    /// plain ASCII around the URI is left away; what is no address is skipped.
-    pub fn record_route(&self) -> Vec<String> {
+    /// The Record-Route values in the order received; what is no address is skipped.
+    pub fn record_route(&self) -> Vec<Route> {
         self.list_slices("record-route")
-            .filter_map(|value| {
-                let route = NameAddr::parse(value).ok()?;
-                let as_written = text::ascii(value).and_then(|v| text::clean_utf8(v.as_bytes()));
-                match as_written {
-                    Some(text) if route.bracketed => Some(text),
-                    _ => Some(format!("<{}>", route.uri)),
-                }
-            })
+            .filter_map(Route::parse)
             .collect()
     }
 
@@ -223,8 +216,9 @@ mod tests {
             .into_iter(),
         )
         .unwrap();
+        let routes: Vec<String> = h.record_route().iter().map(Route::to_string).collect();
         assert_eq!(
-            h.record_route(),
+            routes,
             ["<sip:p1;lr>", "<sip:p2;lr>", "<sip:p3;lr>;x=y", "<sip:p4>"]
         );
     }

@@ -7,8 +7,10 @@ use std::ops::Deref;
 use thiserror::Error;
 
 use super::headers::Headers;
+use super::method::Method;
 use super::name_addr::NameAddr;
 use super::params;
+use super::tag::Tag;
 use super::text;
 
 #[cfg(test)]
@@ -135,18 +137,18 @@ impl MessageError {
 /// [`Headers`], to which it dereferences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// As received; methods are case-sensitive.
-    pub method: String,
+    /// The method.
+    pub method: Method,
     /// The Request-URI as received: visible ASCII, not otherwise checked.
     pub uri: String,
     /// From
     pub from: NameAddr,
     /// The tag of From; never empty.
-    pub from_tag: String,
+    pub from_tag: Tag,
     /// To
     pub to: NameAddr,
     /// The tag of To: in a dialog.
-    pub to_tag: Option<String>,
+    pub to_tag: Option<Tag>,
     /// Call-ID, visible ASCII.
     pub call_id: String,
     /// The number of CSeq.
@@ -241,12 +243,12 @@ impl<'a> Frame<'a> {
 /// What requests and responses have in common.
 pub(crate) struct Common {
     pub from: NameAddr,
-    pub from_tag: String,
+    pub from_tag: Tag,
     pub to: NameAddr,
-    pub to_tag: Option<String>,
+    pub to_tag: Option<Tag>,
     pub call_id: String,
     pub cseq: u32,
-    pub cseq_method: String,
+    pub cseq_method: Method,
 }
 
 impl Common {
@@ -257,12 +259,11 @@ impl Common {
             .ok_or(MessageError::Malformed(Field::CallId))?;
         let from = address(headers, "from", Field::From)?;
         let to = address(headers, "to", Field::To)?;
-        let from_tag = from.tag().map(str::to_owned);
-        let from_tag = from_tag.ok_or(match from.param("tag") {
+        let from_tag = from.tag().ok_or(match from.param("tag") {
             Some(_) => MessageError::Malformed(Field::FromTag),
             None => MessageError::Missing(Field::FromTag),
         })?;
-        let to_tag = to.tag().map(str::to_owned);
+        let to_tag = to.tag();
         // A tag that cannot be written again must not pass for a request outside a dialog.
         if to_tag.is_none() && to.param("tag").is_some() {
             return Err(MessageError::Malformed(Field::To));
@@ -311,7 +312,7 @@ fn take_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `METHOD SP Request-URI SP SIP/2.0`, single blanks (RFC 3261 section 7.1).
-fn request_line(line: &[u8]) -> Result<(String, String), MessageError> {
+fn request_line(line: &[u8]) -> Result<(Method, String), MessageError> {
     let mut parts = line.split(|b| *b == b' ');
     let (Some(method), Some(uri), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -330,7 +331,7 @@ fn request_line(line: &[u8]) -> Result<(String, String), MessageError> {
         return Err(MessageError::StartLine);
     };
     check_version(version)?;
-    Ok((method.to_owned(), uri.to_owned()))
+    Ok((Method::of(method), uri.to_owned()))
 }
 
 /// `SIP/2.0` in any case (RFC 3261 section 7.1).
@@ -370,7 +371,7 @@ fn address(headers: &Headers, name: &str, field: Field) -> Result<NameAddr, Mess
 }
 
 /// `number LWS method`.
-fn cseq(value: &[u8]) -> Option<(u32, String)> {
+fn cseq(value: &[u8]) -> Option<(u32, Method)> {
     let end = value.iter().position(|b| text::is_blank(*b))?;
     let (number, method) = value.split_at_checked(end)?;
     let method = text::trim(method);
@@ -380,7 +381,7 @@ fn cseq(value: &[u8]) -> Option<(u32, String)> {
     // RFC 3261 section 8.1.1.5: less than 2^31, so that the other side can go on counting.
     let number = u32::try_from(text::number(number)?).ok()?;
     let fits = number < 1 << 31;
-    fits.then_some((number, text::ascii(method)?.to_owned()))
+    fits.then_some((number, Method::of(text::ascii(method)?)))
 }
 
 fn max_forwards(headers: &Headers) -> Result<Option<u8>, MessageError> {

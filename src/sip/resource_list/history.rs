@@ -8,13 +8,11 @@ use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, Event};
 use quick_xml::Writer;
 
 use super::{CopyControl, Entry};
+use crate::sip::privacy::ANONYMOUS;
 use crate::sip::uri::Uri;
 
 /// Content-Disposition of the part; `handling=optional` is a MUST (RFC 5366 section 5).
 pub const HISTORY_DISPOSITION: &str = "recipient-list-history; handling=optional";
-
-/// Stands for whoever is not to be named (RFC 3323 section 4.1.1.3).
-pub const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
 /// One who may be told of.
 #[derive(Clone, Debug, PartialEq, Eq)]

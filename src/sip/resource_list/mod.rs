@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::identity::Identity;
+use super::method::Method;
+use super::privacy::ANONYMOUS;
 use super::refer_to;
 use super::text;
 use super::uri::{Uri, UriError};
@@ -16,7 +18,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use history::{build_history, HistoryEntry, ANONYMOUS, HISTORY_DISPOSITION};
+pub use history::{build_history, HistoryEntry, HISTORY_DISPOSITION};
 
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/resource-lists+xml";
@@ -58,8 +60,8 @@ pub struct Entry {
     pub target: Result<Uri, UriError>,
     /// The `uri` attribute as written, made printable; for reports.
     pub text: String,
-    /// In upper case; `None` when the entry names none.
-    pub method: Option<String>,
+    /// `None` when the entry names none.
+    pub method: Option<Method>,
     /// The embedded headers as written; see [`ReferTo::headers`](super::ReferTo).
     pub headers: Vec<(String, String)>,
     /// `copyControl`
@@ -129,7 +131,7 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>, ListError> {
 /// as they are. Entries of different methods are never merged, nor are [`ANONYMOUS`] ones of
 /// different visibility: each stands for people of its own, whose number adds up.
 pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
-    type Key = (Identity, Option<String>, Option<CopyControl>);
+    type Key = (Identity, Option<Method>, Option<CopyControl>);
     let mut merged: Vec<Entry> = Vec::new();
     let mut places: BTreeMap<Key, usize> = BTreeMap::new();
     for entry in entries {

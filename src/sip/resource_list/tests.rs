@@ -100,7 +100,7 @@ fn rfc_5368_figure_3() {
         ]
     );
     for entry in &entries {
-        assert_eq!(entry.method.as_deref(), Some("BYE"));
+        assert_eq!(entry.method, Some(Method::Bye));
         assert_eq!(entry.copy, CopyControl::Bcc);
         assert!(!entry.anonymize);
     }
@@ -118,7 +118,7 @@ fn prefixes_marks_nesting_and_strangers() {
     let entries = parsed(document);
     assert_eq!(uris(&entries), ["sip:a@b", "tel:+1", "sip:c@d"]);
     assert_eq!(entries[0].display.as_deref(), Some("A & B <C>"));
-    assert_eq!(entries[2].method.as_deref(), Some("INVITE"));
+    assert_eq!(entries[2].method, Some(Method::Invite));
     assert_eq!(
         entries[2].headers,
         [("Session-Replaces".to_owned(), "z".to_owned())]

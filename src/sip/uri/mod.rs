@@ -176,6 +176,18 @@ impl Uri {
     }
 }
 
+/// The value of an embedded header ([`Uri::headers`]), unescaped. `None` when the header is not
+/// there, or its value is not one printable word of at most `longest` octets.
+pub fn embedded_word(headers: &[(String, String)], name: &str, longest: usize) -> Option<String> {
+    let mut named = headers
+        .iter()
+        .filter(|(have, _)| have.eq_ignore_ascii_case(name));
+    let (_, raw) = named.next()?;
+    let word = String::from_utf8(text::percent_decode(raw.as_bytes())?).ok()?;
+    let fit = (1..=longest).contains(&word.len()) && text::is_visible(word.as_bytes());
+    fit.then_some(word)
+}
+
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text

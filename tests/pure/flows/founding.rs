@@ -2,7 +2,7 @@
 //! Not here: what becomes of the listed people (`super::listing`).
 
 use cpm::cpm::action::Counter;
-use cpm::cpm::asked::Quirk;
+use cpm::cpm::quirk::Quirk;
 
 use crate::bed::{interleaved, World, FACTORY};
 use crate::listing::list;

@@ -5,9 +5,9 @@
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use cpm::cpm::action::Method;
 use cpm::cpm::records::{Id, Record};
 use cpm::sip::uri::Uri;
+use cpm::sip::Method;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -384,7 +384,9 @@ fn chosen(targets: u16) -> Vec<&'static str> {
 fn last_outside(world: &World, peer: usize, method: &str) -> Option<String> {
     let asked = world.peers[peer].asked.iter();
     let mut outside: Vec<_> = asked
-        .filter(|(_, asked)| asked.request.method == method && asked.request.to_tag.is_none())
+        .filter(|(_, asked)| {
+            asked.request.method.as_str() == method && asked.request.to_tag.is_none()
+        })
         .collect();
     outside.sort_by_key(|(_, asked)| asked.dialog);
     outside.last().map(|(branch, _)| (*branch).clone())

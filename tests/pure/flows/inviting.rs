@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use cpm::cpm::action::{Counter, Method};
+use cpm::cpm::action::Counter;
+use cpm::sip::Method;
 
 use crate::bed::{interleaved, interleaved_over, team, World, GROUP};
 

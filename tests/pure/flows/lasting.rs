@@ -370,7 +370,7 @@ fn the_latest_invite_is_the_one_that_is_cancelled() {
         world.run_out();
         assert_eq!(world.sent_to(cast.carol, "INVITE").len(), 2);
         let received = world.peers[cast.carol].received.iter();
-        let cancels = received.filter(|request| request.method == "CANCEL");
+        let cancels = received.filter(|request| request.method == cpm::sip::Method::Cancel);
         let numbers: Vec<u32> = cancels.map(|cancel| cancel.cseq).collect();
         assert_eq!(numbers, [2]);
         assert_eq!(world.told(cast.alice, &refer).last(), Some(&(487, true)));

@@ -2,7 +2,7 @@
 //! Not here: what becomes of a single INVITE (`super::inviting`).
 
 use cpm::cpm::action::Counter;
-use cpm::cpm::settings::Millis;
+use cpm::cpm::time::Millis;
 
 use crate::bed::{interleaved, team, Cast, World, FACTORY};
 

@@ -1,7 +1,7 @@
 //! The rules of the NOTIFYs themselves: how many, when, with which Event, and when they stop.
 //! Not here: what they report (`super::inviting`, `super::racing`).
 
-use cpm::cpm::settings::Millis;
+use cpm::cpm::time::Millis;
 
 use crate::bed::{interleaved, interleaved_over, World};
 

@@ -40,7 +40,7 @@ fn leg(world: &World, peer: usize) -> Leg {
     let uri = world.uri(peer);
     let rows = world.records.rows();
     let mut legs = rows.filter_map(|(_, row)| match &row.record {
-        Record::Leg(leg) if leg.uri == uri && leg.is_connected() => Some((**leg).clone()),
+        Record::Leg(leg) if leg.uri.as_str() == uri && leg.is_connected() => Some((**leg).clone()),
         _ => None,
     });
     legs.next().expect("a leg")

@@ -1,7 +1,8 @@
 //! Things that happen at the same time: answers before the send is known, CANCEL against 2xx, people who
 //! leave or come while they are invited. Not here: what happens in order (`super::inviting`).
 
-use cpm::cpm::action::{Counter, Method};
+use cpm::cpm::action::Counter;
+use cpm::sip::Method;
 
 use crate::bed::{interleaved, interleaved_over, Stage};
 
@@ -190,7 +191,7 @@ fn a_closing_session_tells_before_it_says_bye() {
             .ledger
             .sent
             .iter()
-            .filter(|sent| sent.to == cast.alice && sent.request.method != "ACK")
+            .filter(|sent| sent.to == cast.alice && sent.request.method != cpm::sip::Method::Ack)
             .map(|sent| sent.request.method.as_str())
             .collect();
         assert_eq!(to_alice.last(), Some(&"BYE"));
@@ -238,7 +239,7 @@ fn a_peer_says_bye_while_ours_still_waits() {
 #[test]
 fn requests_that_tm_does_not_send_hold_nothing_up() {
     interleaved_over(&[Method::Bye, Method::Notify], |world, cast, method| {
-        world.faults.sends = vec![method];
+        world.faults.sends = vec![method.clone()];
         world.join(cast.alice);
         world.join(cast.bob);
         world.refers(cast.alice, TARGET, "");

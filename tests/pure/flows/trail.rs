@@ -1,7 +1,8 @@
 //! The decision trail of a REFER: what an operator can read of it, and that logs tell less of people.
 //! Not here: how trails are kept and asked for.
 
-use cpm::cpm::trail::{Entry, ReferId};
+use cpm::cpm::action::TrailEntry;
+use cpm::cpm::records::ReferId;
 
 use crate::bed::{interleaved, World};
 
@@ -11,14 +12,14 @@ fn trails(world: &World, peer: usize, branch: &str) -> Vec<Vec<String>> {
     let ids: Vec<ReferId> = world
         .trails
         .iter()
-        .filter(|(_, entry)| matches!(entry, Entry::Opened { call_id: its } if its == call_id))
+        .filter(|(_, entry)| matches!(entry, TrailEntry::Opened { call_id: its } if its == call_id))
         .map(|(refer, _)| *refer)
         .collect();
     let lines = |id: &ReferId| {
         let of = world.trails.iter().filter(|(refer, _)| refer == id);
         of.filter_map(|(_, entry)| match entry {
-            Entry::Line(line) => Some(line.clone()),
-            Entry::Opened { .. } => None,
+            TrailEntry::Line(line) => Some(line.clone()),
+            TrailEntry::Opened { .. } => None,
         })
         .collect()
     };

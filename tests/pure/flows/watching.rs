@@ -2,7 +2,7 @@
 //! Not here: the XML (`cpm::sip::conference_info`) and the life of a subscription (`super::subscribing`).
 
 use cpm::cpm::action::Counter;
-use cpm::cpm::settings::Millis;
+use cpm::cpm::time::Millis;
 
 use crate::bed::{interleaved, interleaved_over, Cast, Link, World, GROUP};
 use crate::schema::{assert_valid, root, standing, text, user, users, version};

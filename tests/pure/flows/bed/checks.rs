@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use cpm::cpm::action::{Action, Counter, Method};
+use cpm::cpm::action::{Action, Counter};
 use cpm::cpm::input::Input;
 use cpm::cpm::records::{Carrier, Head, Id, LegState, Record};
 use cpm::cpm::session::Change;
+use cpm::sip::Method;
 
+use super::message::text;
 use super::peer::{How, Stage};
 use super::world::World;
 
@@ -60,11 +62,11 @@ impl World {
                     pending += u32::from(leg.is_pending());
                 }
                 Record::Refer(_) => {}
-                Record::Roster(_) if head.roster == Some(id) => {}
-                Record::Roster(_) => return Err(format!("a roster {id:?} of nobody")),
-                Record::Board(_) if head.board == Some(id) => {}
-                Record::Board(_) => return Err(format!("a board {id:?} of nobody")),
-                Record::Audience(_) | Record::Watcher(_) => {}
+                Record::ReturnRights(_) if head.return_rights == Some(id) => {}
+                Record::ReturnRights(_) => return Err(format!("rights {id:?} of nobody")),
+                Record::ChangeLog(_) if head.change_log == Some(id) => {}
+                Record::ChangeLog(_) => return Err(format!("a change log {id:?} of nobody")),
+                Record::Subscribers(_) | Record::ConferenceSubscription(_) => {}
                 Record::Head(_) => return Err(format!("head {id:?} below a head")),
             }
             self.has_a_reason(id, record)?;
@@ -102,17 +104,19 @@ impl World {
                     (Carrier::In(holder), Some(_)) => due(&id) || due(holder),
                     (_, Some(_)) => due(&id),
                 };
-                let waits = refer
-                    .targets
-                    .iter()
-                    .any(|aim| aim.outcome.is_none() && aim.leg.as_ref().is_some_and(&due));
-                told || waits || due(&id) || refer.guests.iter().any(stays)
+                let waits = refer.targets.iter().any(|target| {
+                    target.outcome.is_none() && target.leg.as_ref().is_some_and(&due)
+                });
+                told || waits || due(&id) || refer.later_refers.iter().any(stays)
             }
-            Record::Watcher(watcher) => {
-                let told = matches!(&watcher.carrier, Carrier::In(holder) if due(holder));
+            Record::ConferenceSubscription(subscription) => {
+                let told = matches!(&subscription.carrier, Carrier::In(holder) if due(holder));
                 told || due(&id)
             }
-            Record::Roster(_) | Record::Head(_) | Record::Board(_) | Record::Audience(_) => true,
+            Record::ReturnRights(_)
+            | Record::Head(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => true,
         };
         if reason {
             return Ok(());
@@ -141,8 +145,8 @@ impl World {
                     participants += i64::from(head.connected);
                 }
                 Record::Leg(leg) if leg.is_connected() && leg.dialog.is_idle() => {}
-                Record::Roster(_) | Record::Board(_) | Record::Audience(_) => {}
-                Record::Watcher(watcher) if watcher.ending.is_none() => {}
+                Record::ReturnRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => {}
+                Record::ConferenceSubscription(it) if it.common.ending.is_none() => {}
                 other => return Err(format!("{id:?} is left over: {other:?}")),
             }
         }
@@ -174,7 +178,7 @@ impl World {
             if let Record::Leg(leg) = &row.record {
                 if leg.state == LegState::Connected {
                     let dialog = &leg.dialog;
-                    let tag = dialog.remote_tag.clone().unwrap_or_default();
+                    let tag = text(dialog.remote_tag.as_ref());
                     ours.insert((dialog.call_id.clone(), tag));
                 }
             }

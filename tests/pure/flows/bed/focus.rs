@@ -5,18 +5,23 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use cpm::cpm::action::{Action, Counter, Method, Outgoing};
-use cpm::cpm::answer::Refusal;
+use cpm::cpm::action::{Action, Counter};
+use cpm::cpm::cpm_identifiers::contribution_id;
+use cpm::cpm::destination::{destination, Destination};
+use cpm::cpm::env::Env;
 use cpm::cpm::input::{Arrival, Input};
+use cpm::cpm::outgoing::OutgoingRequest;
 use cpm::cpm::policy::Group;
 use cpm::cpm::records::{Id, Name};
-use cpm::cpm::route::{contribution_id, destination, no_such_session, Destination};
+use cpm::cpm::refusal::Refusal;
+use cpm::cpm::refuse::refuse_at_the_door;
 use cpm::cpm::session::Session;
-use cpm::cpm::settings::{Env, Millis};
 use cpm::cpm::stray::end_stray_dialog;
+use cpm::cpm::time::Millis;
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
-use cpm::sip::{NameAddr, Request, Response};
+use cpm::sip::Method;
+use cpm::sip::{Request, Response};
 
 use super::chance::fingerprint;
 use super::message::{answer, read, Message};
@@ -46,9 +51,9 @@ impl World {
     pub(super) fn focus_receives(&mut self, from: usize, bytes: &[u8]) {
         match read(bytes) {
             Ok(Message::Response(response)) => self.response(&response, from),
-            Ok(Message::Request(request)) => match request.method.as_str() {
-                "ACK" => self.ack(&request),
-                "CANCEL" => self.cancel(from, &request),
+            Ok(Message::Request(request)) => match request.method {
+                Method::Ack => self.ack(&request),
+                Method::Cancel => self.cancel(from, &request),
                 _ => self.request(from, request),
             },
             Err(why) => self.fail(&format!("a peer of the test writes nonsense: {why}")),
@@ -78,12 +83,12 @@ impl World {
         }
         let arrival = Arrival {
             request,
-            socket: self.settings.sockets[0].clone(),
+            socket: self.settings.sockets[0],
             source: SocketAddr::from(([192, 0, 2, 7], 5060)),
             trusted: !self.peers[from].untrusted,
             read_at: self.now * 1000,
         };
-        let actions = self.decide(&arrival);
+        let actions = self.dispatch(&arrival);
         let place = Place::Request {
             peer: from,
             request: Box::new(arrival.request),
@@ -91,44 +96,46 @@ impl World {
         self.perform_later(actions, place);
     }
 
-    fn decide(&mut self, arrival: &Arrival) -> Vec<Action> {
+    fn dispatch(&mut self, arrival: &Arrival) -> Vec<Action> {
         let request = &arrival.request;
-        let method = request.method.as_str();
+        let method = &request.method;
         if request.to_tag.is_some() {
             let holder = self.in_dialog(request);
             return match holder {
                 Some(holder) => self.apply(holder, Input::RequestReceived { holder, arrival }),
-                None => self.refused(method, |_| Refusal::new(481, "no such dialog")),
+                None => self.refused(arrival, Refusal::NoSuchDialog),
             };
         }
-        if matches!(method, "INVITE" | "REFER" | "SUBSCRIBE") && !arrival.trusted {
-            return self.refused(method, |_| Refusal::new(403, "not from a trusted peer"));
+        let forms_dialog = matches!(method, Method::Invite | Method::Refer | Method::Subscribe);
+        if forms_dialog && !arrival.trusted {
+            return self.refused(arrival, Refusal::UntrustedPeer);
         }
-        let which = self.session_for(&request.uri, method == "INVITE");
+        let invites = *method == Method::Invite;
+        let which = self.session_for(&request.uri, invites);
         let input = match (method, &which) {
-            ("INVITE", Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
-            ("INVITE", _) => Input::InviteReceived(arrival),
-            ("REFER", _) => Input::ReferReceived(arrival),
-            ("SUBSCRIBE", _) => Input::SubscribeReceived(arrival),
-            ("OPTIONS", _) => Input::OptionsReceived(arrival),
-            _ => return self.refused(method, |_| Refusal::new(481, "no such dialog")),
+            (Method::Invite, Some(Which::AdHoc)) => Input::FactoryInviteReceived(arrival),
+            (Method::Invite, _) => Input::InviteReceived(arrival),
+            (Method::Refer, _) => Input::ReferReceived(arrival),
+            (Method::Subscribe, _) => Input::SubscribeReceived(arrival),
+            (Method::Options, _) => Input::OptionsReceived(arrival),
+            _ => return self.refused(arrival, Refusal::NoSuchDialog),
         };
         match which {
             Some(Which::Living(root)) => self.apply(root, input),
             Some(Which::New(group)) => self.apply_new(Some(&group), input),
-            Some(Which::AdHoc) if method == "INVITE" => {
+            Some(Which::AdHoc) if invites => {
                 let known = contribution_id(request).map(Name::Contribution);
                 match known.and_then(|name| self.find(&name)) {
                     Some(root) => self.apply(root, input),
                     None => self.apply_new(None, input),
                 }
             }
-            Some(Which::AdHoc) | None => self.refused(method, no_such_session),
+            Some(Which::AdHoc) | None => self.refused(arrival, Refusal::NoSuchSession),
         }
     }
 
-    fn refused(&self, method: &str, refusal: impl Fn(&Env<'_>) -> Refusal) -> Vec<Action> {
-        self.with_env(|env| refusal(env).actions(env, method, "", ""))
+    fn refused(&self, arrival: &Arrival, refusal: Refusal) -> Vec<Action> {
+        self.with_env(|env| refuse_at_the_door(env, arrival, refusal))
     }
 
     fn session_for(&self, uri: &str, may_start: bool) -> Option<Which> {
@@ -266,7 +273,9 @@ impl World {
                         &answer.body,
                     );
                 }
-                Action::Send(outgoing) if next_hop_is_address(&outgoing) => self.send(&outgoing),
+                Action::Send(outgoing) if outgoing.next_hop().is_address_literal() => {
+                    self.send(&outgoing);
+                }
                 // A name is resolved by a process of its own.
                 Action::Send(outgoing) => {
                     let late = self.work();
@@ -280,8 +289,8 @@ impl World {
         }
     }
 
-    pub(super) fn send(&mut self, outgoing: &Outgoing) {
-        let to = self.peer_at(&outgoing.request_uri);
+    pub(super) fn send(&mut self, outgoing: &OutgoingRequest) {
+        let to = self.peer_at(outgoing.request_uri.as_str());
         let fails = self.faults.sends.contains(&outgoing.method);
         let Some(to) = to.filter(|_| !fails) else {
             self.note(format!("send  {} fails", outgoing.method.as_str()));
@@ -294,7 +303,7 @@ impl World {
                     record,
                     Input::SendFailed {
                         record,
-                        method: outgoing.method,
+                        method: outgoing.method.clone(),
                         cseq: outgoing.cseq,
                         why: "no route".into(),
                     },
@@ -304,7 +313,7 @@ impl World {
             return;
         };
         let transaction = self.tm_send(outgoing, to);
-        if let (Method::Invite, Some(leg)) = (outgoing.method, outgoing.owner) {
+        if let (Method::Invite, Some(leg)) = (&outgoing.method, outgoing.owner) {
             // tm gives the transaction's name only after the message is out.
             let late = match self.faults.invite_sent_after {
                 Some(late) => late,
@@ -320,7 +329,7 @@ impl World {
                 },
             );
         }
-        if let (Method::Ack, Some(leg)) = (outgoing.method, outgoing.owner) {
+        if let (Method::Ack, Some(leg)) = (&outgoing.method, outgoing.owner) {
             self.inputs_arrive(leg, Input::AckSent { leg });
         }
     }
@@ -336,7 +345,8 @@ impl World {
             call_id: response.call_id.clone(),
             local_tag: response.from_tag.clone(),
         });
-        let accepts = response.cseq_method == "INVITE" && response.status / 100 == 2;
+        let accepts =
+            response.cseq_method == cpm::sip::Method::Invite && response.status / 100 == 2;
         if accepts && dialog.is_none() && self.ends_stray(response) {
             return;
         }
@@ -359,8 +369,8 @@ impl World {
 
     /// Nothing is left of the leg, but the peer believes in a dialog.
     fn ends_stray(&mut self, response: &Response) -> bool {
-        let socket = self.settings.sockets[0].clone();
-        let Some(requests) = self.with_env(|env| end_stray_dialog(response, &socket, env)) else {
+        let socket = self.settings.sockets[0];
+        let Some(requests) = self.with_env(|env| end_stray_dialog(response, socket, env)) else {
             return false;
         };
         let sends = requests.map(|request| Action::Send(Box::new(request)));
@@ -394,7 +404,7 @@ impl World {
     }
 
     fn find(&self, name: &Name) -> Option<Id> {
-        cpm::cpm::records::Family::find(&self.records, name)
+        cpm::cpm::records::SessionStore::find(&self.records, name)
     }
 
     fn with_env<T>(&self, f: impl FnOnce(&Env<'_>) -> T) -> T {
@@ -410,12 +420,4 @@ impl World {
             clock: &|| now * 1000,
         })
     }
-}
-
-fn next_hop_is_address(request: &Outgoing) -> bool {
-    let next_hop = match request.route.first() {
-        Some(route) => NameAddr::parse(route.as_bytes()).ok().map(|r| r.uri),
-        None => Uri::parse(request.request_uri.as_bytes()).ok(),
-    };
-    next_hop.is_none_or(|uri| uri.is_address_literal())
 }

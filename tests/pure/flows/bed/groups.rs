@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use cpm::cpm::policy::{adhoc_document, AdhocPolicy, Directory, Group, InviteBy};
-use cpm::cpm::settings::{Settings, Socket, Transport};
-use cpm::cpm::text::WarningTexts;
+use cpm::cpm::settings::Settings;
+use cpm::cpm::socket::{Socket, Transport};
+use cpm::cpm::warning_texts::WarningTexts;
 use cpm::sip::uri::Uri;
 
 pub const FACTORY: &str = "sip:conference-factory@conf.home1.test";
@@ -95,7 +96,7 @@ pub fn settings() -> Settings {
         max_subscriptions: 200,
         sockets: vec![Socket {
             transport: Transport::Udp,
-            host: "127.0.0.1".into(),
+            address: [127, 0, 0, 1].into(),
             port: 5060,
         }],
         warnings: WarningTexts::default(),

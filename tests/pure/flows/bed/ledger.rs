@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cpm::cpm::action::{Answer, Method, Outgoing};
+use super::message::text;
 use cpm::cpm::input::Input;
+use cpm::cpm::outgoing::{Answer, OutgoingRequest};
 use cpm::cpm::records::Id;
-use cpm::cpm::settings::{Millis, LOST_REQUEST};
+use cpm::cpm::time::{Millis, LOST_REQUEST};
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
+use cpm::sip::Method;
 use cpm::sip::{ReferTarget, Request};
 
 /// What a slow worker may make of a span it measured right.
@@ -91,8 +93,12 @@ pub struct Ledger {
 impl Ledger {
     /// The REFER `request` was accepted.
     pub fn promised(&mut self, peer: usize, request: &Request, answer: &Answer, inherits: bool) {
-        let ours = request.to_tag.clone().unwrap_or(answer.to_tag.clone());
-        let theirs = request.from_tag.clone();
+        let ours = request
+            .to_tag
+            .as_ref()
+            .unwrap_or(&answer.to_tag)
+            .to_string();
+        let theirs = request.from_tag.to_string();
         let first = !self
             .promises
             .iter()
@@ -162,14 +168,14 @@ impl Ledger {
     /// An anonymous REFER made this dialog.
     pub fn is_anonymous_dialog(&self, request: &Request) -> bool {
         self.promises.iter().any(|p| {
-            let same = p.call_id == request.call_id && Some(&p.ours) == request.to_tag.as_ref();
+            let same = p.call_id == request.call_id && p.ours == text(request.to_tag.as_ref());
             same && p.outside && p.anonymous
         })
     }
 
     /// One request at a time per dialog, numbered without a gap.
-    pub fn leaves(&mut self, outgoing: &Outgoing, now: Millis) -> Result<(), String> {
-        let key = (outgoing.call_id.clone(), outgoing.local_tag.clone());
+    pub fn leaves(&mut self, outgoing: &OutgoingRequest, now: Millis) -> Result<(), String> {
+        let key = (outgoing.call_id.clone(), outgoing.local_tag.to_string());
         if outgoing.method == Method::Prack {
             // Nobody waits for its answer, but it takes a number.
             if let Some(last) = self.flights.get_mut(&key) {
@@ -209,10 +215,11 @@ impl Ledger {
             .event()
             .and_then(|(_, id)| id)
             .and_then(|id| id.parse().ok());
-        let tag = request.to_tag.clone().unwrap_or_default();
+        let tag = text(request.to_tag.as_ref());
         let promise = self.promises.iter_mut().find(|p| {
-            let dialog =
-                p.call_id == request.call_id && p.theirs == tag && p.ours == request.from_tag;
+            let dialog = p.call_id == request.call_id
+                && p.theirs == tag
+                && p.ours == request.from_tag.as_str();
             dialog && id.map_or(p.first, |id: u32| id == p.cseq)
         });
         let Some(promise) = promise else {
@@ -259,7 +266,7 @@ impl Ledger {
             };
         };
         let id = request.event().and_then(|(_, id)| id);
-        let tag = request.to_tag.clone().unwrap_or_default();
+        let tag = text(request.to_tag.as_ref());
         let key = (format!("{} {tag}", request.call_id), id);
         let last = self.shown.insert(key, version);
         if last.is_some_and(|last| version != last + 1) && version != 1 {
@@ -271,7 +278,7 @@ impl Ledger {
     /// A request that did not leave had its number all the same, and a NOTIFY its subscription.
     pub fn unsent(
         &mut self,
-        outgoing: &Outgoing,
+        outgoing: &OutgoingRequest,
         request: &Request,
         now: Millis,
     ) -> Result<(), String> {
@@ -327,16 +334,17 @@ impl Ledger {
     pub fn heard(&mut self, input: &Input<'_>) {
         match input {
             Input::AnswerReceived { response, .. } if response.status >= 200 => {
-                if response.cseq_method == "CANCEL" {
+                if response.cseq_method == cpm::sip::Method::Cancel {
                     return;
                 }
-                let key = (response.call_id.clone(), response.from_tag.clone());
+                let key = (response.call_id.clone(), response.from_tag.to_string());
                 if let Some(flight) = self.flights.get_mut(&key) {
                     // An INVITE may have been followed by PRACKs.
                     let numbered = flight.cseq == response.cseq;
-                    flight.over |= numbered || flight.invite && response.cseq_method == "INVITE";
+                    flight.over |= numbered
+                        || flight.invite && response.cseq_method == cpm::sip::Method::Invite;
                 }
-                if response.cseq_method == "NOTIFY" && is_fatal(response.status) {
+                if response.cseq_method == cpm::sip::Method::Notify && is_fatal(response.status) {
                     self.excuse(&response.call_id, response.cseq);
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use cpm::sip::{Request, Response};
+use cpm::sip::{Request, Response, Tag};
 
 /// Everything a request of a peer or of tm consists of.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,11 @@ impl Draft {
         );
         [text.as_bytes(), self.body.as_slice()].concat()
     }
+}
+
+/// The text of a tag; empty if there is none.
+pub fn text(tag: Option<&Tag>) -> String {
+    tag.map(Tag::to_string).unwrap_or_default()
 }
 
 /// The answer to `request`, which must have passed `Request::parse`.

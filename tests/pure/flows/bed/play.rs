@@ -1,6 +1,7 @@
 //! What tests say to the world: the usual endpoints and what they do, in the words of a scenario.
 //! Not here: how any of it works.
 
+use cpm::sip::Route;
 use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Once;
@@ -31,7 +32,7 @@ pub fn interleaved(scenario: impl Fn(&mut World, Cast)) {
 }
 
 /// The same with each of `cases` in turn. `CPM_INTERLEAVINGS` raises how often.
-pub fn interleaved_over<T: Copy>(cases: &[T], scenario: impl Fn(&mut World, Cast, T)) {
+pub fn interleaved_over<T: Clone>(cases: &[T], scenario: impl Fn(&mut World, Cast, T)) {
     let times = std::env::var("CPM_INTERLEAVINGS").ok();
     let times = times
         .and_then(|times| times.parse().ok())
@@ -44,7 +45,9 @@ pub fn interleaved_over<T: Copy>(cases: &[T], scenario: impl Fn(&mut World, Cast
             _ => Link::BAD,
         };
         let (mut world, cast) = World::with_cast(link, seed);
-        let played = catch_unwind(AssertUnwindSafe(|| scenario(&mut world, cast, *case)));
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            scenario(&mut world, cast, case.clone())
+        }));
         if let Err(cause) = played {
             eprintln!(
                 "{}\nthis was interleaving {seed} over {link:?}",
@@ -80,7 +83,9 @@ impl World {
     pub fn with_cast(link: Link, seed: u64) -> (World, Cast) {
         let mut settings = settings();
         if seed % 4 < 2 {
-            settings.orig_route = vec!["<sip:127.0.0.1:5070;lr;orig>".into()];
+            settings.orig_route = Route::parse(b"<sip:127.0.0.1:5070;lr;orig>")
+                .into_iter()
+                .collect();
         }
         let mut world = World::new(settings, team(None), link, seed);
         let cast = Cast {

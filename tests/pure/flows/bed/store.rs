@@ -4,9 +4,9 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cpm::cpm::records::{Family, Head, Id, Name, Record};
+use cpm::cpm::records::{Head, Id, Name, Record, SessionStore};
 use cpm::cpm::session::Change;
-use cpm::cpm::settings::Millis;
+use cpm::cpm::time::Millis;
 
 /// One record with its place in the world.
 pub struct Row {
@@ -139,7 +139,7 @@ fn encoded_and_decoded(record: Record) -> Result<Record, String> {
     Ok(again)
 }
 
-impl Family for Records {
+impl SessionStore for Records {
     fn load(&self, id: Id) -> Option<Record> {
         self.rows.get(&id).map(|row| row.record.clone())
     }

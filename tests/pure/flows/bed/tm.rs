@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use cpm::cpm::action::{Method, Outgoing, Transaction};
+use cpm::cpm::outgoing::OutgoingRequest;
 use cpm::cpm::records::Id;
-use cpm::cpm::settings::{Millis, SIXTY_FOUR_T1};
-use cpm::sip::{Request, Response};
+use cpm::cpm::records::TransactionId;
+use cpm::cpm::time::{Millis, SIXTY_FOUR_T1};
+use cpm::sip::Method;
+use cpm::sip::{Request, Response, Tag};
 
 use super::message::{answer, branch_of, Draft};
 use super::world::{Event, World};
@@ -104,7 +106,7 @@ pub enum Reply {
 
 impl World {
     /// `t_uac`: sends a request in a new transaction.
-    pub(super) fn tm_send(&mut self, outgoing: &Outgoing, to: usize) -> Transaction {
+    pub(super) fn tm_send(&mut self, outgoing: &OutgoingRequest, to: usize) -> TransactionId {
         self.tm.labels += 1;
         let label = self.tm.labels;
         let (bytes, request) = self.written(outgoing, label);
@@ -125,11 +127,11 @@ impl World {
             };
             self.tm.clients.insert(label, client);
         }
-        Transaction { index: 7, label }
+        TransactionId { index: 7, label }
     }
 
     /// tm refused to send this.
-    pub(super) fn record_unsent(&mut self, outgoing: &Outgoing) {
+    pub(super) fn record_unsent(&mut self, outgoing: &OutgoingRequest) {
         let (_, request) = self.written(outgoing, 0);
         if let Err(why) = self.ledger.unsent(outgoing, &request, self.now) {
             self.fail(&why);
@@ -137,7 +139,7 @@ impl World {
     }
 
     /// `cancel_uacs` with how = 0: now if a 1xx came, else with the first one.
-    pub(super) fn tm_cancel(&mut self, transaction: Transaction) {
+    pub(super) fn tm_cancel(&mut self, transaction: TransactionId) {
         let label = transaction.label;
         let Some(client) = self.tm.clients.get_mut(&label) else {
             return;
@@ -163,7 +165,7 @@ impl World {
             branch: format!("{MAGIC}{label}"),
             via: "127.0.0.1:5060".into(),
             from: format!("<{}>", invite.from.uri.as_str()),
-            from_tag: invite.from_tag.clone(),
+            from_tag: invite.from_tag.to_string(),
             to: format!("<{}>", invite.to.uri.as_str()),
             call_id: invite.call_id.clone(),
             cseq: invite.cseq,
@@ -201,7 +203,7 @@ impl World {
         let Some(client) = self.tm.clients.get(&label) else {
             return;
         };
-        let invite = client.request.method == "INVITE";
+        let invite = client.request.method == cpm::sip::Method::Invite;
         if client.done || (invite && client.provisional) || waited >= SIXTY_FOUR_T1 {
             return;
         }
@@ -272,13 +274,13 @@ impl World {
             return Reply::Unknown;
         };
         let owner = client.owner;
-        if response.cseq_method == "CANCEL" {
+        if response.cseq_method == cpm::sip::Method::Cancel {
             if let Cancelling::Sent { answered, .. } = &mut client.cancel {
                 *answered |= response.status >= 200;
             }
             return Reply::Known(owner);
         }
-        let invite = client.request.method == "INVITE";
+        let invite = client.request.method == cpm::sip::Method::Invite;
         match response.status {
             100..=199 if client.done => {}
             100..=199 => {
@@ -350,10 +352,10 @@ impl World {
             return;
         };
         server.answer = Some(bytes.clone());
-        server.to_tag = request.to_tag.clone().unwrap_or_else(|| to_tag.to_owned());
+        server.to_tag = request.to_tag.as_deref().unwrap_or(to_tag).to_owned();
         let peer = server.peer;
         self.deliver_to_peer(peer, bytes);
-        if request.method == "INVITE" {
+        if request.method == cpm::sip::Method::Invite {
             let (waited, left) = (T1, SIXTY_FOUR_T1);
             self.after(T1, Event::Tm(TmTimer::RepeatAnswer { key, waited, left }));
         } else {
@@ -382,10 +384,10 @@ impl World {
     /// `t_check_trans` for an ACK: the repetition of the answer stops.
     pub(super) fn tm_ack(&mut self, ack: &Request) {
         for server in self.tm.servers.values_mut() {
-            if server.request.method == "INVITE"
+            if server.request.method == cpm::sip::Method::Invite
                 && server.request.call_id == ack.call_id
                 && server.request.cseq == ack.cseq
-                && ack.to_tag.as_ref() == Some(&server.to_tag)
+                && ack.to_tag.as_deref() == Some(server.to_tag.as_str())
             {
                 server.acknowledged = true;
             }
@@ -393,7 +395,7 @@ impl World {
     }
 
     /// The bytes tm makes of a request of ours.
-    fn written(&mut self, outgoing: &Outgoing, label: u32) -> (Vec<u8>, Request) {
+    fn written(&mut self, outgoing: &OutgoingRequest, label: u32) -> (Vec<u8>, Request) {
         let route: String = outgoing
             .route
             .iter()
@@ -401,13 +403,13 @@ impl World {
             .collect();
         let bytes = Draft {
             method: outgoing.method.as_str().to_owned(),
-            uri: outgoing.request_uri.clone(),
+            uri: outgoing.request_uri.to_string(),
             branch: format!("{MAGIC}{label}"),
             via: "127.0.0.1:5060".into(),
             from: format!("<{}>", outgoing.from),
-            from_tag: outgoing.local_tag.clone(),
+            from_tag: outgoing.local_tag.to_string(),
             to: format!("<{}>", outgoing.to),
-            to_tag: outgoing.remote_tag.clone(),
+            to_tag: outgoing.remote_tag.as_ref().map(Tag::to_string),
             call_id: outgoing.call_id.clone(),
             cseq: outgoing.cseq,
             headers: route + &outgoing.headers,
@@ -426,7 +428,7 @@ impl World {
 
 fn key_of(request: &Request) -> (String, String) {
     let branch = request.branch.clone().unwrap_or_default();
-    (branch, request.method.clone())
+    (branch, request.method.to_string())
 }
 
 /// The ACK to a failure, hop by hop (RFC 3261 section 17.1.1.3).
@@ -437,9 +439,9 @@ fn hop_ack(invite: &Request, response: &Response, branch: &str) -> Vec<u8> {
         branch: branch.to_owned(),
         via: "127.0.0.1:5060".into(),
         from: format!("<{}>", invite.from.uri.as_str()),
-        from_tag: invite.from_tag.clone(),
+        from_tag: invite.from_tag.to_string(),
         to: format!("<{}>", invite.to.uri.as_str()),
-        to_tag: response.to_tag.clone(),
+        to_tag: response.to_tag.as_ref().map(Tag::to_string),
         call_id: invite.call_id.clone(),
         cseq: invite.cseq,
         ..Draft::default()

@@ -3,12 +3,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cpm::cpm::action::{Action, Answer, Method, Outgoing, Transaction};
+use cpm::cpm::action::{Action, TrailEntry};
 use cpm::cpm::input::{Arrival, Input};
+use cpm::cpm::outgoing::{Answer, OutgoingRequest};
 use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Record};
-use cpm::cpm::settings::{Millis, Settings};
-use cpm::cpm::trail::{Entry, ReferId};
+use cpm::cpm::records::{ReferId, TransactionId};
+use cpm::cpm::settings::Settings;
+use cpm::cpm::time::Millis;
+use cpm::sip::Method;
 use cpm::sip::{Request, Response};
 
 use super::chance::{Chance, Link, Network};
@@ -29,11 +32,11 @@ pub enum Event {
     /// A worker carries out what it decided.
     Perform(Vec<Action>, Place),
     /// One of the sender processes has resolved the next hop.
-    HandedOver(Box<Outgoing>),
+    HandedOver(Box<OutgoingRequest>),
     InviteSent {
         leg: Id,
         cseq: u32,
-        transaction: Transaction,
+        transaction: TransactionId,
     },
     TimedOut {
         record: Id,
@@ -65,7 +68,7 @@ pub struct World {
     pub ledger: Ledger,
     pub chance: Chance,
     /// Decision trails, as far as they were performed.
-    pub trails: Vec<(ReferId, Entry)>,
+    pub trails: Vec<(ReferId, TrailEntry)>,
     pub(super) tokens: Chance,
     pub tm: Tm,
     pub(super) counters: BTreeMap<String, i64>,
@@ -233,7 +236,8 @@ impl World {
     /// Requests of one method that the focus sent, each once.
     pub fn sent(&self, method: &str) -> Vec<&Sent> {
         let sent = self.ledger.sent.iter();
-        sent.filter(|sent| sent.request.method == method).collect()
+        sent.filter(|sent| sent.request.method.as_str() == method)
+            .collect()
     }
 
     /// The same, to one endpoint.
@@ -261,7 +265,9 @@ impl World {
     pub fn promise(&self, peer: usize, branch: &str) -> &Promise {
         let request = &self.peers[peer].asked[branch].request;
         let promise = self.ledger.promises.iter().find(|p| {
-            p.call_id == request.call_id && p.cseq == request.cseq && p.theirs == request.from_tag
+            p.call_id == request.call_id
+                && p.cseq == request.cseq
+                && p.theirs == request.from_tag.as_str()
         });
         promise.unwrap_or_else(|| self.fail("this REFER was not accepted"))
     }
@@ -274,7 +280,7 @@ impl World {
 
     // ---- bookkeeping ----
 
-    pub(super) fn record_sent(&mut self, outgoing: &Outgoing, to: usize, request: &Request) {
+    pub(super) fn record_sent(&mut self, outgoing: &OutgoingRequest, to: usize, request: &Request) {
         let text = format!(
             "{} {}\r\n{}\r\n{}",
             request.uri,
@@ -355,7 +361,8 @@ impl World {
             Action::Answer(answer) if answer.code < 300 => Some(answer),
             _ => None,
         });
-        if let Some(answer) = accepted.filter(|_| arrival.request.method == "REFER") {
+        if let Some(answer) = accepted.filter(|_| arrival.request.method == cpm::sip::Method::Refer)
+        {
             let contact = arrival.request.contact();
             let peer = contact.and_then(|contact| self.peer_at(contact.as_str()));
             let inherits = self.is_anonymous(root, peer, holder)
@@ -371,7 +378,8 @@ impl World {
         let contact = peer.map(|peer| self.peers[peer].contact());
         self.records.below(root).any(|(id, record)| match record {
             Record::Leg(leg) => {
-                let its = Some(&leg.dialog.remote_target) == contact.as_ref() && leg.is_connected();
+                let target = leg.dialog.remote_target.as_str();
+                let its = Some(target) == contact.as_deref() && leg.is_connected();
                 leg.anonymous && (holder == Some(id) || its)
             }
             _ => false,

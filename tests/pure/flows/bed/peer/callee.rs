@@ -1,7 +1,7 @@
 //! The endpoint as a server: INVITE in all its endings, CANCEL, BYE, NOTIFY.
 //! Not here: its own requests (`super::caller`).
 
-use cpm::sip::Request;
+use cpm::sip::{Request, Tag};
 
 use super::{Effect, How, Peer, PeerDialog, Served, Stage, Timer};
 use crate::bed::message::{answer, audio_sdp, sdp};
@@ -13,10 +13,10 @@ const SIXTY_FOUR_T1: u64 = 64 * T1;
 impl Peer {
     pub(super) fn request_arrives(&mut self, request: Request) -> Vec<Effect> {
         let branch = request.branch.clone().unwrap_or_default();
-        if request.method == "ACK" {
+        if request.method == cpm::sip::Method::Ack {
             return self.ack_arrives(&branch, &request);
         }
-        let key = (branch.clone(), request.method.clone());
+        let key = (branch.clone(), request.method.to_string());
         if let Some(served) = self.served.get(&key) {
             let last = served.answers.last();
             return last
@@ -61,7 +61,7 @@ impl Peer {
             return self.reply(branch, request, code, &headers, &[]);
         }
         let mut headers = format!("Contact: <{}>\r\n{}", self.contact(), self.manners.accepts);
-        if request.method == "UPDATE" {
+        if request.method == cpm::sip::Method::Update {
             return self.reply(branch, request, code, &headers, &[]);
         }
         headers.push_str("Content-Type: application/sdp\r\n");
@@ -228,9 +228,9 @@ impl Peer {
             return Vec::new();
         };
         // A dialog that is over, whoever ended it, has no 2xx to repeat; that to a re-INVITE included.
-        let ours = served.request.to_tag.as_ref().unwrap_or(&tag);
+        let ours = served.request.to_tag.as_deref().unwrap_or(&tag);
         let over = self.dialogs.iter().any(|d| {
-            let same = d.call_id == served.request.call_id && d.local_tag == *ours;
+            let same = d.call_id == served.request.call_id && d.local_tag == ours;
             same && d.stage == Stage::Over
         });
         if over || served.acknowledged.contains(&tag) {
@@ -263,7 +263,7 @@ impl Peer {
     }
 
     fn ack_arrives(&mut self, branch: &str, request: &Request) -> Vec<Effect> {
-        let Some(tag) = request.to_tag.clone() else {
+        let Some(tag) = request.to_tag.as_ref().map(Tag::to_string) else {
             self.complaints.push("ACK without To-tag".into());
             return Vec::new();
         };
@@ -272,7 +272,7 @@ impl Peer {
         }
         // The ACK to a 2xx has a branch of its own (RFC 3261 section 8.1.1.7).
         let by_dialog = |served: &&mut Served| {
-            served.request.method == "INVITE"
+            served.request.method == cpm::sip::Method::Invite
                 && served.request.call_id == request.call_id
                 && served.request.cseq == request.cseq
         };
@@ -339,7 +339,7 @@ impl Peer {
         let Some(dialog) = dialog.map(|index| &mut self.dialogs[index]) else {
             return;
         };
-        let over = dialog.stage == Stage::Over && request.method == "BYE";
+        let over = dialog.stage == Stage::Over && request.method == cpm::sip::Method::Bye;
         if request.cseq <= dialog.remote_cseq && !over {
             self.complaints.push(format!(
                 "{} with CSeq {} after {}",
@@ -359,7 +359,7 @@ impl Peer {
     ) -> Vec<Effect> {
         let tag = format!("{}-{branch}", self.name);
         let bytes = answer(request, code, "Because", &tag, headers, body);
-        let key = (branch.to_owned(), request.method.clone());
+        let key = (branch.to_owned(), request.method.to_string());
         if let Some(served) = self.served.get_mut(&key) {
             served.answers.push((tag, bytes.clone()));
             served.final_code = Some(code);
@@ -371,10 +371,10 @@ impl Peer {
     fn dialog_of(&self, request: &Request) -> Option<usize> {
         self.dialogs.iter().position(|d| {
             d.call_id == request.call_id
-                && request.to_tag.as_ref() == Some(&d.local_tag)
+                && request.to_tag.as_deref() == Some(d.local_tag.as_str())
                 && d.remote_tag
                     .as_ref()
-                    .is_none_or(|tag| *tag == request.from_tag)
+                    .is_none_or(|tag| tag == request.from_tag.as_str())
         })
     }
 }
@@ -397,7 +397,7 @@ fn dialog_of(request: &Request, tag: &str) -> PeerDialog {
         stage: Stage::Up,
         call_id: request.call_id.clone(),
         local_tag: tag.to_owned(),
-        remote_tag: Some(request.from_tag.clone()),
+        remote_tag: Some(request.from_tag.to_string()),
         local: format!("<{}>", request.to.uri.as_str()),
         remote: format!("<{}>", request.from.uri.as_str()),
         focus: request

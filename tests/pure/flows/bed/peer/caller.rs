@@ -1,7 +1,7 @@
 //! The endpoint as a client: its requests, their repetition over UDP, the ACK to a 2xx.
 //! Not here: what it does when it is asked (`super::callee`).
 
-use cpm::sip::{Request, Response};
+use cpm::sip::{Request, Response, Tag};
 
 use super::{Asked, Effect, How, Peer, PeerDialog, Stage, Timer};
 use crate::bed::message::{branch_of, sdp, Draft};
@@ -150,7 +150,7 @@ impl Peer {
         };
         asked.waited += interval;
         let done = asked.answer.is_some() || asked.waited >= SIXTY_FOUR_T1;
-        let invite = asked.request.method == "INVITE";
+        let invite = asked.request.method == cpm::sip::Method::Invite;
         if done || (invite && asked.provisional) {
             return Vec::new();
         }
@@ -177,7 +177,10 @@ impl Peer {
             // The answer to a CANCEL.
             return Vec::new();
         }
-        let (status, tag) = (response.status, response.to_tag.clone());
+        let (status, tag) = (
+            response.status,
+            response.to_tag.as_ref().map(Tag::to_string),
+        );
         if status < 200 {
             asked.provisional = true;
             return Vec::new();
@@ -219,7 +222,7 @@ impl Peer {
         match (forming, response.status) {
             (true, 200..=299) => {
                 dialog.stage = Stage::Up;
-                dialog.remote_tag = response.to_tag.clone();
+                dialog.remote_tag = response.to_tag.as_ref().map(Tag::to_string);
                 if let Some(contact) = response.contact() {
                     dialog.focus = contact.as_str().to_owned();
                 }

@@ -228,7 +228,11 @@ impl Peer {
 
     /// Its final answer to the newest request of that method.
     pub fn last_answer(&self, method: &str) -> Option<u16> {
-        let newest = self.received.iter().rev().find(|r| r.method == method)?;
+        let newest = self
+            .received
+            .iter()
+            .rev()
+            .find(|r| r.method.as_str() == method)?;
         let key = (newest.branch.clone()?, method.to_owned());
         self.served.get(&key)?.final_code
     }

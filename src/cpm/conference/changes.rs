@@ -1,0 +1,266 @@
+//! What changed for the subscribers: noted in the change log, told in rounds, a slice of subscribers at
+//! a time (RFC 4575 section 3.6).
+
+use crate::cpm::departure::Departure;
+use crate::cpm::records::conference::Round;
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::{ChangeLog, Ending, Record, Subscribers};
+use crate::cpm::session::Session;
+use crate::cpm::targets::TargetAddress;
+use crate::cpm::who::Who;
+use crate::sip::conference_info::{is_entity, User};
+use crate::sip::identity::Identity;
+use crate::sip::privacy::ANONYMOUS;
+use crate::sip::status::reason_phrase;
+
+/// Subscribers told per turn of the process that watches deadlines.
+const SLICE: usize = 32;
+
+impl Session<'_> {
+    /// A leg goes for this reason; the first one said counts.
+    pub(in crate::cpm) fn note_departure(&mut self, leg: Id, departure: Departure) {
+        self.departures.entry(leg).or_insert(departure);
+    }
+
+    /// Notes what this event changed in what subscribers see; one place for all procedures.
+    pub(in crate::cpm) fn note_changes(&mut self) {
+        let changed = self.records.take_changed_legs();
+        let went = changed.iter().filter(|(_, status)| status.is_none());
+        for (id, _) in went {
+            self.note_gone(*id);
+        }
+        let came = changed.iter().filter(|(_, status)| status.is_some());
+        for (id, _) in came {
+            self.note_came(*id);
+        }
+    }
+
+    fn note_came(&mut self, id: Id) {
+        let now = self.env.unix;
+        let next_alias = self.head.aliases.saturating_add(1);
+        self.users.remove(&id);
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        if leg.outgoing.is_some() && leg.appearance.invited.is_none() {
+            leg.appearance.invited = Some(now);
+        }
+        // Some come in on hold.
+        if leg.is_connected() && leg.appearance.joined.is_none() {
+            leg.appearance.joined = Some(now);
+        }
+        if leg.anonymous && leg.appearance.alias == 0 {
+            leg.appearance.alias = next_alias;
+            self.head.aliases = next_alias;
+        }
+        let shown_uri = leg.shown_uri();
+        self.edit_change_log(|log| log.add_change(id, &shown_uri));
+    }
+
+    fn note_gone(&mut self, id: Id) {
+        let departure = self.departures.remove(&id);
+        self.users.remove(&id);
+        self.end_subscriptions_in(id);
+        let Some(leg) = self.records.leg(id) else {
+            return;
+        };
+        let had_joined = leg.appearance.joined.is_some();
+        let identities = leg.identities.clone();
+        let departure = departure.unwrap_or_else(|| match had_joined {
+            true => Departure::left(),
+            false => Departure::unexplained(),
+        });
+        if !had_joined && departure.how.is_some() {
+            self.open_change_log();
+        }
+        if let Some(user) = self.departed_user(id, departure) {
+            self.add_departed(Some(id), user, identities);
+        }
+    }
+
+    /// A leg is out of the session: the subscriptions in its dialog end with it.
+    fn end_subscriptions_in(&mut self, leg: Id) {
+        let ending = match self.head.live {
+            true => Ending::Rejected,
+            false => Ending::NoResource,
+        };
+        let carried = self.records.leg(leg).map(|leg| leg.subscriptions.clone());
+        for id in carried.unwrap_or_default() {
+            if self.records.conference_subscription(id).is_some() {
+                self.end_subscription(id, ending);
+            }
+        }
+    }
+
+    /// A target that gets no INVITE: a referrer that suppresses NOTIFYs learns of it here or nowhere.
+    pub(in crate::cpm) fn note_uninvited(
+        &mut self,
+        referrer: &Who,
+        target: &TargetAddress,
+        status: u16,
+    ) {
+        let identities = match target {
+            TargetAddress::Uri(uri) => vec![Identity::of(uri)],
+            TargetAddress::Unusable(text) if is_entity(text) => Vec::new(),
+            // Nothing that could be named as a user.
+            TargetAddress::Unusable(_) => return,
+        };
+        let by = match referrer.anonymous {
+            true => ANONYMOUS.to_owned(),
+            false => referrer.uri.to_string(),
+        };
+        let departure = Departure::not_reached(status, reason_phrase(status));
+        let user = self.never_invited_user(target.as_str(), by, departure);
+        self.open_change_log();
+        self.add_departed(None, user, identities);
+    }
+
+    fn add_departed(&mut self, leg: Option<Id>, user: User, identities: Vec<Identity>) {
+        let interval = self.env.settings.conference_notify_interval;
+        let until = ChangeLog::remembered_until(self.env.now, interval);
+        self.edit_change_log(|log| log.add_departed(leg, user, identities, until));
+    }
+
+    fn edit_change_log(&mut self, edit: impl FnOnce(&mut ChangeLog)) {
+        let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
+        if let Some(log) = self.change_log_mut() {
+            log.forget_departed(now);
+            edit(log);
+            log.schedule(now, interval);
+        }
+    }
+
+    /// The session is over: one last round.
+    pub(in crate::cpm) fn announce_end(&mut self) {
+        let now = self.env.now;
+        if let Some(log) = self.change_log_mut() {
+            log.over = true;
+            log.round = None;
+            log.due = Some(now);
+        }
+        self.close_change_log();
+    }
+
+    /// The change log, if there is one.
+    pub(super) fn change_log(&mut self) -> Option<&ChangeLog> {
+        self.records.change_log(self.head.change_log?)
+    }
+
+    fn change_log_mut(&mut self) -> Option<&mut ChangeLog> {
+        self.records.change_log_mut(self.head.change_log?)
+    }
+
+    /// Who is subscribed.
+    pub(super) fn subscribers(&mut self) -> Option<&Subscribers> {
+        let id = self.change_log()?.subscribers;
+        self.records.subscribers(id)
+    }
+
+    fn subscribers_mut(&mut self) -> Option<&mut Subscribers> {
+        let id = self.change_log()?.subscribers;
+        self.records.subscribers_mut(id)
+    }
+
+    /// For the first one who subscribes, or may want to know what came of an invitation.
+    fn open_change_log(&mut self) {
+        let may_be_subscribed = self.head.live && self.env.settings.max_subscriptions > 0;
+        if self.head.change_log.is_none() && may_be_subscribed {
+            let nobody = Record::Subscribers(Subscribers::default());
+            let subscribers = self.records.add(nobody);
+            let log = Record::ChangeLog(Box::new(ChangeLog::new(subscribers)));
+            self.head.change_log = Some(self.records.add(log));
+        }
+    }
+
+    /// Removes the log when nobody is subscribed, and nothing is remembered for those who may be.
+    fn close_change_log(&mut self) {
+        let subscribed = self.subscribers().is_some_and(|s| !s.ids.is_empty());
+        let Some(log) = self.change_log() else {
+            return;
+        };
+        if subscribed || !(log.over || log.departed.is_empty()) {
+            return;
+        }
+        let subscribers = log.subscribers;
+        self.records.remove(subscribers);
+        if let Some(log) = self.head.change_log.take() {
+            self.records.remove(log);
+        }
+    }
+
+    /// One more subscriber.
+    pub(super) fn add_subscriber(&mut self, subscription: Id) {
+        self.open_change_log();
+        if let Some(subscribers) = self.subscribers_mut() {
+            subscribers.ids.push(subscription);
+        }
+        if let Some(log) = self.change_log_mut() {
+            // Its first change is told at once; the others are held back one by one.
+            log.last_round = None;
+        }
+    }
+
+    /// One subscriber less.
+    pub(in crate::cpm) fn remove_subscriber(&mut self, subscription: Id) {
+        let Some(subscribers) = self.subscribers_mut() else {
+            return;
+        };
+        let at = subscribers.ids.iter().position(|id| *id == subscription);
+        subscribers.ids.retain(|id| *id != subscription);
+        if let Some(round) = self.change_log_mut().and_then(|log| log.round.as_mut()) {
+            // Nobody behind it loses a turn.
+            if at.is_some_and(|at| at < round.next as usize) {
+                round.next -= 1;
+            }
+        }
+        self.close_change_log();
+    }
+
+    /// A deadline of the log came: the next slice of subscribers is told, or the departed are forgotten.
+    pub(in crate::cpm) fn change_log_deadline(&mut self, record: Id) {
+        let (now, interval) = (self.env.now, self.env.settings.conference_notify_interval);
+        if self.head.change_log != Some(record) {
+            return;
+        }
+        let subscribers = self.subscribers().map(|s| s.ids.clone());
+        let (Some(subscribers), Some(log)) = (subscribers, self.change_log_mut()) else {
+            return;
+        };
+        log.forget_departed(now);
+        if log.due.is_none_or(|due| due > now) {
+            return self.close_change_log();
+        }
+        if log.round.is_none() {
+            log.last_round = Some(now);
+        }
+        let round = log.round.unwrap_or(Round {
+            next: 0,
+            began_with: log.latest,
+        });
+        let slice = subscribers.iter().skip(round.next as usize).take(SLICE);
+        let slice: Vec<Id> = slice.copied().collect();
+        let next = (round.next as usize).saturating_add(slice.len());
+        let over = log.over;
+        if next < subscribers.len() {
+            log.round = Some(Round {
+                next: u32::try_from(next).unwrap_or(u32::MAX),
+                ..round
+            });
+            log.due = Some(now + 1);
+        } else {
+            log.round = None;
+            log.due = None;
+            if log.latest > round.began_with {
+                log.schedule(now + 1, interval);
+            }
+        }
+        for subscription in slice {
+            if over {
+                self.end_subscription(subscription, Ending::NoResource);
+            } else {
+                self.notify_in_round(subscription);
+            }
+        }
+        self.close_change_log();
+    }
+}

@@ -1,0 +1,240 @@
+//! What a conference-info document shows of the session and of each participant (RFC 4575 section 5,
+//! requirements section 2.8).
+
+use std::collections::BTreeSet;
+
+use crate::cpm::departure::Departure;
+use crate::cpm::policy::Action;
+use crate::cpm::records::conference::{status_of, Departed};
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::Leg;
+use crate::cpm::session::Session;
+use crate::cpm::who::Who;
+use crate::sip::conference_info::{
+    ConferenceState, Description, Document, Endpoint, Execution, Joining, Role, State, Status, User,
+};
+use crate::sip::identity::Identity;
+use crate::sip::privacy::ANONYMOUS;
+
+impl Session<'_> {
+    /// The whole state, with those who departed since change `told`. `subscriber` is who reads it.
+    pub(super) fn full_document(
+        &mut self,
+        told: u64,
+        subscriber: &[Identity],
+        version: u32,
+    ) -> Document {
+        let mut users = Vec::new();
+        let mut seen = BTreeSet::new();
+        for id in self.records.children() {
+            if let Some(user) = self.user_for(id, subscriber) {
+                // Keys are unique among siblings.
+                if seen.insert(user.entity.clone()) {
+                    users.push(user);
+                }
+            }
+        }
+        let departed =
+            self.departed_for(subscriber, |gone| gone.change > told || gone.never_joined());
+        users.extend(departed.into_iter().filter(|user| {
+            // In a full document nobody has to be taken out.
+            user.state != State::Deleted && seen.insert(user.entity.clone())
+        }));
+        let name = self.group_name();
+        let subject = self.head.subject.clone();
+        Document {
+            description: Some(Description {
+                display_text: name.clone().or_else(|| subject.clone()),
+                // Clients show it and nothing else.
+                subject: subject.or(name),
+                maximum_user_count: Some(self.head.max_participants),
+            }),
+            conference_state: Some(self.conference_state()),
+            ..self.document(State::Full, version, users)
+        }
+    }
+
+    /// What changed after change `told`.
+    pub(super) fn partial_document(
+        &mut self,
+        told: u64,
+        subscriber: &[Identity],
+        version: u32,
+    ) -> Document {
+        let mut users = self.departed_for(subscriber, |gone| gone.change > told);
+        let changed: Vec<Id> = self.change_log().map_or(Vec::new(), |log| {
+            let newer = log.changed.iter().filter(|(change, _)| *change > told);
+            newer.map(|(_, id)| *id).collect()
+        });
+        for id in changed {
+            users.extend(self.user_for(id, subscriber));
+        }
+        Document {
+            conference_state: Some(self.conference_state()),
+            ..self.document(State::Partial, version, users)
+        }
+    }
+
+    /// The session is no more.
+    pub(super) fn deleted_document(&self, version: u32) -> Document {
+        self.document(State::Deleted, version, Vec::new())
+    }
+
+    fn document(&self, state: State, version: u32, users: Vec<User>) -> Document {
+        Document {
+            entity: self.focus_uri().to_string(),
+            state,
+            version,
+            description: None,
+            conference_state: None,
+            users,
+        }
+    }
+
+    fn conference_state(&self) -> ConferenceState {
+        ConferenceState {
+            user_count: self.head.connected,
+            active: self.head.live,
+        }
+    }
+
+    /// The name of the group in its document.
+    fn group_name(&self) -> Option<String> {
+        self.head.group.as_ref()?;
+        self.group_document()?.display_name.clone()
+    }
+
+    /// Those who are in no more, as this subscriber is shown them.
+    fn departed_for(
+        &mut self,
+        subscriber: &[Identity],
+        which: impl Fn(&Departed) -> bool,
+    ) -> Vec<User> {
+        self.change_log().map_or(Vec::new(), |log| {
+            let some = log.departed.iter().filter(|gone| which(gone));
+            some.map(|gone| User {
+                yourown: subscriber.iter().any(|me| gone.identities.contains(me)),
+                ..gone.user.clone()
+            })
+            .collect()
+        })
+    }
+
+    /// A leg as this subscriber sees it. `None`: no leg, or not in the session.
+    fn user_for(&mut self, id: Id, subscriber: &[Identity]) -> Option<User> {
+        status_of(self.records.leg(id)?)?;
+        if !self.users.contains_key(&id) {
+            let user = self.user_of_leg(id)?;
+            self.users.insert(id, user);
+        }
+        let mut user = self.users.get(&id)?.clone();
+        let leg = self.records.leg(id)?;
+        user.yourown = subscriber.iter().any(|me| leg.identities.contains(me));
+        Some(user)
+    }
+
+    fn user_of_leg(&mut self, id: Id) -> Option<User> {
+        let leg = self.records.leg(id)?;
+        let endpoint = endpoint(leg, status_of(leg)?);
+        let display_text = leg.display_name.clone();
+        let mut who = Who::of(&leg.uri).anonymous(leg.anonymous);
+        for identity in &leg.identities {
+            who.add_identity(identity.clone());
+        }
+        who.participant = true;
+        let role = match self.permissions_of(&who).allows(Action::AllowExpelling) {
+            true => Role::Administrator,
+            false => Role::Participant,
+        };
+        Some(User {
+            entity: endpoint.entity.clone(),
+            state: State::Full,
+            display_text,
+            yourown: false,
+            roles: vec![role],
+            endpoint: Some(endpoint),
+        })
+    }
+
+    /// The last that is said of somebody who had a leg.
+    pub(super) fn departed_user(&mut self, id: Id, departure: Departure) -> Option<User> {
+        let now = self.env.unix;
+        let leg = self.records.leg(id)?;
+        let endpoint = endpoint(leg, Status::Disconnected);
+        let display_text = leg.display_name.clone();
+        Some(User {
+            display_text,
+            ..departed(endpoint, departure, now)
+        })
+    }
+
+    /// Somebody who was asked for by `by` and never had a leg.
+    pub(super) fn never_invited_user(
+        &self,
+        entity: &str,
+        by: String,
+        departure: Departure,
+    ) -> User {
+        let endpoint = Endpoint {
+            entity: entity.to_owned(),
+            referred: Some(Execution {
+                when: Some(self.env.unix),
+                by: Some(by),
+                ..Execution::default()
+            }),
+            status: Status::Disconnected,
+            joining: None,
+            disconnection: None,
+        };
+        departed(endpoint, departure, self.env.unix)
+    }
+}
+
+fn departed(mut endpoint: Endpoint, departure: Departure, now: i64) -> User {
+    let entity = endpoint.entity.clone();
+    let (state, endpoint) = match departure.how {
+        None => (State::Deleted, None),
+        Some(how) => {
+            let info = Execution {
+                when: Some(now),
+                ..departure.info
+            };
+            endpoint.disconnection = Some((how, info));
+            (State::Full, Some(endpoint))
+        }
+    };
+    User {
+        entity,
+        state,
+        display_text: None,
+        yourown: false,
+        roles: Vec::new(),
+        endpoint,
+    }
+}
+
+fn endpoint(leg: &Leg, status: Status) -> Endpoint {
+    let when = |when| Execution {
+        when,
+        ..Execution::default()
+    };
+    let method = match leg.outgoing {
+        Some(_) => Joining::DialedOut,
+        None => Joining::DialedIn,
+    };
+    let referrer = || match &leg.referrer {
+        Some(referrer) => referrer.to_string(),
+        None => ANONYMOUS.to_owned(),
+    };
+    Endpoint {
+        // Its Contact would tell everybody where it is.
+        entity: leg.shown_uri(),
+        referred: leg.outgoing.as_ref().map(|_| Execution {
+            by: Some(referrer()),
+            ..when(leg.appearance.invited)
+        }),
+        status,
+        joining: leg.appearance.joined.map(|at| (method, when(Some(at)))),
+        disconnection: None,
+    }
+}

@@ -1,0 +1,44 @@
+//! What every decision may look at besides the session itself: time, settings, groups, randomness.
+
+use super::policy::Directory;
+use super::settings::Settings;
+use super::time::{Micros, Millis};
+use crate::sip::Tag;
+
+/// The surroundings of one decision.
+pub struct Env<'a> {
+    /// Monotonic time.
+    pub now: Millis,
+    /// Wall clock in seconds since 1970, for `validity` conditions of a policy.
+    pub unix: i64,
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The groups that are served.
+    pub groups: &'a Directory,
+    /// 128 bits from the operating system at each use: a generator seeded before the fork would repeat.
+    pub random: &'a dyn Fn() -> u128,
+    /// How many INVITEs there is still memory for; looked up only when a list is to be served.
+    pub room: &'a dyn Fn() -> u64,
+    /// A keyed hash of a text, by a key that only this server knows: what carries it is ours.
+    pub seal: &'a dyn Fn(&str) -> u128,
+    /// The clock of `Arrival::read_at`, as it stands when it is asked.
+    pub clock: &'a dyn Fn() -> Micros,
+}
+
+impl Env<'_> {
+    /// An unguessable token fit for a URI user part or a Call-ID: 32 hexadecimal digits.
+    pub fn token(&self) -> String {
+        format!("{:032x}", (self.random)())
+    }
+
+    /// An unguessable tag (RFC 3261 section 19.3).
+    pub fn tag(&self) -> Tag {
+        Tag::from_bits((self.random)())
+    }
+
+    /// Our tag in a dialog we form ourselves: unguessable, and recognisably ours when nothing else of
+    /// the dialog is left.
+    pub fn tag_for(&self, call_id: &str) -> Tag {
+        Tag::from_bits((self.seal)(call_id))
+    }
+}

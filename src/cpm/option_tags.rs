@@ -1,0 +1,36 @@
+//! Option tags that a request requires of us (RFC 3261 section 8.2.2.3).
+
+use super::headers::SUPPORTED;
+use super::refusal::Refusal;
+use crate::sip::Request;
+
+/// Option tag of the factory: an INVITE may carry a list (RFC 5366 section 5.1).
+pub const RECIPIENT_LIST_INVITE: &str = "recipient-list-invite";
+
+/// Every option tag that a request to the focus requires must be known.
+///
+/// # Errors
+/// [`Refusal::UnsupportedOption`] with the unknown ones.
+pub fn check_require(request: &Request) -> Result<(), Refusal> {
+    check(request, &[])
+}
+
+/// The same at the conference factory, which alone takes a list in an INVITE.
+///
+/// # Errors
+/// As [`check_require`].
+pub fn check_require_at_factory(request: &Request) -> Result<(), Refusal> {
+    check(request, &[RECIPIENT_LIST_INVITE])
+}
+
+fn check(request: &Request, more: &[&str]) -> Result<(), Refusal> {
+    let known = |tag: &str| {
+        let mut tags = SUPPORTED.split(", ").chain(more.iter().copied());
+        tags.any(|known| known.eq_ignore_ascii_case(tag))
+    };
+    let unknown: Vec<&str> = request.words("Require").filter(|tag| !known(tag)).collect();
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::UnsupportedOption(unknown.join(", "))),
+    }
+}

@@ -1,0 +1,215 @@
+//! A leg: our dialog towards one participant, or the attempt at one.
+
+use serde::{Deserialize, Serialize};
+
+use super::dialog::Dialog;
+use super::ids::{Id, MergeKey, Name, ReferId, TransactionId};
+use super::session_timer::SessionTimer;
+use crate::cpm::time::Millis;
+use crate::sip::identity::Identity;
+use crate::sip::privacy::ANONYMOUS_HOST;
+use crate::sip::sdp::{Direction, Shape};
+use crate::sip::uri::Uri;
+use crate::sip::Tag;
+
+/// Our dialog towards one participant, or the attempt at one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Who this is, in all the forms it is known by.
+    pub identities: Vec<Identity>,
+    /// The URI it came with or was invited by.
+    pub uri: Uri,
+    /// The name people give it, as far as its network says. Of the anonymous nothing.
+    pub display_name: Option<String>,
+    /// Its identity is not to be shown.
+    pub anonymous: bool,
+    /// How far it is in.
+    pub state: LegState,
+    /// The dialog.
+    pub dialog: Dialog,
+    /// Our side of its SDP.
+    pub media: Media,
+    /// The ACK that a 2xx of ours waits for.
+    pub awaited_ack: Option<AwaitedAck>,
+    /// Its session timer.
+    pub timer: SessionTimer,
+    /// REFERs and conference subscriptions whose NOTIFYs travel in this dialog.
+    pub subscriptions: Vec<Id>,
+    /// REFERs that wait for the outcome of this INVITE.
+    pub awaited_by: Vec<Id>,
+    /// The REFER that made this leg, by the name log lines have for it.
+    pub asked_by: Option<ReferId>,
+    /// Who invited this participant. `None`: nobody, or somebody anonymous.
+    pub referrer: Option<Uri>,
+    /// Our INVITE, when the focus formed the dialog.
+    pub outgoing: Option<Attempt>,
+    /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the
+    /// second on).
+    pub referred_before: bool,
+    /// The INVITE that formed the dialog, when it came from the peer.
+    pub formed_by: Option<MergeKey>,
+    /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
+    pub forks: Vec<Tag>,
+    /// What is kept for the conference state alone.
+    pub appearance: Appearance,
+}
+
+/// How far a leg is in the session.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LegState {
+    /// Its INVITE waits for its turn in the fan-out, or for a second attempt.
+    Waiting {
+        /// When it is sent.
+        at: Millis,
+    },
+    /// Our INVITE is on its way or rings.
+    Inviting {
+        /// Known only after the send.
+        transaction: Option<TransactionId>,
+        /// A provisional answer above 100 has come.
+        ringing: bool,
+        /// When we give up.
+        ring_until: Millis,
+    },
+    /// In the session.
+    Connected,
+    /// We gave up on our INVITE. CANCEL was asked for if the transaction was known, else it is still
+    /// owed.
+    Withdrawn {
+        /// As above.
+        transaction: Option<TransactionId>,
+        /// When its answer is not waited for any more.
+        until: Millis,
+    },
+    /// Not in the session any more; the record stays while its dialog has something to finish.
+    Left,
+}
+
+/// The INVITE to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The REFER (or list of a factory INVITE) that asked for it.
+    pub refer: Id,
+    /// Which of its targets this is.
+    pub index: u32,
+    /// CSeq of the latest INVITE; answers to an earlier one mean nothing any more.
+    pub cseq: u32,
+    /// The one bounded retry was used.
+    pub retried: bool,
+    /// Early dialogs of this INVITE whose provisional answers want to be acknowledged (RFC 3262).
+    pub early: Vec<EarlyDialog>,
+}
+
+/// An early dialog with reliable provisional answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyDialog {
+    /// To-tag.
+    pub tag: Tag,
+    /// RSeq of the latest one that got its PRACK.
+    pub rseq: u32,
+    /// Which way messages flow by the answer to our offer in one of them; a 2xx need not repeat it.
+    pub answer: Option<Direction>,
+}
+
+/// A 2xx of ours that was not acknowledged yet.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AwaitedAck {
+    /// CSeq of the INVITE and of its ACK.
+    pub cseq: u32,
+    /// The 2xx carried an offer; the ACK has to carry the answer (RFC 3261 section 13.2.1).
+    pub offered: bool,
+    /// When the leg is given up without it.
+    pub until: Millis,
+}
+
+/// Our side of the SDP of a leg.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Media {
+    /// `msrp://host:port` of the MSRP switch.
+    pub msrp_uri: String,
+    /// Unguessable session id below it.
+    pub session: String,
+    /// sess-id of `o=` (RFC 4566 section 5.2).
+    pub origin_id: u64,
+    /// sess-version of `o=`.
+    pub version: u64,
+    /// Our description as the peer has it.
+    pub shape: Shape,
+    /// Which way messages flow at the moment, seen from the focus: anything but both ways is a hold.
+    pub direction: Direction,
+}
+
+/// What a leg keeps for the conference state alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Appearance {
+    /// Number of an anonymous participant; 0: it is shown by its URI.
+    pub alias: u32,
+    /// When it was invited, seconds since 1970.
+    pub invited: Option<i64>,
+    /// When it joined, seconds since 1970.
+    pub joined: Option<i64>,
+}
+
+impl Leg {
+    /// In the session or invited to it.
+    pub fn is_member(&self) -> bool {
+        self.is_connected() || self.is_pending()
+    }
+
+    /// In the session.
+    pub fn is_connected(&self) -> bool {
+        self.state == LegState::Connected
+    }
+
+    /// Being invited.
+    pub fn is_pending(&self) -> bool {
+        matches!(
+            self.state,
+            LegState::Waiting { .. } | LegState::Inviting { .. }
+        )
+    }
+
+    /// Nothing is left to do in this dialog.
+    pub fn is_finished(&self) -> bool {
+        self.state == LegState::Left && self.dialog.is_idle() && self.subscriptions.is_empty()
+    }
+
+    /// The URI it is shown by. An anonymous participant has nothing but a number (RFC 7701 section
+    /// 5.2), a different one for each (RFC 4575 section 4.5).
+    pub fn shown_uri(&self) -> String {
+        match (self.anonymous, self.appearance.alias) {
+            (false, _) => self.uri.to_string(),
+            (true, alias) => format!("sip:anonymous-{alias}@{ANONYMOUS_HOST}"),
+        }
+    }
+
+    pub(super) fn names(&self, session: Id) -> Vec<Name> {
+        let mut names = vec![self.dialog.name()];
+        names.extend(self.formed_by.clone().map(Name::Merge));
+        if self.is_member() {
+            names.extend(
+                self.identities
+                    .iter()
+                    .cloned()
+                    .map(|who| Name::Member { session, who }),
+            );
+        }
+        names
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let state = match self.state {
+            LegState::Waiting { at, .. } => Some(at),
+            LegState::Inviting { ring_until, .. } => Some(ring_until),
+            LegState::Withdrawn { until, .. } => Some(until),
+            LegState::Connected | LegState::Left => None,
+        };
+        let ack = self.awaited_ack.map(|ack| ack.until);
+        let timer = self.timer.running.filter(|_| self.is_connected());
+        let timer = timer.map(|timer| timer.deadline());
+        [state, ack, timer, self.dialog.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

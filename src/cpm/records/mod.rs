@@ -1,0 +1,112 @@
+//! The records of a session: what is kept of it between two events, and by what each is found.
+//!
+//! A session is one head, one leg per participant or target, one record per REFER that is still owed
+//! something, and what the conference event package needs. How records are encoded and where they live
+//! is decided in `crate::store`.
+
+pub mod conference;
+pub mod dialog;
+pub mod head;
+pub mod ids;
+pub mod leg;
+pub mod refer;
+pub mod session_timer;
+pub mod subscription;
+
+use serde::{Deserialize, Serialize};
+
+pub use conference::{ChangeLog, ConferenceSubscription, Subscribers};
+pub use dialog::{ByeCause, Carrier, Dialog, InFlight, Waiting};
+pub use head::{Head, ReturnRights};
+pub use ids::{Id, MergeKey, Name, ReferId, TransactionId};
+pub use leg::{Leg, LegState, Media};
+pub use refer::{Refer, ReferSubscription, Report, TargetRecord};
+pub use session_timer::{RunningTimer, SessionTimer};
+pub use subscription::{Ending, Subscription};
+
+use super::time::Millis;
+
+/// One record of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// The session itself.
+    Head(Box<Head>),
+    /// A participant or target.
+    Leg(Box<Leg>),
+    /// A REFER.
+    Refer(Box<Refer>),
+    /// Who may come in by an INVITE of their own.
+    ReturnRights(ReturnRights),
+    /// What changed, for the subscribers of the conference state.
+    ChangeLog(Box<ChangeLog>),
+    /// Who they are.
+    Subscribers(Subscribers),
+    /// One of their subscriptions.
+    ConferenceSubscription(Box<ConferenceSubscription>),
+}
+
+impl Record {
+    /// All names of this record of session `session`.
+    pub fn names(&self, session: Id) -> Vec<Name> {
+        match self {
+            Record::Head(head) => head.names(),
+            Record::Leg(leg) => leg.names(session),
+            Record::Refer(refer) => refer.names(),
+            Record::ConferenceSubscription(subscription) => subscription.names(),
+            Record::ReturnRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
+        }
+    }
+
+    /// When the record wants to be handed `Input::DeadlineReached`.
+    pub fn deadline(&self) -> Option<Millis> {
+        match self {
+            Record::Head(head) => head.deadline(),
+            Record::Leg(leg) => leg.deadline(),
+            Record::Refer(refer) => refer.deadline(),
+            Record::ChangeLog(log) => log.deadline(),
+            Record::ConferenceSubscription(subscription) => subscription.deadline(),
+            Record::ReturnRights(_) | Record::Subscribers(_) => None,
+        }
+    }
+
+    /// The dialog that this record keeps.
+    pub fn dialog_mut(&mut self) -> Option<&mut Dialog> {
+        match self {
+            Record::Leg(leg) => Some(&mut leg.dialog),
+            Record::Refer(refer) => refer.carrier.own_mut(),
+            Record::ConferenceSubscription(subscription) => subscription.carrier.own_mut(),
+            Record::Head(_)
+            | Record::ReturnRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => None,
+        }
+    }
+
+    /// The common part of the subscription that this record keeps, and which dialog carries it.
+    pub fn subscription_mut(&mut self) -> Option<(&mut Subscription, &Carrier)> {
+        match self {
+            Record::Refer(refer) => {
+                let subscription = refer.subscription.as_mut()?;
+                Some((&mut subscription.common, &refer.carrier))
+            }
+            Record::ConferenceSubscription(subscription) => {
+                Some((&mut subscription.common, &subscription.carrier))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a session can ask of the place where its records live, under the session's lock.
+pub trait SessionStore {
+    /// The record, if it is there and can be read.
+    fn load(&self, id: Id) -> Option<Record>;
+    /// All records below the head, oldest first.
+    fn children(&self, session: Id) -> Vec<Id>;
+    /// How many there are, at the same cost in a large session as in a small one.
+    fn child_count(&self, session: Id) -> usize;
+    /// The record with this name.
+    fn find(&self, name: &Name) -> Option<Id>;
+    /// An id that was never used.
+    fn new_id(&self) -> Id;
+}

@@ -1,0 +1,149 @@
+//! What subscriptions of all event packages have in common (RFC 6665): life, hold, retry, end.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cpm::time::{millis, Millis};
+
+/// Longest Retry-After of a NOTIFY's answer that is waited for, seconds.
+const LONGEST_HOLD: u32 = 60;
+
+/// The part of a subscription that does not depend on the event package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// When its time is up.
+    pub expires_at: Millis,
+    /// Nothing is sent before: the subscriber asked for that by Retry-After, or its package paces it.
+    pub held_until: Option<Millis>,
+    /// The NOTIFY at hand was put off once already.
+    pub retried: bool,
+    /// A NOTIFY of it waits in its dialog.
+    pub queued: bool,
+    /// Why it ends. `None`: it does not.
+    pub ending: Option<Ending>,
+    /// The last NOTIFY was sent; its answer ends the subscription.
+    pub last_sent: bool,
+}
+
+/// Why a subscription ends (RFC 6665 section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Its time is up, or it was given back.
+    Timeout,
+    /// There is nothing to tell any more.
+    NoResource,
+    /// The subscriber has lost the right to it.
+    Rejected,
+}
+
+impl Ending {
+    /// The reason in Subscription-State.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Timeout => "timeout",
+            Ending::NoResource => "noresource",
+            Ending::Rejected => "rejected",
+        }
+    }
+}
+
+/// How an event package treats a NOTIFY that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryRule {
+    /// How long to wait when the refusal does not say. `None`: then nothing is repeated.
+    pub pause: Option<Millis>,
+    /// The last NOTIFY is repeated too.
+    pub repeats_last: bool,
+}
+
+/// What the answer to a NOTIFY means for its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterNotify {
+    /// The subscriber has it.
+    Delivered,
+    /// The same is told once more after so many ms (RFC 5057 section 5.1).
+    Again(Millis),
+    /// The subscriber does not have it, and it is not repeated.
+    Missed,
+    /// The subscription is over.
+    Over,
+}
+
+impl Subscription {
+    /// A subscription that lives until `expires_at`.
+    pub fn until(expires_at: Millis) -> Subscription {
+        Subscription {
+            expires_at,
+            held_until: None,
+            retried: false,
+            queued: false,
+            ending: None,
+            last_sent: false,
+        }
+    }
+
+    /// It neither ends nor has ended.
+    pub fn is_active(&self) -> bool {
+        self.ending.is_none() && !self.last_sent
+    }
+
+    /// When something of it is due.
+    pub fn deadline(&self) -> Option<Millis> {
+        let expires = self.is_active().then_some(self.expires_at);
+        [expires, self.held_until].into_iter().flatten().min()
+    }
+
+    /// The value of Subscription-State (RFC 6665 section 4.1.3) in a NOTIFY that leaves now.
+    pub fn state(&self, now: Millis) -> String {
+        match self.ending {
+            Some(ending) => format!("terminated;reason={}", ending.as_str()),
+            None => {
+                let left = self.expires_at.saturating_sub(now).div_ceil(1000);
+                format!("active;expires={left}")
+            }
+        }
+    }
+
+    /// Takes the final answer to the NOTIFY in flight. `retry_after` in seconds.
+    pub fn answered(
+        &mut self,
+        status: u16,
+        retry_after: Option<u32>,
+        rule: RetryRule,
+        now: Millis,
+    ) -> AfterNotify {
+        if status < 300 {
+            self.retried = false;
+            return match self.last_sent {
+                true => AfterNotify::Over,
+                false => AfterNotify::Delivered,
+            };
+        }
+        if ends_subscription(status) || (self.last_sent && !rule.repeats_last) {
+            return AfterNotify::Over;
+        }
+        let wait = match retry_after {
+            None => rule.pause,
+            Some(seconds) if seconds <= LONGEST_HOLD => Some(millis(seconds)),
+            Some(_) => None,
+        };
+        match wait {
+            Some(wait) if !self.retried => {
+                self.retried = true;
+                self.held_until = Some(now + wait);
+                self.last_sent = false;
+                AfterNotify::Again(wait)
+            }
+            _ if self.last_sent => AfterNotify::Over,
+            _ => AfterNotify::Missed,
+        }
+    }
+}
+
+/// Answers to a NOTIFY after which nobody listens any more (RFC 6665 section 4.2.2, RFC 5057 section
+/// 5.1). 408 is also what tm reports for no answer at all.
+fn ends_subscription(status: u16) -> bool {
+    matches!(
+        status,
+        404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604
+    )
+}

@@ -1,0 +1,108 @@
+//! Step 7 of the procedure: whom of the targets to invite, and what becomes of the others.
+
+use super::Session;
+use crate::cpm::action::Level;
+use crate::cpm::destination::leads_here;
+use crate::cpm::policy::Action;
+use crate::cpm::records::ids::Id;
+use crate::cpm::targets::{Target, TargetAddress};
+use crate::cpm::who::Who;
+use crate::sip::status::reason_phrase;
+use crate::sip::uri::Uri;
+
+/// What becomes of a target.
+enum Fate {
+    /// It is to be invited.
+    Invite(Uri),
+    /// An INVITE of this leg is on its way to it, and its result counts for both (requirements section
+    /// 2.9).
+    Await(Id),
+    /// It is settled without an INVITE.
+    Settled(u16, &'static str),
+}
+
+impl Session<'_> {
+    /// The URI to invite. `None`: the target is settled without an INVITE, or another INVITE to it is
+    /// under way.
+    pub(super) fn filter_target(
+        &mut self,
+        refer: Id,
+        index: u32,
+        referrer: &Who,
+        target: &Target,
+    ) -> Option<Uri> {
+        match self.fate_of(referrer, &target.address) {
+            Fate::Invite(uri) => return Some(uri),
+            Fate::Await(leg) => {
+                let who = target.address.as_str();
+                self.log_refer(refer, Level::Debug, |show| {
+                    format!("{} is being invited already", show.who(who))
+                });
+                self.await_leg(refer, index, leg);
+            }
+            Fate::Settled(status, why) => {
+                self.settle_without_invite(refer, index, target, status, why);
+                if status >= 300 {
+                    self.note_uninvited(referrer, &target.address, status);
+                }
+            }
+        }
+        None
+    }
+
+    fn fate_of(&mut self, referrer: &Who, address: &TargetAddress) -> Fate {
+        let Some(uri) = address.uri() else {
+            return Fate::Settled(404, "a URI that cannot be invited");
+        };
+        let who = Who::of(uri);
+        if self.is_ourselves(uri) || leads_here(uri, self.env) {
+            return Fate::Settled(403, "the focus does not invite itself or another one");
+        }
+        if referrer.is_any_of(&who.identities) {
+            return Fate::Settled(200, "the referrer itself");
+        }
+        if let Some(member) = self.member_called(uri) {
+            let connected = self.records.leg(member).is_some_and(|l| l.is_connected());
+            return match connected {
+                true => Fate::Settled(200, "already a participant"),
+                false => Fate::Await(member),
+            };
+        }
+        let verdict = self.permissions_of(&who);
+        self.log_verdict(uri.as_str(), &verdict, Action::JoinHandling);
+        if !verdict.allows(Action::JoinHandling) {
+            return Fate::Settled(403, "policy: join-handling");
+        }
+        if self.head.slots() == 0 {
+            return Fate::Settled(486, "session is full");
+        }
+        Fate::Invite(uri.clone())
+    }
+
+    /// A target has its result at once, and it is logged why.
+    pub(super) fn settle_without_invite(
+        &mut self,
+        refer: Id,
+        index: u32,
+        target: &Target,
+        status: u16,
+        why: &str,
+    ) {
+        self.log_refer(refer, Level::Info, |show| {
+            let name = show.who(target.address.as_str());
+            format!("target {name}: {status} why=\"{why}\"")
+        });
+        self.settle_target(refer, index, status, reason_phrase(status));
+    }
+
+    /// `refer` waits for what becomes of `leg`.
+    pub(super) fn await_leg(&mut self, refer: Id, index: u32, leg: Id) {
+        let record = self.records.refer_mut(refer);
+        if let Some(target) = record.and_then(|r| r.targets.get_mut(index as usize)) {
+            target.leg = Some(leg);
+        }
+        if let Some(leg) = self.records.leg_mut(leg) {
+            leg.awaited_by.push(refer);
+        }
+    }
+}

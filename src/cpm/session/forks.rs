@@ -1,0 +1,53 @@
+//! 2xx to our INVITE that make no participant: further ones of a forked INVITE, and unusable ones.
+
+use super::Session;
+use crate::cpm::action::Level;
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::{ByeCause, LegState};
+use crate::sip::status::reason_phrase;
+use crate::sip::{Response, Tag};
+
+/// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
+const MAX_FORKS: usize = 16;
+
+impl Session<'_> {
+    /// A further 2xx is a dialog of its own: ACK, then BYE; the first one stays (RFC 3261 section
+    /// 13.2.2.4).
+    pub(super) fn end_fork(&mut self, id: Id, tag: Tag, response: &Response) {
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        let known = leg.forks.contains(&tag);
+        // Its CSeq goes on from ours, which is above that of any PRACK the fork has had.
+        let mut fork = leg.dialog.clone();
+        fork.establish(response);
+        if !known && leg.forks.len() < MAX_FORKS {
+            leg.forks.push(tag);
+        }
+        self.send(fork.ack(response.cseq));
+        if !known {
+            let line = "a second 2xx of one INVITE: ACK, BYE";
+            self.log_leg(id, Level::Info, |_| line.into());
+            self.send(fork.bye(None, ByeCause::Replaced));
+        }
+    }
+
+    /// A 2xx without a To-tag, or with one of any length, makes no dialog that could be kept. The device
+    /// that sent it believes in one: ACK and BYE, as well as they can be addressed.
+    pub(super) fn end_unusable(&mut self, id: Id, response: &Response) {
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        if leg.dialog.remote_tag.is_some() || leg.state == LegState::Left {
+            return;
+        }
+        let mut dialog = leg.dialog.clone();
+        dialog.establish(response);
+        self.log_leg(id, Level::Warn, |_| {
+            "2xx without usable To-tag: ACK, BYE".into()
+        });
+        self.send(dialog.ack(response.cseq));
+        self.send(dialog.bye(None, ByeCause::NotAcceptable));
+        self.invite_failed(id, 502, reason_phrase(502));
+    }
+}

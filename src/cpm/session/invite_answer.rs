@@ -1,0 +1,279 @@
+//! What the INVITE to a target comes to: provisional answers, 2xx, failure, one more try.
+
+use super::Session;
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::departure::Departure;
+use crate::cpm::headers::HeaderLines;
+use crate::cpm::outgoing::OutgoingRequest;
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::leg::EarlyDialog;
+use crate::cpm::records::{ByeCause, LegState};
+use crate::cpm::time::{millis, LOST_REQUEST};
+use crate::sip::identity::Identity;
+use crate::sip::sdp::Direction;
+use crate::sip::status::reason_phrase;
+use crate::sip::{Method, Response, Tag};
+
+/// Longest Retry-After that is waited for, seconds.
+const LONGEST_RETRY: u32 = 30;
+/// Most reliable provisional answers acknowledged per INVITE.
+const MAX_PRACKS: u32 = 32;
+/// Longest To-tag of an answer; RFC 3261 section 19.3 wants 32 bits of randomness in it.
+const MAX_TAG: usize = 256;
+
+impl Session<'_> {
+    /// An answer to the INVITE of a leg.
+    pub(super) fn invite_answered(&mut self, id: Id, response: &Response, trusted: bool) {
+        let Some(leg) = self.records.leg(id) else {
+            return;
+        };
+        let attempt = leg.outgoing.as_ref();
+        if attempt.is_none_or(|attempt| attempt.cseq != response.cseq) {
+            return;
+        }
+        // The refusal that brought this second attempt about, once more, or what came before it.
+        let waits = matches!(leg.state, LegState::Waiting { .. });
+        if waits && response.status / 100 != 2 {
+            return;
+        }
+        match response.status {
+            100..=199 => self.invite_progressed(id, response),
+            200..=299 => self.invite_accepted(id, response, trusted),
+            _ if self.invite_again(id, response) => {}
+            _ => self.invite_failed(id, response.status, &response.reason),
+        }
+    }
+
+    fn invite_progressed(&mut self, id: Id, response: &Response) {
+        let Some(leg) = self.records.leg(id) else {
+            return;
+        };
+        if !leg.is_pending() || response.status == 100 || response.status == 199 {
+            return;
+        }
+        let (refers, who) = (leg.awaited_by.clone(), leg.uri.clone());
+        if !self.acknowledge_provisional(id, response) {
+            return;
+        }
+        let leg = self.records.leg_mut(id);
+        if let Some(LegState::Inviting { ringing, .. }) = leg.map(|leg| &mut leg.state) {
+            *ringing = true;
+        }
+        let status = response.status;
+        self.log_leg(id, Level::Debug, |show| {
+            format!("{} answered {status}", show.who(who.as_str()))
+        });
+        for refer in refers {
+            self.report_progress(refer, id, response.status, &response.reason);
+        }
+    }
+
+    /// A reliable provisional answer gets its PRACK, once, in its own early dialog (RFC 3262 section 4).
+    /// False: it came before, or out of its order, and means nothing.
+    fn acknowledge_provisional(&mut self, id: Id, response: &Response) -> bool {
+        let settings = self.env.settings;
+        let reliable = response.tokens("Require").iter().any(|tag| tag == "100rel");
+        let (true, Some(rseq), Some(tag)) =
+            (reliable, response.seconds("RSeq"), usable_tag(response))
+        else {
+            return true;
+        };
+        let Some(leg) = self.records.leg_mut(id) else {
+            return false;
+        };
+        let Some(attempt) = &mut leg.outgoing else {
+            return false;
+        };
+        // Nothing but PRACKs follows the INVITE so far.
+        if leg.dialog.local_cseq.saturating_sub(attempt.cseq) >= MAX_PRACKS {
+            return false;
+        }
+        let answer = leg.media.accepted(response, &response.body, settings).ok();
+        match attempt.early.iter_mut().find(|early| early.tag == tag) {
+            Some(early) if early.rseq.checked_add(1) == Some(rseq) => {
+                early.rseq = rseq;
+                early.answer = early.answer.or(answer);
+            }
+            Some(_) => return false,
+            None => attempt.early.push(EarlyDialog { tag, rseq, answer }),
+        }
+        let rack = format!("{rseq} {} INVITE", response.cseq);
+        let headers = HeaderLines::new().line("RAck", &rack).supported().text();
+        let mut early = leg.dialog.clone();
+        early.establish(response);
+        let prack = early.request(None, Method::Prack, headers, Vec::new());
+        leg.dialog.local_cseq = early.local_cseq;
+        self.send(prack);
+        true
+    }
+
+    /// Asks for a longer session where a 422 wants one. A server that is only busy for a moment is
+    /// asked once more (requirements section 2.3).
+    fn invite_again(&mut self, id: Id, response: &Response) -> bool {
+        let wait = match (response.status, response.retry_after()) {
+            (491 | 500 | 503, Some(seconds)) if seconds <= LONGEST_RETRY => millis(seconds),
+            // RFC 3261 section 14.1: 2.1 to 4 s for the owner of the Call-ID.
+            (491, None) => 2_100,
+            (422, _) => 0,
+            _ => return false,
+        };
+        let at = self.env.now + wait;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return false;
+        };
+        let (LegState::Inviting { .. }, Some(attempt)) = (leg.state, &mut leg.outgoing) else {
+            return false;
+        };
+        // RFC 4028 section 7.3: a longer interval, in a new INVITE of the same Call-ID.
+        let allowed = match response.status {
+            422 => leg.timer.raise(response.seconds("Min-SE")),
+            _ => !std::mem::replace(&mut attempt.retried, true),
+        };
+        if !allowed {
+            return false;
+        }
+        leg.state = LegState::Waiting { at };
+        let (who, status) = (leg.uri.clone(), response.status);
+        self.log_leg(id, Level::Info, |show| {
+            let who = show.who(who.as_str());
+            format!("{who} answered {status}: once more in {wait} ms")
+        });
+        if wait == 0 {
+            self.send_invite(id);
+        }
+        true
+    }
+
+    /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
+    fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
+        let Some(tag) = usable_tag(response) else {
+            return self.end_unusable(id, response);
+        };
+        let Some(leg) = self.records.leg(id) else {
+            return;
+        };
+        match &leg.dialog.remote_tag {
+            Some(known) if *known == tag => {
+                let ack = leg.dialog.ack(response.cseq);
+                self.send(ack);
+            }
+            Some(_) => self.end_fork(id, tag, response),
+            None => self.dialog_confirmed(id, response, trusted),
+        }
+    }
+
+    fn dialog_confirmed(&mut self, id: Id, response: &Response, trusted: bool) {
+        let until = self.env.now + LOST_REQUEST;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        leg.dialog.establish(response);
+        leg.dialog.acknowledging = Some(until);
+        let ack = OutgoingRequest {
+            owner: Some(id),
+            ..leg.dialog.ack(response.cseq)
+        };
+        let wanted = leg.is_pending();
+        let who = leg.uri.clone();
+        self.send(ack);
+        if !wanted {
+            self.log_leg(id, Level::Info, |show| {
+                let who = show.who(who.as_str());
+                format!("2xx of {who} crossed our CANCEL: BYE")
+            });
+            return self.end_leg(id, ByeCause::Replaced);
+        }
+        self.head.pending = self.head.pending.saturating_sub(1);
+        let direction = match self.answer_to_offer(id, response) {
+            Ok(direction) => direction,
+            Err(why) => {
+                self.count(Counter::InvitesFailed, 1);
+                self.log_leg(id, Level::Info, |show| {
+                    let who = show.who(who.as_str());
+                    format!("{who} answered with SDP that cannot be used ({why}): BYE")
+                });
+                self.settle_leg(id, 488, reason_phrase(488));
+                return self.end_leg(id, ByeCause::NotAcceptable);
+            }
+        };
+        let now = self.env.now;
+        if let Some(leg) = self.records.leg_mut(id) {
+            leg.state = LegState::Connected;
+            leg.media.direction = direction;
+            leg.timer.agree(response, now);
+        }
+        if trusted {
+            self.learn_identities(id, response);
+        }
+        self.count_connected();
+        self.count(Counter::InvitesAccepted, 1);
+        self.log_leg(id, Level::Info, |show| {
+            format!("{} joined", show.who(who.as_str()))
+        });
+        self.settle_leg(id, response.status, &response.reason);
+    }
+
+    /// The answer to our offer: in the 2xx, or before it in a reliable provisional answer of the same
+    /// dialog.
+    fn answer_to_offer(&mut self, id: Id, response: &Response) -> Result<Direction, String> {
+        let settings = self.env.settings;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return Err("nobody is being invited".into());
+        };
+        let attempt = leg.outgoing.as_mut();
+        let early = attempt.map_or(Vec::new(), |attempt| std::mem::take(&mut attempt.early));
+        if !response.body.is_empty() {
+            return leg.media.accepted(response, &response.body, settings);
+        }
+        let mine = |early: &&EarlyDialog| response.to_tag.as_ref() == Some(&early.tag);
+        let answered = early.iter().find(mine).and_then(|early| early.answer);
+        answered.ok_or_else(|| "no SDP".into())
+    }
+
+    /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is
+    /// somebody else's.
+    fn learn_identities(&mut self, id: Id, response: &Response) {
+        let hidden = response.privacy().hides_name();
+        let name = response.asserted_name().filter(|_| !hidden);
+        for uri in response.asserted_identities() {
+            let identity = Identity::of(&uri);
+            let known = self.records.member(std::slice::from_ref(&identity));
+            if known.is_some_and(|other| other != id) {
+                continue;
+            }
+            if let Some(leg) = self.records.leg_mut(id) {
+                if known.is_none() {
+                    leg.identities.push(identity);
+                }
+                leg.display_name.clone_from(&name);
+            }
+        }
+    }
+
+    /// The INVITE of a leg came to nothing.
+    pub(super) fn invite_failed(&mut self, id: Id, status: u16, reason: &str) {
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        let was_pending = leg.is_pending();
+        if leg.is_connected() || leg.state == LegState::Left {
+            return;
+        }
+        leg.state = LegState::Left;
+        let who = leg.uri.clone();
+        if was_pending {
+            self.head.pending = self.head.pending.saturating_sub(1);
+            self.count(Counter::InvitesFailed, 1);
+            self.log_leg(id, Level::Info, |show| {
+                format!("{} not reached: {status}", show.who(who.as_str()))
+            });
+            self.settle_leg(id, status, reason);
+            self.note_departure(id, Departure::not_reached(status, reason));
+        }
+    }
+}
+
+/// The To-tag. Forked answers bring many, which are all remembered: not at any length.
+pub(super) fn usable_tag(response: &Response) -> Option<Tag> {
+    response.to_tag.clone().filter(|tag| tag.len() <= MAX_TAG)
+}

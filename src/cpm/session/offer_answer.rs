@@ -1,0 +1,154 @@
+//! What the peer changes in a leg that is up: re-INVITE, UPDATE, the answer in an ACK (RFC 3264,
+//! RFC 3311).
+
+use super::{Activity, Session};
+use crate::cpm::action::Level;
+use crate::cpm::bodies::{read_sdp, SDP};
+use crate::cpm::headers::HeaderLines;
+use crate::cpm::media::{describe, Described};
+use crate::cpm::option_tags::check_require;
+use crate::cpm::outgoing::Answer;
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::leg::AwaitedAck;
+use crate::cpm::records::{ByeCause, Leg, Waiting};
+use crate::cpm::refusal::Refusal;
+use crate::cpm::session_timer::{grant, Granted};
+use crate::cpm::settings::Settings;
+use crate::cpm::time::SIXTY_FOUR_T1;
+use crate::sip::{Method, Request};
+
+/// What a re-INVITE or UPDATE comes to, decided before anything changes.
+struct Renewal {
+    granted: Option<Granted>,
+    described: Option<Described>,
+}
+
+impl Session<'_> {
+    /// UPDATE in an early dialog, which has no session yet that could change. With an offer it meets
+    /// ours, unless that was answered already (RFC 3311 section 5.2).
+    pub(super) fn early_update(&mut self, id: Id, request: &Request) {
+        let leg = self.records.leg(id);
+        let attempt = leg.and_then(|leg| leg.outgoing.as_ref());
+        let mut early = attempt.iter().flat_map(|attempt| &attempt.early);
+        let early = early.find(|early| early.tag == request.from_tag);
+        let answered = early.is_some_and(|early| early.answer.is_some());
+        let offers = matches!(read_sdp(request), Ok(Some(_)));
+        let refusal = match offers && !answered {
+            true => Refusal::OfferPending,
+            false => Refusal::UpdateTooEarly,
+        };
+        self.refuse(&Method::Update, refusal);
+    }
+
+    /// re-INVITE (RFC 3261 section 14.2): new SDP, perhaps a new remote target. UPDATE (RFC 3311 section
+    /// 5.2): the same without an ACK, and mostly without SDP.
+    pub(super) fn renewal_received(&mut self, id: Id, request: &Request) -> Activity {
+        let (now, settings) = (self.env.now, self.env.settings);
+        let what = match request.method {
+            Method::Invite => "re-INVITE",
+            _ => "UPDATE",
+        };
+        let Some(leg) = self.records.leg(id) else {
+            return Activity::People;
+        };
+        let who = leg.uri.clone();
+        let renewal = match check_renewal(leg, request, settings) {
+            Ok(renewal) => renewal,
+            Err(refusal) => {
+                self.refuse_renewal(what, refusal.of(who.as_str()));
+                return Activity::People;
+            }
+        };
+        let Some(leg) = self.records.leg_mut(id) else {
+            return Activity::People;
+        };
+        leg.dialog.refresh_target(request.contact());
+        leg.timer.refresh_asked(request);
+        leg.timer.grant(renewal.granted, now);
+        let lines = HeaderLines::new()
+            .contact(&leg.dialog.contact)
+            .capabilities();
+        let mut lines = Granted::header_lines(renewal.granted, lines);
+        let mut body = Vec::new();
+        let before = (leg.media.version, leg.media.direction);
+        if let Some(Described { shape, offered }) = renewal.described {
+            if !offered {
+                leg.media.direction = shape.direction;
+            }
+            leg.media.change(shape);
+            body = leg.media.text(settings);
+            lines = lines.line("Content-Type", SDP);
+            if request.method == Method::Invite {
+                // A peer that sends the next INVITE has our last 2xx, even if its ACK is still with
+                // another worker.
+                leg.awaited_ack = Some(AwaitedAck {
+                    cseq: request.cseq,
+                    offered,
+                    until: now + SIXTY_FOUR_T1,
+                });
+            }
+        }
+        let changed = before != (leg.media.version, leg.media.direction);
+        let (to_tag, direction) = (leg.dialog.local_tag.clone(), leg.media.direction);
+        let (level, activity) = match changed {
+            true => (Level::Info, Activity::People),
+            false => (Level::Debug, Activity::Upkeep),
+        };
+        self.log_leg(id, level, |show| {
+            let who = show.who(who.as_str());
+            format!("{what} accepted, media {} from={who}", direction.name())
+        });
+        let mut answer = Answer::new(200, to_tag, lines.text());
+        answer.body = body;
+        self.answer(answer);
+        activity
+    }
+
+    /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer.
+    pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
+        let settings = self.env.settings;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return;
+        };
+        let awaited = leg.awaited_ack.take_if(|ack| ack.cseq == request.cseq);
+        let Some(awaited) = awaited else { return };
+        if awaited.offered && leg.is_connected() {
+            let who = leg.uri.clone();
+            match leg.media.accepted_by_ack(request, settings) {
+                Ok(direction) => leg.media.direction = direction,
+                Err(why) => {
+                    self.log_leg(id, Level::Info, |show| {
+                        let who = show.who(who.as_str());
+                        format!("answer in ACK: {why}: BYE from={who}")
+                    });
+                    return self.end_leg(id, ByeCause::NotAcceptable);
+                }
+            }
+        }
+        self.send_next(id);
+    }
+}
+
+/// Everything that may refuse a re-INVITE or UPDATE.
+fn check_renewal(leg: &Leg, request: &Request, settings: &Settings) -> Result<Renewal, Refusal> {
+    if !leg.is_connected() {
+        return Err(Refusal::ParticipantLeft);
+    }
+    check_require(request)?;
+    let granted = grant(request, settings, leg.timer.running)?;
+    let carries = request.method == Method::Invite || read_sdp(request)?.is_some();
+    // RFC 3261 section 14.2 and RFC 3311 section 5.2: one offer at a time, whoever's it is.
+    let inviting = leg
+        .dialog
+        .in_flight
+        .is_some_and(|sent| sent.what == Waiting::Refresh && leg.timer.reinvite == Some(sent.cseq));
+    let unanswered = leg.awaited_ack.is_some_and(|ack| ack.offered);
+    if carries && (inviting || unanswered) {
+        return Err(Refusal::OfferPending);
+    }
+    let described = match carries {
+        true => Some(describe(request, settings, &leg.media)?),
+        false => None,
+    };
+    Ok(Renewal { granted, described })
+}

@@ -1,0 +1,34 @@
+//! What the group document permits to somebody (RFC 4745 section 10).
+
+use std::sync::Arc;
+
+use super::Session;
+use crate::cpm::policy::{Group, PolicyRequest, Role, Verdict};
+use crate::cpm::who::Who;
+
+impl Session<'_> {
+    /// The document that rules this session. `None`: it is gone, so nothing is permitted.
+    pub(in crate::cpm) fn group_document(&self) -> Option<Arc<Group>> {
+        match &self.head.group {
+            Some(group) => self.env.groups.find(group).cloned(),
+            None => Some(Arc::clone(&self.env.settings.adhoc_policy)),
+        }
+    }
+
+    /// What that document permits to somebody, now.
+    pub(in crate::cpm) fn permissions_of(&self, who: &Who) -> Verdict {
+        let Some(group) = self.group_document() else {
+            return Verdict::default();
+        };
+        group.evaluate(&PolicyRequest {
+            identities: &who.identities,
+            uris: &who.uris,
+            anonymous: who.anonymous,
+            now_unix: self.env.unix,
+            role: Role {
+                participant: who.participant,
+                creator: who.creator || who.is_any_of(&self.head.creator),
+            },
+        })
+    }
+}

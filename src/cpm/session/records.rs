@@ -1,0 +1,239 @@
+//! The records of a session that an event looks at: loaded once, changed here, committed at the end.
+
+use std::collections::BTreeMap;
+
+use super::Change;
+use crate::cpm::records::conference::status_of;
+use crate::cpm::records::{
+    Carrier, ChangeLog, ConferenceSubscription, Dialog, Id, Leg, Name, Record, Refer, ReturnRights,
+    SessionStore, Subscribers, Subscription,
+};
+use crate::cpm::time::Millis;
+use crate::sip::conference_info::Status;
+use crate::sip::identity::Identity;
+
+/// Working copies of a session's records.
+pub struct Records<'a> {
+    session: Id,
+    store: &'a dyn SessionStore,
+    slots: BTreeMap<Id, Slot>,
+}
+
+struct Slot {
+    /// `None`: removed, or there never was such a record.
+    record: Option<Record>,
+    /// It was in the store when it was looked at.
+    stored: bool,
+    dirty: bool,
+    /// Of a leg: as the subscribers of the conference state know it already.
+    shown: Option<Status>,
+}
+
+impl Slot {
+    fn is_added(&self) -> bool {
+        !self.stored && self.record.is_some()
+    }
+
+    fn is_removed(&self) -> bool {
+        self.stored && self.record.is_none()
+    }
+}
+
+/// Readers and writers of one kind of record.
+macro_rules! record_kind {
+    ($kind:ident, $read:ident, $write:ident, $type:ty) => {
+        #[doc = concat!("The ", stringify!($type), " with this id.")]
+        pub fn $read(&mut self, id: Id) -> Option<&$type> {
+            match &self.slot(id).record {
+                Some(Record::$kind(record)) => Some(record),
+                _ => None,
+            }
+        }
+
+        #[doc = concat!("The ", stringify!($type), " with this id, to be changed.")]
+        pub fn $write(&mut self, id: Id) -> Option<&mut $type> {
+            let slot = self.slot(id);
+            match &mut slot.record {
+                Some(Record::$kind(record)) => {
+                    slot.dirty = true;
+                    Some(record)
+                }
+                _ => None,
+            }
+        }
+    };
+}
+
+impl<'a> Records<'a> {
+    /// Nothing looked at yet. `session` is the head's id.
+    pub fn new(session: Id, store: &'a dyn SessionStore) -> Records<'a> {
+        Records {
+            session,
+            store,
+            slots: BTreeMap::new(),
+        }
+    }
+
+    record_kind!(Leg, leg, leg_mut, Leg);
+    record_kind!(Refer, refer, refer_mut, Refer);
+    record_kind!(ReturnRights, return_rights, return_rights_mut, ReturnRights);
+    record_kind!(ChangeLog, change_log, change_log_mut, ChangeLog);
+    record_kind!(Subscribers, subscribers, subscribers_mut, Subscribers);
+    record_kind!(
+        ConferenceSubscription,
+        conference_subscription,
+        conference_subscription_mut,
+        ConferenceSubscription
+    );
+
+    /// The dialog that this record keeps.
+    pub fn dialog_mut(&mut self, holder: Id) -> Option<&mut Dialog> {
+        let slot = self.slot(holder);
+        let dialog = slot.record.as_mut()?.dialog_mut()?;
+        slot.dirty = true;
+        Some(dialog)
+    }
+
+    /// What all subscriptions have in common, of the one this record keeps, and which dialog carries it.
+    pub fn subscription_mut(&mut self, id: Id) -> Option<(&mut Subscription, &Carrier)> {
+        let slot = self.slot(id);
+        let subscription = slot.record.as_mut()?.subscription_mut()?;
+        slot.dirty = true;
+        Some(subscription)
+    }
+
+    /// An id that was never used.
+    pub fn new_id(&self) -> Id {
+        self.store.new_id()
+    }
+
+    /// A new record. Gives its id.
+    pub fn add(&mut self, record: Record) -> Id {
+        let id = self.new_id();
+        self.insert(id, record);
+        id
+    }
+
+    /// A new record with an id from [`Records::new_id`].
+    pub fn insert(&mut self, id: Id, record: Record) {
+        let slot = Slot {
+            record: Some(record),
+            stored: false,
+            dirty: true,
+            shown: None,
+        };
+        self.slots.insert(id, slot);
+    }
+
+    /// Removes a record.
+    pub fn remove(&mut self, id: Id) {
+        self.slot(id).record = None;
+    }
+
+    /// The record with this name, as it was when the event began.
+    pub fn find(&self, name: &Name) -> Option<Id> {
+        self.store.find(name)
+    }
+
+    /// The leg of somebody who is in the session or being invited.
+    pub fn member(&self, who: &[Identity]) -> Option<Id> {
+        let mut here = self.slots.iter();
+        let here = here.find_map(|(id, slot)| match &slot.record {
+            Some(Record::Leg(leg)) => {
+                let theirs = who.iter().any(|w| leg.identities.contains(w));
+                (leg.is_member() && theirs).then_some(*id)
+            }
+            _ => None,
+        });
+        here.or_else(|| {
+            who.iter().find_map(|who| {
+                let name = Name::Member {
+                    session: self.session,
+                    who: who.clone(),
+                };
+                // What this event has looked at was searched above; the store knows the rest.
+                let found = self.store.find(&name);
+                found.filter(|id| !self.slots.contains_key(id))
+            })
+        })
+    }
+
+    /// All records below the head, oldest first.
+    pub fn children(&self) -> Vec<Id> {
+        let mut ids = self.store.children(self.session);
+        ids.retain(|id| !self.slots.get(id).is_some_and(Slot::is_removed));
+        // Ids grow, so these follow in the order of their making.
+        let added = self.slots.iter().filter(|(_, slot)| slot.is_added());
+        ids.extend(added.map(|(id, _)| *id));
+        ids
+    }
+
+    /// Whether anything is left below the head; costs the same in a large session as in a small one.
+    pub fn has_children(&self) -> bool {
+        let count = |which: fn(&Slot) -> bool| self.slots.values().filter(|s| which(s)).count();
+        let (added, removed) = (count(Slot::is_added), count(Slot::is_removed));
+        self.store.child_count(self.session) + added > removed
+    }
+
+    /// Legs whose conference state has changed since this was asked last, and what it is now. `None`:
+    /// not in the session any more.
+    pub fn take_changed_legs(&mut self) -> Vec<(Id, Option<Status>)> {
+        let mut changed = Vec::new();
+        for (id, slot) in &mut self.slots {
+            if let Some(Record::Leg(leg)) = &slot.record {
+                let status = status_of(leg);
+                if status != slot.shown {
+                    slot.shown = status;
+                    changed.push((*id, status));
+                }
+            }
+        }
+        changed
+    }
+
+    /// Removes records that have nothing left to do; nobody else would ever look at them again.
+    pub fn remove_finished(&mut self, now: Millis) {
+        for slot in self.slots.values_mut() {
+            let finished = match &slot.record {
+                Some(Record::Leg(leg)) => leg.is_finished(),
+                Some(Record::Refer(refer)) => refer.is_finished(now),
+                _ => false,
+            };
+            if finished {
+                slot.record = None;
+            }
+        }
+    }
+
+    /// What has to be committed.
+    pub fn into_changes(self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (id, slot) in self.slots {
+            let removed = slot.is_removed();
+            if removed || (slot.dirty && slot.record.is_some()) {
+                changes.push(Change {
+                    id,
+                    body: slot.record,
+                });
+            }
+        }
+        changes
+    }
+
+    fn slot(&mut self, id: Id) -> &mut Slot {
+        let store = self.store;
+        self.slots.entry(id).or_insert_with(|| {
+            let record = store.load(id);
+            let shown = match &record {
+                Some(Record::Leg(leg)) => status_of(leg),
+                _ => None,
+            };
+            Slot {
+                shown,
+                stored: record.is_some(),
+                record,
+                dirty: false,
+            }
+        })
+    }
+}

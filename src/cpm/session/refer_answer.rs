@@ -1,0 +1,227 @@
+//! Steps 4 to 6 of the procedure: the 2xx to a REFER, and the record that follows it from then on.
+
+use super::refer::KnownRefer;
+use super::Session;
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::headers::{HeaderLines, ALLOW, ALLOW_EVENTS};
+use crate::cpm::outgoing::Answer;
+use crate::cpm::records::ids::{Id, MergeKey};
+use crate::cpm::records::{Carrier, Dialog, Record, Refer, ReferSubscription, TargetRecord};
+use crate::cpm::refer_request::ReferRequest;
+use crate::cpm::socket::Socket;
+use crate::cpm::targets::Targets;
+use crate::cpm::time::{Millis, SIXTY_FOUR_T1};
+use crate::cpm::who::Who;
+use crate::sip::identity::Identity;
+use crate::sip::privacy::ANONYMOUS;
+use crate::sip::uri::Uri;
+use crate::sip::{ReferredBy, Tag};
+
+/// How long a subscription outlives the longest ringing (RFC 3515 section 3.4, N3), ms.
+const EXPIRES_MARGIN: Millis = 60_000;
+
+/// The 2xx to a REFER while it is put together.
+pub(super) struct ReferAnswer {
+    code: u16,
+    to_tag: Tag,
+    /// Our Contact.
+    contact: Uri,
+    lines: HeaderLines,
+}
+
+impl ReferAnswer {
+    /// Step 5: option tag `norefersub` among those that are supported. RFC 4488 section 4 asks for it
+    /// outside a dialog; it harms nobody inside.
+    pub(super) fn name_norefersub(&mut self) {
+        self.lines = std::mem::take(&mut self.lines).supported();
+    }
+
+    /// Step 6: `Refer-Sub: false` if the REFER has it (RFC 4488 section 4).
+    pub(super) fn repeat_refer_sub(&mut self, refer: &ReferRequest) {
+        if refer.refer_sub_false {
+            self.lines = std::mem::take(&mut self.lines).line("Refer-Sub", "false");
+        }
+    }
+}
+
+/// What a record keeps of the request that ordered its INVITEs.
+pub(super) struct Origin {
+    /// Referred-By of the INVITEs.
+    pub referred_by: String,
+    /// The socket it came in on. `None`: it did not come over the network.
+    pub socket: Option<Socket>,
+    /// Its CSeq; 0 if it was no request.
+    pub cseq: u32,
+}
+
+impl Session<'_> {
+    /// Step 4: a 2xx (RFC 3515 section 2.4.2), in the dialog of the REFER or one that it makes.
+    pub(super) fn accept(&mut self, refer: &KnownRefer<'_>) -> ReferAnswer {
+        let settings = self.env.settings;
+        let dialog = refer.holder.and_then(|id| self.records.dialog_mut(id));
+        let (to_tag, contact) = match dialog {
+            Some(dialog) => {
+                dialog.refresh_target(refer.arrival.request.contact());
+                (dialog.local_tag.clone(), dialog.contact.clone())
+            }
+            None => (
+                self.env.tag(),
+                settings.contact_uri(&self.head.token, refer.arrival.socket),
+            ),
+        };
+        // R4.1: 202 promises a NOTIFY, so a suppressed subscription is always answered 200.
+        let code = match refer.request.suppressed {
+            true => 200,
+            false => settings.refer_ok_code,
+        };
+        let lines = HeaderLines::new()
+            .contact(&contact)
+            .line("Allow", ALLOW)
+            .line("Allow-Events", ALLOW_EVENTS);
+        ReferAnswer {
+            code,
+            to_tag,
+            contact,
+            lines,
+        }
+    }
+
+    /// Sends the answer and the first NOTIFY. Gives the record that follows the REFER from now on.
+    pub(super) fn begin_reporting(
+        &mut self,
+        refer: &KnownRefer<'_>,
+        targets: &Targets,
+        answer: ReferAnswer,
+    ) -> Id {
+        let id = self.records.new_id();
+        let record = self.record_of(refer, targets, &answer);
+        let subscribed = record.subscription.is_some();
+        self.records.insert(id, Record::Refer(Box::new(record)));
+        if let Some(holder) = refer.holder.filter(|_| subscribed) {
+            self.host_refer(holder, id);
+        }
+        let code = answer.code;
+        self.log(Level::Debug, format!("answered {code}"));
+        self.answer(Answer::new(code, answer.to_tag, answer.lines.text()));
+        self.count(Counter::RefersAccepted, 1);
+        self.log_refer(id, Level::Info, |show| {
+            format!(
+                "REFER accepted from={} {:?} targets={} notify={}",
+                show.who(refer.referrer.uri.as_str()),
+                targets.purpose,
+                targets.list.len(),
+                if subscribed { "yes" } else { "no" }
+            )
+        });
+        self.report_trying(id);
+        id
+    }
+
+    fn record_of(
+        &mut self,
+        refer: &KnownRefer<'_>,
+        targets: &Targets,
+        answer: &ReferAnswer,
+    ) -> Refer {
+        let (arrival, referrer) = (refer.arrival, &refer.referrer);
+        let request = &arrival.request;
+        let origin = Origin {
+            referred_by: referred_by(referrer, refer.request.referred_by.as_ref()),
+            socket: Some(arrival.socket),
+            cseq: request.cseq,
+        };
+        let mut record = self.new_refer(referrer, targets, origin);
+        let remembered_until = self.env.now + SIXTY_FOUR_T1;
+        match refer.holder {
+            Some(holder) => {
+                let again = self.is_further_refer(holder, remembered_until);
+                record.event_id = again.then_some(request.cseq);
+            }
+            None => {
+                record.merge = Some(MergeKey::of(request));
+                record.remembered_until = remembered_until;
+            }
+        }
+        if refer.request.suppressed {
+            return record;
+        }
+        record.carrier = match (refer.holder, &refer.request.contact) {
+            (Some(holder), _) => Carrier::In(holder),
+            (None, Some(contact)) => Carrier::Own(Box::new(Dialog::formed_by(
+                request,
+                contact.clone(),
+                answer.to_tag.clone(),
+                arrival.socket,
+                answer.contact.clone(),
+            ))),
+            // A REFER that needs a Contact and has none was refused when it was read.
+            (None, None) => Carrier::None,
+        };
+        let expires_at = self.env.now + self.env.settings.invite_timeout + EXPIRES_MARGIN;
+        record.subscription = Some(ReferSubscription::until(expires_at));
+        record
+    }
+
+    /// Whether a REFER is not the first one of its dialog, so that its NOTIFYs need an `id` (RFC 3515
+    /// section 2.4.6). The dialog that a REFER made lives on for the sake of this one.
+    fn is_further_refer(&mut self, holder: Id, remembered_until: Millis) -> bool {
+        if let Some(leg) = self.records.leg_mut(holder) {
+            return std::mem::replace(&mut leg.referred_before, true);
+        }
+        if let Some(first) = self.records.refer_mut(holder) {
+            first.remembered_until = remembered_until;
+            return true;
+        }
+        false
+    }
+
+    /// The NOTIFYs of `refer` travel in the dialog of `holder`.
+    fn host_refer(&mut self, holder: Id, refer: Id) {
+        if let Some(leg) = self.records.leg_mut(holder) {
+            leg.subscriptions.push(refer);
+        } else if let Some(first) = self.records.refer_mut(holder) {
+            first.later_refers.push(refer);
+        }
+    }
+
+    /// An order to invite that nobody sent a REFER for: the list of a factory INVITE, a group's members,
+    /// an operator's command. Nobody is owed a NOTIFY.
+    pub(super) fn place_order(&mut self, referrer: &Who, targets: &Targets, origin: Origin) -> Id {
+        let refer = self.new_refer(referrer, targets, origin);
+        self.records.add(Record::Refer(Box::new(refer)))
+    }
+
+    fn new_refer(&mut self, referrer: &Who, targets: &Targets, origin: Origin) -> Refer {
+        Refer {
+            label: self.refer_id(),
+            cseq: origin.cseq,
+            referrer: referrer.uri.clone(),
+            identities: referrer.identities.clone(),
+            anonymous: referrer.anonymous,
+            referred_by: origin.referred_by,
+            socket: origin.socket,
+            targets: targets.list.iter().map(TargetRecord::new).collect(),
+            history: targets.history.clone(),
+            event_id: None,
+            carrier: Carrier::None,
+            later_refers: Vec::new(),
+            subscription: None,
+            merge: None,
+            remembered_until: self.env.now,
+        }
+    }
+}
+
+/// Referred-By of the INVITEs (RFC 3892 section 2.2, A8): the received one if it names the referrer,
+/// else the asserted identity. Of an anonymous referrer nothing.
+pub(super) fn referred_by(referrer: &Who, received: Option<&ReferredBy>) -> String {
+    if referrer.anonymous {
+        return format!("<{ANONYMOUS}>");
+    }
+    match received {
+        Some(received) if referrer.identities.contains(&Identity::of(&received.uri)) => {
+            received.text.clone()
+        }
+        _ => format!("<{}>", referrer.uri),
+    }
+}

@@ -1,0 +1,66 @@
+//! REFER with `method=BYE`: people are taken out of the session (RFC 4579 section 5.11, requirements
+//! section 2.6).
+
+use super::refer::KnownRefer;
+use super::Session;
+use crate::cpm::departure::Departure;
+use crate::cpm::records::ByeCause;
+use crate::cpm::refusal::{Denial, Refusal};
+use crate::cpm::who::Who;
+use crate::sip::status::reason_phrase;
+use crate::sip::uri::Uri;
+
+impl Session<'_> {
+    /// The counterpart of `Session::invite_users`, by the same steps as far as they apply.
+    pub(super) fn remove_users(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
+        let referrer = refer.referrer.clone();
+        let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
+        let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
+        self.check_privacy(&referrer, &verdict).map_err(denied)?;
+        let targets = self
+            .extract_targets(refer.request.clone())
+            .map_err(denied)?;
+        let mut answer = self.accept(&refer);
+        answer.name_norefersub();
+        answer.repeat_refer_sub(&refer.request);
+        let record = self.begin_reporting(&refer, &targets, answer);
+        for (index, target) in (0u32..).zip(&targets.list) {
+            let (status, why) = match target.address.uri() {
+                Some(uri) => self.remove(&referrer, uri),
+                None => (404, "a URI that cannot be in the session"),
+            };
+            self.settle_without_invite(record, index, target, status, why);
+        }
+        Ok(())
+    }
+
+    /// BYE to somebody who is in, CANCEL to somebody who is being invited. They do not come back by
+    /// themselves. Gives the result for the one who asked, and why.
+    pub(super) fn remove(&mut self, referrer: &Who, target: &Uri) -> (u16, &'static str) {
+        const ABSENT: (u16, &str) = (404, "not in the session");
+        let Some(id) = self.member_called(target) else {
+            return ABSENT;
+        };
+        let Some(leg) = self.records.leg(id) else {
+            return ABSENT;
+        };
+        let connected = leg.is_connected();
+        let identities = leg.identities.clone();
+        let leaves = referrer.is_any_of(&identities);
+        let departure = match leaves {
+            true => Departure::left(),
+            false => {
+                self.ban(&identities);
+                Departure::removed(self.shown_uri_of(referrer))
+            }
+        };
+        self.note_departure(id, departure);
+        if connected {
+            self.end_leg(id, ByeCause::Removed);
+        } else {
+            self.settle_leg(id, 487, reason_phrase(487));
+            self.withdraw(id);
+        }
+        (200, if leaves { "left by itself" } else { "removed" })
+    }
+}

@@ -1,0 +1,97 @@
+//! Who may come (back) in by an INVITE of their own: the people an ad-hoc session knows, and those who
+//! were removed (G4).
+
+use super::Session;
+use crate::cpm::records::{Record, ReturnRights};
+use crate::sip::identity::Identity;
+
+/// Most people remembered; then the oldest are forgotten. A participant may invite one stranger after
+/// the other for as long as the session lives.
+const MAX_REMEMBERED: usize = 2_000;
+
+impl Session<'_> {
+    /// These people belong to an ad-hoc session: it was made with them, or they were invited since. A
+    /// pre-defined group has its document for that.
+    pub(super) fn remember(&mut self, who: &[Identity]) {
+        if self.head.group.is_none() {
+            self.edit_return_rights(|rights| add_new(&mut rights.known, who));
+        }
+    }
+
+    /// Left for good by their own will: they come back by invitation only.
+    pub(super) fn forget(&mut self, who: &[Identity]) {
+        if self.head.group.is_none() && self.head.return_rights.is_some() {
+            self.edit_return_rights(|rights| rights.known.retain(|known| !who.contains(known)));
+        }
+    }
+
+    /// Removed by somebody: they do not come back by themselves (requirements section 2.6).
+    pub(super) fn ban(&mut self, who: &[Identity]) {
+        self.edit_return_rights(|rights| add_new(&mut rights.removed, who));
+    }
+
+    /// Invited again by somebody who may.
+    pub(super) fn lift_ban(&mut self, who: &[Identity]) {
+        if self.head.return_rights.is_some() {
+            self.edit_return_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
+        }
+    }
+
+    /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.
+    pub(super) fn may_return(&mut self, who: &[Identity]) -> bool {
+        let adhoc = self.head.group.is_none();
+        let creator = any(who, &self.head.creator);
+        let Some(rights) = self.return_rights() else {
+            return !adhoc;
+        };
+        let known = creator || any(who, &rights.known);
+        !any(who, &rights.removed) && (!adhoc || known)
+    }
+
+    /// Removed by somebody, and not invited again since.
+    pub(in crate::cpm) fn is_banned(&mut self, who: &[Identity]) -> bool {
+        let rights = self.return_rights();
+        rights.is_some_and(|rights| any(who, &rights.removed))
+    }
+
+    /// With the session goes what it remembers.
+    pub(super) fn forget_return_rights(&mut self) {
+        if let Some(id) = self.head.return_rights.take() {
+            self.records.remove(id);
+        }
+    }
+
+    fn return_rights(&mut self) -> Option<&ReturnRights> {
+        self.records.return_rights(self.head.return_rights?)
+    }
+
+    fn edit_return_rights(&mut self, edit: impl FnOnce(&mut ReturnRights)) {
+        let id = match self.head.return_rights {
+            Some(id) => id,
+            None => {
+                let empty = Record::ReturnRights(ReturnRights::default());
+                let id = self.records.add(empty);
+                self.head.return_rights = Some(id);
+                id
+            }
+        };
+        if let Some(rights) = self.records.return_rights_mut(id) {
+            edit(rights);
+        }
+    }
+}
+
+fn any(who: &[Identity], list: &[Identity]) -> bool {
+    who.iter().any(|identity| list.contains(identity))
+}
+
+fn add_new(list: &mut Vec<Identity>, who: &[Identity]) {
+    for identity in who {
+        if !list.contains(identity) {
+            list.push(identity.clone());
+            if list.len() > MAX_REMEMBERED {
+                list.remove(0);
+            }
+        }
+    }
+}

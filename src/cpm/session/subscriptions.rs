@@ -1,0 +1,256 @@
+//! Subscriptions of both event packages (RFC 6665): queued, sent, held, repeated, ended. What a NOTIFY
+//! says is the package's own: `refer_notify`, `crate::cpm::conference`.
+
+use super::send_queue::Turn;
+use super::Session;
+use crate::cpm::action::{Counter, Level};
+use crate::cpm::event_packages::{event_package, EventPackage};
+use crate::cpm::headers::HeaderLines;
+use crate::cpm::input::Arrival;
+use crate::cpm::outgoing::Answer;
+use crate::cpm::records::ids::Id;
+use crate::cpm::records::subscription::{AfterNotify, RetryRule};
+use crate::cpm::records::{Ending, Waiting};
+use crate::sip::Method;
+
+/// What one NOTIFY says.
+pub(in crate::cpm) struct NotifyContent {
+    /// Event header.
+    pub event: String,
+    /// Subscription-State header.
+    pub state: String,
+    /// Media type of the body. `None`: it has no body.
+    pub content_type: Option<&'static str>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// There is something to say in another NOTIFY right after.
+    pub more: bool,
+    /// The statistic that counts it.
+    pub counter: Counter,
+}
+
+/// The event package of a subscription.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Package {
+    Refer,
+    Conference,
+}
+
+impl Session<'_> {
+    /// SUBSCRIBE in the dialog that `holder` keeps.
+    pub(super) fn subscribe_in_dialog(&mut self, holder: Id, arrival: &Arrival) {
+        match event_package(&arrival.request) {
+            Ok(EventPackage::Refer { id }) => {
+                self.refer_subscribe_received(holder, arrival, id.as_deref());
+            }
+            Ok(EventPackage::Conference { id }) => {
+                self.conference_subscribe_received(holder, arrival, id);
+            }
+            Err(refusal) => self.refuse(&Method::Subscribe, refusal),
+        }
+    }
+
+    /// 200 to a SUBSCRIBE in the dialog that `holder` keeps, granted for so many seconds.
+    pub(in crate::cpm) fn accept_subscribe(&mut self, holder: Id, seconds: u32) {
+        let Some(dialog) = self.records.dialog_mut(holder) else {
+            return;
+        };
+        let headers = HeaderLines::new()
+            .contact(&dialog.contact)
+            .line("Expires", &seconds.to_string())
+            .capabilities()
+            .text();
+        let to_tag = dialog.local_tag.clone();
+        self.answer(Answer::new(200, to_tag, headers));
+    }
+
+    /// Has a NOTIFY of this subscription wait for its turn in its dialog.
+    pub(in crate::cpm) fn queue_notify(&mut self, id: Id) {
+        let now = self.env.now;
+        let Some((subscription, carrier)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        let held = subscription.held_until.is_some_and(|until| until > now);
+        if subscription.queued || held {
+            return;
+        }
+        let Some(holder) = carrier.holder(id) else {
+            return;
+        };
+        subscription.held_until = None;
+        subscription.queued = true;
+        match self.records.dialog_mut(holder) {
+            Some(dialog) => {
+                dialog.waiting.push_back(Waiting::Notify(id));
+                self.send_next(holder);
+            }
+            // The dialog is gone with its leg: nobody is there to be told.
+            None => self.remove_subscription(id),
+        }
+    }
+
+    /// It is the turn of this subscription's NOTIFY in the dialog of `holder`.
+    pub(super) fn send_notify(&mut self, holder: Id, id: Id) -> Turn {
+        let now = self.env.now;
+        let Some((subscription, _)) = self.records.subscription_mut(id) else {
+            return Turn::NothingToSend;
+        };
+        subscription.queued = false;
+        // The NOTIFY before this one may have been put off while this one waited.
+        let held = subscription.held_until.is_some_and(|until| until > now);
+        if held || subscription.last_sent {
+            return Turn::NothingToSend;
+        }
+        let Some(dialog) = self.records.dialog_mut(holder) else {
+            return Turn::NothingToSend;
+        };
+        let cseq = dialog.local_cseq.saturating_add(1);
+        let content = match self.package_of(id) {
+            Some(Package::Refer) => self.next_refer_notify(id, cseq),
+            Some(Package::Conference) => self.next_conference_notify(id),
+            None => None,
+        };
+        let Some(content) = content else {
+            return Turn::NothingToSend;
+        };
+        if let Some((subscription, _)) = self.records.subscription_mut(id) {
+            subscription.queued = content.more;
+            subscription.last_sent = subscription.ending.is_some();
+        }
+        let focus = format!("<{}>", self.focus_uri());
+        let Some(dialog) = self.records.dialog_mut(holder) else {
+            return Turn::NothingToSend;
+        };
+        let headers = HeaderLines::new()
+            .contact(&dialog.contact)
+            .line("Event", &content.event)
+            .line("Subscription-State", &content.state)
+            .line("P-Asserted-Identity", &focus)
+            .supported()
+            .maybe("Content-Type", content.content_type)
+            .text();
+        let request = dialog.request(Some(holder), Method::Notify, headers, content.body);
+        if content.more {
+            dialog.waiting.push_back(Waiting::Notify(id));
+        }
+        self.count(content.counter, 1);
+        self.send(request);
+        Turn::Sent(cseq)
+    }
+
+    /// The NOTIFY in flight was answered, or will never be (RFC 6665 section 4.2.2; N9). None of the
+    /// answers ends the INVITEs of a REFER.
+    pub(super) fn notify_answered(&mut self, id: Id, status: u16, retry_after: Option<u32>) {
+        let now = self.env.now;
+        let Some(package) = self.package_of(id) else {
+            return;
+        };
+        let interval = self.env.settings.conference_notify_interval;
+        let rule = match package {
+            Package::Refer => RetryRule {
+                pause: None,
+                repeats_last: true,
+            },
+            Package::Conference => RetryRule {
+                pause: Some(interval),
+                repeats_last: false,
+            },
+        };
+        let Some((subscription, _)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        let told_all = subscription.last_sent;
+        let after = subscription.answered(status, retry_after, rule, now);
+        self.log_notify_answered(id, status, after, told_all);
+        match (after, package) {
+            (AfterNotify::Over, _) => self.remove_subscription(id),
+            (AfterNotify::Again(_), Package::Refer) => self.repeat_report(id),
+            (AfterNotify::Again(_) | AfterNotify::Missed, Package::Conference) => {
+                self.send_full_next(id);
+            }
+            (AfterNotify::Missed, Package::Refer) | (AfterNotify::Delivered, _) => {}
+        }
+    }
+
+    fn log_notify_answered(&mut self, id: Id, status: u16, after: AfterNotify, told_all: bool) {
+        let (level, what) = match after {
+            AfterNotify::Again(ms) => (Level::Info, format!(": once more in {} s", ms / 1000)),
+            AfterNotify::Over if !told_all => (Level::Info, ": subscription ended".to_owned()),
+            _ => (Level::Debug, String::new()),
+        };
+        match self.package_of(id) {
+            Some(Package::Conference) => {
+                self.log(level, format!("conference NOTIFY answered {status}{what}"))
+            }
+            _ => self.log_refer(id, level, |_| format!("NOTIFY answered {status}{what}")),
+        }
+    }
+
+    /// A deadline of this subscription came: its time is up, or what was held back is due.
+    pub(super) fn subscription_deadline(&mut self, id: Id) {
+        let now = self.env.now;
+        let Some((subscription, _)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        let released = subscription.held_until.take_if(|until| *until <= now);
+        let expired = subscription.is_active() && subscription.expires_at <= now;
+        if expired {
+            if self.package_of(id) == Some(Package::Conference) {
+                self.log(Level::Info, "conference subscription expired".into());
+            }
+            self.end_subscription(id, Ending::Timeout);
+        } else if released.is_some() || self.progress_is_due(id) {
+            self.queue_notify(id);
+        }
+    }
+
+    /// The subscription ends; its last NOTIFY says why.
+    pub(in crate::cpm) fn end_subscription(&mut self, id: Id, ending: Ending) {
+        let Some((subscription, _)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        if subscription.ending.is_none() {
+            subscription.ending = Some(ending);
+            subscription.held_until = None;
+            self.queue_notify(id);
+        }
+    }
+
+    /// Nobody listens any more.
+    pub(super) fn remove_subscription(&mut self, id: Id) {
+        let Some(package) = self.package_of(id) else {
+            return;
+        };
+        let Some((_, carrier)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        let holder = carrier.holder(id).filter(|holder| *holder != id);
+        if let Some(holder) = holder {
+            if let Some(leg) = self.records.leg_mut(holder) {
+                leg.subscriptions.retain(|other| *other != id);
+            } else if let Some(first) = self.records.refer_mut(holder) {
+                first.later_refers.retain(|other| *other != id);
+            }
+        }
+        match package {
+            Package::Refer => {
+                if let Some(refer) = self.records.refer_mut(id) {
+                    refer.subscription = None;
+                }
+            }
+            Package::Conference => {
+                self.records.remove(id);
+                self.remove_subscriber(id);
+                self.count(Counter::ConferenceSubscriptions, -1);
+            }
+        }
+    }
+
+    fn package_of(&mut self, id: Id) -> Option<Package> {
+        if self.records.refer(id).is_some() {
+            return Some(Package::Refer);
+        }
+        let conference = self.records.conference_subscription(id);
+        conference.map(|_| Package::Conference)
+    }
+}

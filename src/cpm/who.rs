@@ -1,0 +1,76 @@
+//! Somebody whose request the policy is asked about.
+
+use super::input::Arrival;
+use super::refusal::Refusal;
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
+
+/// One person, by the URIs that stand for them.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The URI to show and to pass on.
+    pub uri: Uri,
+    /// All URIs that are known of them, the first one included.
+    pub uris: Vec<Uri>,
+    /// The same as identities, each once: a sip and a tel URI of one number are one identity (R1.3b).
+    pub identities: Vec<Identity>,
+    /// They ask not to be shown.
+    pub anonymous: bool,
+    /// They are connected to the session.
+    pub participant: bool,
+    /// They are about to create the session.
+    pub creator: bool,
+}
+
+impl Who {
+    /// Somebody with one URI.
+    pub fn of(uri: &Uri) -> Who {
+        Who {
+            uri: uri.clone(),
+            uris: vec![uri.clone()],
+            identities: vec![Identity::of(uri)],
+            anonymous: false,
+            participant: false,
+            creator: false,
+        }
+    }
+
+    /// Somebody with several URIs, the first of them to be shown. `None` without any.
+    pub fn of_all(uris: Vec<Uri>) -> Option<Who> {
+        let mut who = Who::of(uris.first()?);
+        for uri in &uris {
+            who.add_identity(Identity::of(uri));
+        }
+        Some(Who { uris, ..who })
+    }
+
+    /// The same person is known by one more identity.
+    pub fn add_identity(&mut self, identity: Identity) {
+        if !self.identities.contains(&identity) {
+            self.identities.push(identity);
+        }
+    }
+
+    /// Whether any of these identities is theirs.
+    pub fn is_any_of(&self, identities: &[Identity]) -> bool {
+        self.identities.iter().any(|me| identities.contains(me))
+    }
+
+    /// The same, asking for anonymity or not.
+    pub fn anonymous(self, anonymous: bool) -> Who {
+        Who { anonymous, ..self }
+    }
+}
+
+/// Who asks, by what a trusted peer asserts and nothing else (R1.1).
+///
+/// # Errors
+/// [`Refusal::UntrustedPeer`], [`Refusal::NoAssertedIdentity`].
+pub fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
+    if !arrival.trusted {
+        return Err(Refusal::UntrustedPeer);
+    }
+    let who = Who::of_all(arrival.request.asserted_identities());
+    let who = who.ok_or(Refusal::NoAssertedIdentity)?;
+    Ok(who.anonymous(arrival.request.privacy().id))
+}
