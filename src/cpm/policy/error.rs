@@ -168,6 +168,7 @@ pub struct LoadNote {
 }
 
 impl DocumentError {
+    /// An error at this position.
     pub(super) fn new(at: Position, reason: Reason) -> Self {
         DocumentError {
             line: at.line,
