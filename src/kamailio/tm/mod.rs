@@ -2,7 +2,7 @@
 //!
 //! `tm` calls a transaction a cell. It keeps the cell of the current message, called T, in a global of
 //! the process: NULL, `T_UNDEFINED`, or a cell that this process holds a reference to. Functions that look
-//! up a transaction overwrite T, so [`SavedT`] saves and restores it around them.
+//! up a transaction overwrite T, so `SavedT` saves and restores it around them.
 
 mod events;
 mod timers;
