@@ -7,7 +7,7 @@ use super::policy;
 use super::warning_texts::WarningText;
 use crate::sip::conference_info;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
-use crate::sip::message::MessageError;
+use crate::sip::MessageError;
 use crate::sip::Method;
 
 /// Seconds after which a request may be tried again that found no room.

@@ -1,8 +1,8 @@
-//! Time: a monotonic clock that all processes of the server agree on, and the wall clock.
-//! Not here: timers (see `process`), and Kamailio's own ticks, which only advance 16 times a second.
+//! Time: a monotonic clock that is the same in all processes, and the wall clock.
 //!
-//! Promise: CLOCK_MONOTONIC counts from boot, so values of one process mean the same in another and
-//! may be stored in shared memory; they mean nothing after a reboot.
+//! CLOCK_MONOTONIC counts from boot. All processes may compare its values and keep them in shared
+//! memory. After a reboot they mean nothing. Kamailio's own clock has 16 ticks a second, which is too
+//! coarse here.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ pub fn monotonic_ms() -> u64 {
     monotonic_us() / 1000
 }
 
-/// Microseconds of the same clock.
+/// Microseconds of the monotonic clock.
 pub fn monotonic_us() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -22,7 +22,7 @@ pub fn monotonic_us() -> u64 {
     (now.tv_sec as u64) * 1_000_000 + (now.tv_nsec as u64) / 1000
 }
 
-/// Milliseconds since 1970-01-01 UTC, for logs and Date-like values only: it may jump.
+/// Milliseconds since 1970-01-01 UTC. The wall clock may jump, so this is for logs and dates only.
 pub fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,9 +1,9 @@
-//! Keeps a process of ours on the current configuration (`kamcmd cfg.set_now_int core debug 3`, say).
-//! Not here: our own parameters, which do not change while the server runs.
+//! Keeps a process of our own on the current configuration of the core.
 //!
-//! Promise: each process reads the configuration from a block in shared memory that it holds a
-//! reference to; a change makes a new block, and every process has to step over by itself. The step is
-//! an inline function of core/cfg/cfg_struct.h (`cfg_update_no_cbs`), written out here.
+//! It changes at run time: `kamcmd cfg.set_now_int core debug 3`. Kamailio puts the new values into a new
+//! block of shared memory. Each process holds a reference to the block it reads, and has to change over
+//! to the new one by itself. Kamailio's `cfg_update_local` (core/cfg/cfg_struct.h) is an inline function,
+//! so its steps are written out here.
 
 use std::ptr::addr_of;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -11,17 +11,19 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::shm::KamailioShm;
 use crate::kamailio_sys as sys;
 
-/// Joins the configuration framework; once, in a process of ours. `false` when that failed.
-pub(super) fn join() -> bool {
-    // SAFETY: announced to nobody, as cfg_child_no_cb_init asks; once, in a new process.
+/// Registers this process with the configuration framework. To be called once, in a process of our own.
+/// False when that failed.
+pub(super) fn init() -> bool {
+    // SAFETY: called in the forked process, which was not announced by cfg_register_child; both are
+    // conditions of cfg_child_no_cb_init.
     unsafe { sys::cfg_child_no_cb_init() == 0 }
 }
 
-/// Steps over to the current configuration if it has changed; cheap when not.
-pub(super) fn follow() {
-    // SAFETY: the framework was joined before; these are its globals: pointers of this process, a
-    // pointer and a lock in shared memory. The records are packed, so addresses are taken with
-    // `addr_of!` and the counters, which are aligned, are changed atomically.
+/// Changes over to the current configuration. Cheap when it has not changed.
+pub(super) fn update() {
+    // SAFETY: `init` was called before. These are the framework's globals: pointers of this process, and
+    // a pointer and a lock in shared memory. The structs are packed, so members are read unaligned
+    // through `addr_of!`; the reference counters are aligned and changed atomically.
     unsafe {
         if sys::cfg_global.is_null() || sys::cfg_local == *sys::cfg_global {
             return;
@@ -52,21 +54,23 @@ pub(super) fn follow() {
 /// The reference counter of a configuration block.
 ///
 /// # Safety
-/// `block` must be a block this process refers to, or the current one under the lock.
+/// `block` is one that this process holds a reference to, or the current one while the lock is held.
 unsafe fn references<'a>(block: *mut sys::cfg_block_t) -> &'a AtomicI32 {
-    // SAFETY: the counter is the first member, so it is aligned although the record is packed.
+    // SAFETY: the counter is the first member, so it is aligned although the struct is packed.
     unsafe { AtomicI32::from_ptr(block.cast::<i32>()) }
 }
 
-/// The framework's lock: Kamailio's futex word, 0 free, 1 taken, 2 taken and waited for
-/// (core/futexlock.h). Held for three instructions.
+/// The framework's lock while it is held. It is one of Kamailio's futex locks (core/futexlock.h): 0 free,
+/// 1 locked, 2 locked with processes that wait.
 struct GlobalLock(&'static AtomicI32);
 
 impl GlobalLock {
+    /// Waits until the lock is free, and takes it.
+    ///
     /// # Safety
-    /// The configuration framework must be running (the lock exists).
+    /// The configuration framework is running, so the lock exists.
     unsafe fn take() -> GlobalLock {
-        // SAFETY: an aligned int in shared memory that everybody changes atomically.
+        // SAFETY: the lock is an aligned int in shared memory that all processes change atomically.
         let word = unsafe { AtomicI32::from_ptr(sys::cfg_global_lock.cast::<i32>()) };
         if word
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
@@ -90,6 +94,6 @@ impl Drop for GlobalLock {
 
 fn futex(word: &AtomicI32, operation: i32, value: i32) {
     let no_timeout = std::ptr::null::<libc::timespec>();
-    // SAFETY: the word stays mapped; waking or being woken for nothing is harmless.
+    // SAFETY: the word stays mapped. A wake-up without need is harmless.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, no_timeout) };
 }

@@ -1,9 +1,8 @@
-//! The guard around every function C can call: a panic ends there, with one line in the log.
-//! Not here: recovery of state; commit-or-nothing is the caller's (see `store`).
+//! The guard around every function that C can call: a panic ends there, with one line in the log.
 //!
-//! Promise: Kamailio's main process ends the whole server when one child dies, and a panic that
-//! leaves an `extern "C"` function aborts. Stack overflow and heap exhaustion are not panics and are
-//! not caught; recursion and input-sized allocations have to be bounded elsewhere.
+//! A panic that leaves an `extern "C"` function aborts the process, and Kamailio's main process ends the
+//! whole server when a child dies. The guard does not catch stack overflow or heap exhaustion, which are
+//! no panics: code bounds its recursion and the allocations whose size a peer chooses.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,19 +12,20 @@ use std::sync::Once;
 use super::log;
 
 thread_local! {
-    /// What the panic hook saw last in this thread: message, file and line.
+    /// Message, file and line of the last panic in this thread.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 static HOOK: Once = Once::new();
 
-/// Runs `f`; if it panics, logs `what`, the message and the place, and gives `fallback`.
+/// Runs `f` and returns its result. If `f` panics, logs `what`, the message and the place, and returns
+/// `fallback`.
 pub fn guard<R>(what: &'static str, fallback: R, f: impl FnOnce() -> R) -> R {
     guard_or_else(what, || fallback, f)
 }
 
-/// Like [`guard`], for a fallback that has to do something (answer 500, say). The fallback runs
-/// guarded too; if it also panics the process has nothing left to return and ends.
+/// Like [`guard`], with a fallback that is computed. The fallback itself is not guarded: if it panics too,
+/// the process aborts.
 pub fn guard_or_else<R>(
     what: &'static str,
     fallback: impl FnOnce() -> R,
@@ -41,7 +41,8 @@ pub fn guard_or_else<R>(
     }
 }
 
-/// The hook records and prints nothing: in a daemon stderr may be closed or anybody's.
+/// Installs a panic hook that keeps the message for `report` and prints nothing: the stderr of a daemon
+/// may be closed, or belong to another file.
 fn install_hook() {
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
@@ -60,7 +61,7 @@ fn report(what: &'static str, payload: Box<dyn Any + Send>) {
         .try_with(|last| last.try_borrow_mut().ok().and_then(|mut last| last.take()))
         .ok()
         .flatten();
-    // Neither the log line nor dropping an odd payload may unwind any further.
+    // Writing the log line and dropping the payload may panic in turn. That must not unwind further.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         log::error!(
             "panic in {what}: {}",

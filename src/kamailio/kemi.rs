@@ -1,8 +1,7 @@
 //! Functions for KEMI scripts (`KSR.cpm.…` in Lua, Python, JavaScript …).
-//! Not here: the functions of native routing scripts (`exports`).
 //!
-//! Promise: registered in `mod_register`; the table is kept by pointer. The numbers of the type
-//! constants differ between versions of Kamailio and come from its headers.
+//! Kamailio takes them in `mod_register` and keeps a pointer to the table. The numbers of the type
+//! constants differ between versions of Kamailio, so they come from its headers.
 
 use std::ffi::{c_int, c_void, CStr};
 
@@ -20,11 +19,11 @@ pub type KemiTable<const N: usize> = Table<Kemi, N>;
 
 /// The table of a module's KEMI functions.
 pub const fn kemi<const N: usize>(entries: [Kemi; N]) -> KemiTable<N> {
-    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    // SAFETY: all fields may be zero, and Kamailio takes such an entry for the end of the table.
     Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
-/// `KSR.<module>.<name>()`, giving an integer.
+/// `KSR.<module>.<name>()`. `f` returns the code for the script, an integer.
 pub const fn function<F>(module: &'static CStr, name: &'static CStr, f: F) -> Kemi
 where
     F: Fn(&Message<'_>) -> i32 + Copy + 'static,
@@ -34,7 +33,7 @@ where
     kemi_entry(module, name, entry as *mut c_void, sys::SR_KEMIP_NONE)
 }
 
-/// `KSR.<module>.<name>(string)`, giving an integer.
+/// `KSR.<module>.<name>(string)`. `f` returns the code for the script, an integer.
 pub const fn function_with_string<F>(module: &'static CStr, name: &'static CStr, f: F) -> Kemi
 where
     F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
@@ -44,9 +43,9 @@ where
     kemi_entry(module, name, entry as *mut c_void, sys::SR_KEMIP_STR)
 }
 
-/// Makes the functions known; in `mod_register`.
+/// Registers the functions. To be called in `mod_register`. False when Kamailio refuses.
 pub fn register<const N: usize>(table: &'static KemiTable<N>) -> bool {
-    // SAFETY: a static table closed by a zeroed entry.
+    // SAFETY: the table is a static and ends with a zeroed entry.
     unsafe { sys::sr_kemi_modules_add(table.as_ptr()) == 0 }
 }
 
@@ -58,15 +57,15 @@ const fn kemi_entry(
 ) -> Kemi {
     let none = sys::SR_KEMIP_NONE as c_int;
     sys::sr_kemi_t {
-        mname: constant(module),
-        fname: constant(name),
+        mname: static_str(module),
+        fname: static_str(name),
         rtype: sys::SR_KEMIP_INT as c_int,
         func: f,
         ptypes: [parameter as c_int, none, none, none, none, none],
     }
 }
 
-const fn constant(text: &'static CStr) -> sys::str_ {
+const fn static_str(text: &'static CStr) -> sys::str_ {
     sys::str_ {
         s: text.as_ptr() as *mut _,
         len: text.count_bytes() as c_int,
@@ -85,7 +84,7 @@ where
     F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
 {
     run_command(message, |message| {
-        // SAFETY: the KEMI engine passes NULL or a string that lives until we return.
+        // SAFETY: the KEMI engine passes NULL or a string that lives until this function returns.
         let value = unsafe { value.as_ref().map(|value| text::bytes_of(value)) };
         function_item::<F>()(message, value.unwrap_or_default())
     })

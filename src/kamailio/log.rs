@@ -1,9 +1,8 @@
-//! One line into Kamailio's own log, whatever it is set to (syslog, stderr, structured).
-//! Not here: redaction of identities; whoever writes the line chooses what it may say.
+//! One line for Kamailio's own log, wherever that goes (syslog, stderr, a structured log).
 //!
-//! Promise: any process, any time after load, no lock. Kamailio's log functions are printf-like, so
-//! our text only ever travels as the argument of `"%.*s"`. Control characters are replaced: a line
-//! is one line, whatever the network put into it.
+//! Kamailio takes log lines from any process at any time after the module is loaded, without a lock. Its
+//! log functions are like printf, so our text is always the argument of `"%.*s"`. Control characters are
+//! replaced, so that text from the network cannot add lines.
 
 use std::ffi::{c_char, c_int, CStr};
 use std::fmt::{self, Write as _};
@@ -16,21 +15,26 @@ use crate::kamailio_sys as sys;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub enum Level {
+    /// L_ERR: needs action.
     Error = -1,
+    /// L_WARN: worth a look soon.
     Warn = 0,
+    /// L_NOTICE: rare and normal.
     Notice = 1,
+    /// L_INFO: what the server does.
     Info = 2,
+    /// L_DBG: how it does it.
     Debug = 3,
 }
 
-/// Longer lines are cut: syslog would do it anyway, in the middle of a character.
+/// Longest line in bytes. syslog would cut a longer one too, perhaps in the middle of a character.
 const MAX_LINE: usize = 2000;
 
 const MODULE: &CStr = c"cpm";
 
-/// Whether a line of this level would be written by this process now.
+/// Whether this process would write a line of this level now.
 pub fn enabled(level: Level) -> bool {
-    // SAFETY: the name is a NUL-terminated constant with its length; the function only reads it.
+    // SAFETY: the name is a NUL-terminated constant, passed with its length and only read.
     let current = unsafe {
         sys::get_debug_level(
             MODULE.as_ptr() as *mut c_char,
@@ -40,7 +44,8 @@ pub fn enabled(level: Level) -> bool {
     current >= level as c_int
 }
 
-/// Writes one line, prefixed like Kamailio's own with module and place; used through the macros.
+/// Writes one line, with module, file and line number in front as in Kamailio's own lines. The macros
+/// call it.
 #[track_caller]
 pub fn log(level: Level, args: fmt::Arguments<'_>) {
     if enabled(level) {
@@ -81,7 +86,7 @@ macro_rules! debug {
 #[allow(unused_imports)]
 pub(crate) use {debug, error, info, notice, warning};
 
-/// A bounded line without control characters.
+/// A line of at most [`MAX_LINE`] bytes without control characters.
 struct Line {
     text: String,
 }
@@ -102,21 +107,22 @@ fn write_line(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
     let mut line = Line {
         text: String::with_capacity(256),
     };
-    // Only a full line can fail here, and then what fits is what is wanted.
+    // An error means that the line is full. The part that fits is written.
     let _ = line.write_fmt(args);
 
-    // SAFETY: `dprint_crit` is Kamailio's per-process mark "a log line is being written", set and
-    // cleared around the output as LOG() does; signal handlers of this very process read it.
+    // SAFETY: `dprint_crit` tells the signal handlers of this process that it is writing a log line.
+    // LOG() of core/dprint.h raises and lowers it around the output in the same way.
     unsafe { sys::dprint_crit += 1 };
     emit(level, place, &line.text);
     // SAFETY: as above.
     unsafe { sys::dprint_crit -= 1 };
 }
 
-/// The three ways of LOG() in core/dprint.h, in its order.
+/// Writes the line in one of three ways, chosen like LOG() of core/dprint.h does: structured log, stderr,
+/// syslog.
 fn emit(level: Level, place: &Location<'_>, message: &str) {
-    // SAFETY: the log settings are plain globals of this process, written before the fork or by
-    // this process itself; the name is a constant.
+    // SAFETY: the log settings are plain globals, written before the fork or by this process. The name
+    // is a constant.
     let (structured, to_stderr, facility) = unsafe {
         let name = MODULE.as_ptr() as *mut c_char;
         let facility = sys::get_debug_facility(name, MODULE.count_bytes() as c_int);
@@ -127,7 +133,7 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
     let module = MODULE.to_str().unwrap_or_default();
     if let Some(structured) = structured {
         let file = text::c_string(place.file().as_bytes());
-        // SAFETY: ksr_logdata_t is plain data for which all-zero is what LOG() starts from.
+        // SAFETY: ksr_logdata_t is plain data, and LOG() starts from all zero too.
         let mut data: sys::ksr_logdata_t = unsafe { std::mem::zeroed() };
         data.v_facility = facility;
         data.v_level = level as c_int;
@@ -138,7 +144,7 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
         data.v_func = c"".as_ptr();
         data.v_locinfo = c"".as_ptr();
         let (len, start) = (message.len() as c_int, message.as_ptr() as *const c_char);
-        // SAFETY: the format takes exactly a length and a pointer to that many bytes.
+        // SAFETY: the format takes a length and a pointer to so many bytes.
         unsafe { structured(&mut data, c"%.*s\n".as_ptr(), len, start) };
         return;
     }
@@ -152,12 +158,12 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
             // SAFETY: as above.
             Some(name) => unsafe { CStr::from_ptr(name) }.to_string_lossy(),
         };
-        // SAFETY: both only read who this process is.
+        // SAFETY: both are constant while the process lives.
         let (number, pid) = unsafe { (sys::process_no, sys::my_pid()) };
         let prefix = String::from_utf8_lossy(prefix);
-        // One write per line, so that the lines of several processes do not mix.
+        // A single write keeps the lines of several processes apart.
         let line = format!("{number:2}({pid}) {name}: {prefix}{line}");
-        // SAFETY: the buffer is readable for its whole length; a short write loses log text only.
+        // SAFETY: the buffer is readable for its whole length. A short write only loses log text.
         let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
         return;
     }
@@ -165,8 +171,8 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
     let (prefix_len, prefix) = (prefix.len() as c_int, prefix.as_ptr() as *const c_char);
     let (len, start) = (line.len() as c_int, line.as_ptr() as *const c_char);
     let format = c"%s: %.*s%.*s".as_ptr();
-    // SAFETY: `_km_log_func` is set from start-up on (syslog or an engine); the format takes a C
-    // string, a length with a pointer, and again a length with a pointer.
+    // SAFETY: Kamailio sets `_km_log_func` at start-up, to syslog or to a log engine. The format takes a C
+    // string, then a length with a pointer twice.
     unsafe {
         if let Some(write) = sys::_km_log_func {
             write(facility, format, info.name, prefix_len, prefix, len, start);
@@ -178,7 +184,7 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
 fn level_info(level: Level) -> sys::log_level_info {
     // core/dprint.h: the table starts at L_ALERT, which is -5.
     let index = level as isize + 5;
-    // SAFETY: the table of the running Kamailio has an entry for each level from -5 to 3.
+    // SAFETY: Kamailio's table has an entry for each level from -5 to 3.
     unsafe {
         *std::ptr::addr_of!(sys::log_level_info)
             .cast::<sys::log_level_info>()
@@ -186,10 +192,10 @@ fn level_info(level: Level) -> sys::log_level_info {
     }
 }
 
-/// The evaluated `log_prefix` of the message in hand, if the configuration has one.
+/// The value of `log_prefix` for the current message; empty if the configuration has none.
 fn log_prefix() -> &'static [u8] {
-    // SAFETY: `log_prefix_val` is NULL or points to a `str` of this process, which changes with the
-    // message only; it is used up before the log call that asked for it returns.
+    // SAFETY: `log_prefix_val` is NULL or points to a `str` of this process. It changes only with the
+    // message, and the log call that reads it does not keep it.
     unsafe {
         sys::log_prefix_val
             .as_ref()

@@ -1,12 +1,13 @@
-//! The only safe door to Kamailio: what the module uses of it, in types that keep its promises.
-//! Not here: anything about CPM or sessions; and nobody above sees `kamailio_sys` or a raw pointer.
+//! The safe wrapper of what this module uses of Kamailio.
 //!
-//! Rules every file here keeps:
-//! * Whatever C can call goes through [`guard::guard`]; no panic reaches Kamailio.
-//! * Whatever Kamailio lends (message buffers, `str`s, parsed headers) is copied or borrowed for the
-//!   length of one call; nothing borrowed can outlive the callback it came in.
-//! * Function tables of other modules are loaded in `mod_init`, before the workers are forked, so
-//!   every process has the same ones.
+//! Each file opens with what Kamailio guarantees there: which process, which lock, which memory, what
+//! may come twice. All files keep these rules:
+//! * Every function that C can call runs inside [`guard::guard`], so no panic reaches Kamailio.
+//! * What Kamailio lends (message buffers, `str`s, parsed headers) is copied, or borrowed for the length
+//!   of one call. Nothing borrowed outlives the callback it came in.
+//! * Function tables of other modules are loaded in `mod_init`, before the workers are forked. So all
+//!   processes have the same ones.
+//! * `kamailio_sys` and raw pointers stay inside.
 
 pub mod clock;
 mod config;

@@ -1,8 +1,7 @@
-//! Parameters of the module (`modparam`): where Kamailio writes them, and reading them back.
-//! Not here: what a value means and whether it is allowed.
+//! Parameters of the module (`modparam`): where Kamailio writes them, and how they are read.
 //!
-//! Promise: written while the configuration is read, before `mod_init`, in the only process there is;
-//! never again after. Kamailio checks the type (string or integer) and keeps a string of its own.
+//! Kamailio writes them while it reads the configuration. That is before `mod_init`, in the only process
+//! there is. It checks the type, string or integer, and keeps its own copy of a string.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::null_mut;
@@ -21,25 +20,26 @@ pub type Param = sys::param_export_t;
 
 /// The table of a module's parameters.
 pub const fn params<const N: usize>(entries: [Param; N]) -> ParamTable<N> {
-    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    // SAFETY: all fields may be zero, and Kamailio takes such an entry for the end of the table.
     Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
-/// A string parameter; `None` until it is set.
+/// A string parameter without default.
 pub struct StringParam(AtomicPtr<c_char>);
 
 impl StringParam {
+    /// A parameter that is not set yet, for a static.
     pub const fn unset() -> StringParam {
         StringParam(AtomicPtr::new(null_mut()))
     }
 
-    /// The value as given; bytes that are not UTF-8 are replaced.
+    /// The value; `None` if the configuration does not set it. Bytes that are not UTF-8 are replaced.
     pub fn get(&self) -> Option<String> {
         let value = self.0.load(Ordering::Acquire);
         if value.is_null() {
             return None;
         }
-        // SAFETY: Kamailio has put a NUL-terminated string of its own there, which it keeps.
+        // SAFETY: Kamailio wrote a pointer to a NUL-terminated string, which it keeps.
         Some(
             unsafe { CStr::from_ptr(value) }
                 .to_string_lossy()
@@ -52,27 +52,29 @@ impl StringParam {
 pub struct IntParam(AtomicI32);
 
 impl IntParam {
+    /// A parameter that has `value` if the configuration does not set it, for a static.
     pub const fn with_default(value: i32) -> IntParam {
         IntParam(AtomicI32::new(value))
     }
 
+    /// The value: the one of the configuration, or the default.
     pub fn get(&self) -> i32 {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// Kamailio stores a string.
+/// An entry that makes Kamailio store a string in `value`.
 pub const fn string(name: &'static CStr, value: &'static StringParam) -> Param {
     entry(name, sys::PARAM_STRING, value.0.as_ptr().cast())
 }
 
-/// Kamailio stores an integer.
+/// An entry that makes Kamailio store an integer in `value`.
 pub const fn integer(name: &'static CStr, value: &'static IntParam) -> Param {
     entry(name, sys::PARAM_INT, value.0.as_ptr().cast())
 }
 
-/// Kamailio calls `f` each time the parameter is given, with a string. `Err` is logged with the name
-/// that `f` puts into it and stops the start.
+/// An entry that makes Kamailio call `f` with a string each time the parameter is given. An error, which
+/// should name the parameter, is logged and stops the start.
 pub const fn string_function<F>(name: &'static CStr, f: F) -> Param
 where
     F: Fn(&str) -> Result<(), String> + Copy + 'static,
@@ -102,7 +104,7 @@ where
         if value.is_null() {
             return -1;
         }
-        // SAFETY: for a PARAM_STRING function the value is a NUL-terminated string.
+        // SAFETY: Kamailio passes a NUL-terminated string to the function of a PARAM_STRING.
         let text = unsafe { CStr::from_ptr(value.cast()) }.to_string_lossy();
         match function_item::<F>()(&text) {
             Ok(()) => 0,

@@ -1,10 +1,11 @@
 //! Processes: which one this is, and processes of our own.
-//! Not here: what they do.
 //!
-//! Promise: one thread per process, forked from the main one after `mod_init`; statics are copied then
-//! and differ from there on. A process of ours is announced in `mod_init`, forked in
-//! `child_init(Main)`, which is before TCP starts, so it can send over TCP and TLS too. It must never
-//! end: Kamailio would end with it. At shutdown it is killed at any instruction, without destructors.
+//! Each process has one thread. The main process forks the others after `mod_init`. The fork copies
+//! statics, which then differ from process to process.
+//!
+//! A process of our own is announced in `mod_init` and forked in `child_init(Main)`. That is before TCP
+//! starts, so the process can send over TCP and TLS too. It must never end, because Kamailio ends the
+//! whole server then. At shutdown it is killed at any instruction, without destructors.
 
 use std::ffi::{c_int, CStr};
 use std::time::Duration;
@@ -13,28 +14,30 @@ use super::guard::guard;
 use super::{config, log};
 use crate::kamailio_sys as sys;
 
-/// Where `child_init` was called.
+/// The process and the moment in which Kamailio calls `child_init`. Kamailio calls it the rank
+/// (core/sr_module.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Main process, before anything is forked.
+    /// PROC_INIT: the main process, before it forks anything.
     BeforeFork,
-    /// Main process, while it forks; ours are started here.
+    /// PROC_MAIN: the main process, while it forks. Processes of our own start here.
     Main,
-    /// Main process, after all are started (only when asked for).
+    /// PROC_POSTCHILDINIT: the main process, after it has forked all. Only for modules that ask for it.
     AfterFork,
-    /// Main process of TCP.
+    /// PROC_TCP_MAIN: the process that accepts connections.
     TcpMain,
-    /// A timer process.
+    /// PROC_TIMER: a timer process.
     Timer,
-    /// A process that takes commands, or runs tasks of modules.
+    /// PROC_RPC: a process that takes RPC commands, or that a module started.
     Rpc,
-    /// A SIP worker, from 1; also 127, extra workers of modules.
+    /// A SIP worker, numbered from 1, or PROC_XWORKER (127), an extra worker of a module.
     Worker(i32),
-    /// Anything else.
+    /// Any other rank.
     Other(i32),
 }
 
 impl Stage {
+    /// The meaning of a rank (`PROC_…`, core/sr_module.h).
     pub(super) fn from_rank(rank: c_int) -> Stage {
         match rank {
             0 => Stage::Main,
@@ -49,30 +52,34 @@ impl Stage {
     }
 }
 
-/// A process of our own was not started.
+/// Why a process of our own was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProcessError {
+    /// Holds how many processes were announced.
     #[error("kamailio did not take the announcement of {0} processes")]
     NotReserved(u32),
+    /// fork(2) failed, or more processes were started than announced.
     #[error("a process could not be forked")]
     NotForked,
 }
 
-/// Announces `count` processes of our own; in `mod_init`.
+/// Announces `count` processes of our own, so that Kamailio has room for them. To be called in `mod_init`.
 pub fn reserve(count: u32) -> Result<(), ProcessError> {
     let number = c_int::try_from(count).map_err(|_| ProcessError::NotReserved(count))?;
-    // SAFETY: only adds to a counter of the start-up.
+    // SAFETY: the function only adds to a counter of the start-up.
     if unsafe { sys::register_procs(number) } < 0 {
         return Err(ProcessError::NotReserved(count));
     }
     Ok(())
 }
 
-/// Forks one announced process; in `child_init(Main)`. There `step` runs for ever, one call after the
-/// other, and itself waits for work; a panic costs that step and a short pause.
+/// Forks one announced process. To be called in `child_init(Main)`.
+///
+/// The new process calls `step` again and again and does not return. `step` waits for work by itself.
+/// After a panic in `step` the process pauses 100 ms and goes on.
 pub fn start(description: &'static CStr, mut step: impl FnMut()) -> Result<(), ProcessError> {
-    // SAFETY: the description is a constant and copied. The child runs child_init of all modules
-    // inside this call and gets 0 back.
+    // SAFETY: the description is a constant, and Kamailio copies it. The child runs child_init of all
+    // modules inside this call, which then returns 0 to it.
     let pid = unsafe { sys::fork_process(sys::PROC_RPC, description.as_ptr() as *mut _, 1) };
     if pid < 0 {
         return Err(ProcessError::NotForked);
@@ -80,11 +87,11 @@ pub fn start(description: &'static CStr, mut step: impl FnMut()) -> Result<(), P
     if pid > 0 {
         return Ok(());
     }
-    if !config::join() {
+    if !config::init() {
         log::error!("{description:?} cannot read the configuration of the core");
     }
     loop {
-        config::follow();
+        config::update();
         let finished = guard("a process of our own", false, || {
             step();
             true
@@ -95,16 +102,16 @@ pub fn start(description: &'static CStr, mut step: impl FnMut()) -> Result<(), P
     }
 }
 
-/// Kamailio's number of this process, from 0; stable for its life.
+/// Kamailio's number of this process, from 0. It does not change while the process lives.
 pub fn number() -> i32 {
-    // SAFETY: a global of this process, set at the fork.
+    // SAFETY: this is a global of this process, written at the fork.
     unsafe { sys::process_no }
 }
 
 /// Whether this is one of Kamailio's timer processes.
 pub fn in_timer() -> bool {
-    // SAFETY: `pt` is NULL or the table of all processes in shared memory, which has an entry for
-    // each process number; the rank is written once, when the process is made.
+    // SAFETY: `pt` is NULL or the table of all processes in shared memory. It has an entry for each
+    // process number. The rank in it is written once, at the fork.
     unsafe {
         let number = sys::process_no;
         if sys::pt.is_null() || number < 0 {

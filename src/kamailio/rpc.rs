@@ -1,9 +1,8 @@
-//! RPC commands (`kamcmd cpm.list`): reading their arguments, building their answers.
-//! Not here: the commands.
+//! RPC commands (`kamcmd cpm.list`): reading their arguments, and building their answers.
 //!
-//! Promise: runs in the process of the transport that got the command (ctl, jsonrpcs, xhttp), one at
-//! a time there. Strings are copied by the transport at once. The transport's functions are variadic
-//! and follow a format; each format stands beside its arguments here and nowhere else.
+//! A command runs in the process of the transport that received it (ctl, jsonrpcs, xhttp), which does one
+//! at a time. The transport copies strings at once. Its functions (core/rpc.h) are variadic like printf:
+//! each format stands beside its arguments here.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::marker::PhantomData;
@@ -20,14 +19,15 @@ pub type RpcCommand = sys::rpc_export_t;
 /// The module's RPC commands.
 pub type RpcTable<const N: usize> = Table<RpcCommand, N>;
 
-/// Help text of a command: lines, closed by NULL.
+/// Help text of a command: lines that end with NULL.
 #[repr(transparent)]
 pub struct Doc([*const c_char; 2]);
 
-// SAFETY: points to constants that are only read.
+// SAFETY: the pointers lead to constants that are only read.
 unsafe impl Sync for Doc {}
 
 impl Doc {
+    /// A help text of one line.
     pub const fn new(text: &'static CStr) -> Doc {
         Doc([text.as_ptr(), std::ptr::null()])
     }
@@ -35,11 +35,11 @@ impl Doc {
 
 /// The table of a module's RPC commands.
 pub const fn rpc<const N: usize>(entries: [RpcCommand; N]) -> RpcTable<N> {
-    // SAFETY: all-zero is the closing entry Kamailio looks for.
+    // SAFETY: all fields may be zero, and Kamailio takes such an entry for the end of the table.
     Table::with_end(entries, unsafe { std::mem::zeroed() })
 }
 
-/// One command. Its answer is whatever `f` adds, or its fault.
+/// One command. Its answer is what `f` adds to it, or the fault that `f` returns.
 pub const fn command<F>(name: &'static CStr, doc: &'static Doc, f: F) -> RpcCommand
 where
     F: Fn(&mut Rpc<'_>) -> Result<(), Fault> + Copy + 'static,
@@ -53,14 +53,17 @@ where
     }
 }
 
-/// A refusal: an HTTP-like code and one line of text.
+/// A refusal of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// A code like those of HTTP, such as 400 for bad arguments and 404 for something unknown.
     pub code: u16,
+    /// One line for the operator.
     pub text: String,
 }
 
 impl Fault {
+    /// A refusal with this code and text.
     pub fn new(code: u16, text: impl Into<String>) -> Fault {
         Fault {
             code,
@@ -76,13 +79,13 @@ pub struct Rpc<'a> {
 }
 
 impl<'a> Rpc<'a> {
-    /// The next argument as text (numbers come as digits); `None` when there are no more, and also for
-    /// a number with a fraction, which the ctl transport cannot turn into text.
+    /// The next argument as text, with a number as digits. `None` when there is none, and for a number
+    /// with a fraction, which the ctl transport cannot give as text.
     pub fn next_string(&mut self) -> Option<String> {
         let scan = self.api.scan?;
         let mut value = text::str_of(b"");
-        // SAFETY: "*" makes it optional, "." takes numbers as text, "S" stores a str that lies in the
-        // transport's buffer and is copied at once.
+        // SAFETY: "*" makes the argument optional, "." gives a number as text, "S" stores a str. The str
+        // lies in the transport's buffer and is copied at once.
         unsafe {
             let read = scan(
                 self.context,
@@ -105,20 +108,20 @@ impl<'a> Rpc<'a> {
         }
     }
 
-    /// Adds a number to the answer.
+    /// Adds a number to the answer, cut to the range of a C int.
     pub fn add_int(&mut self, value: i64) {
-        let value = clamped(value);
+        let value = to_c_int(value);
         if let Some(add) = self.api.add {
             // SAFETY: "d" takes one int.
             unsafe { add(self.context, c"d".as_ptr() as *mut c_char, value) };
         }
     }
 
-    /// Opens a structure in the answer; several make a list.
+    /// Adds a structure to the answer.
     pub fn add_struct(&mut self) -> RpcStruct<'a, '_> {
         let mut handle: *mut c_void = null_mut();
         if let Some(add) = self.api.add {
-            // SAFETY: "{" stores the handle of the new structure, valid until the command ends.
+            // SAFETY: "{" stores the handle of the new structure, which is valid until the command ends.
             unsafe {
                 add(
                     self.context,
@@ -158,6 +161,7 @@ pub struct RpcStruct<'a, 'p> {
 }
 
 impl<'a> RpcStruct<'a, '_> {
+    /// Adds a member with text.
     pub fn string(&mut self, name: &CStr, value: &str) -> &mut Self {
         let value = text::c_string(value.as_bytes());
         if let Some(add) = self.adder() {
@@ -174,8 +178,9 @@ impl<'a> RpcStruct<'a, '_> {
         self
     }
 
+    /// Adds a member with a number, cut to the range of a C int.
     pub fn int(&mut self, name: &CStr, value: i64) -> &mut Self {
-        let value = clamped(value);
+        let value = to_c_int(value);
         if let Some(add) = self.adder() {
             // SAFETY: "d" takes the member's name and one int.
             unsafe {
@@ -190,12 +195,12 @@ impl<'a> RpcStruct<'a, '_> {
         self
     }
 
-    /// A structure inside.
+    /// Adds a member that is a structure.
     pub fn structure(&mut self, name: &CStr) -> RpcStruct<'a, '_> {
         self.nested(c"{", name)
     }
 
-    /// A list inside.
+    /// Adds a member that is a list.
     pub fn list(&mut self, name: &CStr) -> RpcList<'a, '_> {
         let inner = self.nested(c"[", name);
         RpcList {
@@ -225,7 +230,7 @@ impl<'a> RpcStruct<'a, '_> {
         }
     }
 
-    /// `None` when the transport ran out of memory for this structure: then nothing is added.
+    /// The transport's function. `None` when it had no memory for this structure: nothing is added then.
     fn adder(&self) -> sys::rpc_struct_add_f {
         if self.handle.is_null() {
             return None;
@@ -242,6 +247,7 @@ pub struct RpcList<'a, 'p> {
 }
 
 impl<'a> RpcList<'a, '_> {
+    /// Adds text.
     pub fn add_string(&mut self, value: &str) {
         let value = text::c_string(value.as_bytes());
         if let Some(add) = self.adder() {
@@ -250,6 +256,7 @@ impl<'a> RpcList<'a, '_> {
         }
     }
 
+    /// Adds a structure.
     pub fn add_struct(&mut self) -> RpcStruct<'a, '_> {
         let mut handle: *mut c_void = null_mut();
         if let Some(add) = self.adder() {
@@ -269,6 +276,7 @@ impl<'a> RpcList<'a, '_> {
         }
     }
 
+    /// The transport's function. `None` when it had no memory for this list: nothing is added then.
     fn adder(&self) -> sys::rpc_array_add_f {
         if self.handle.is_null() {
             return None;
@@ -277,8 +285,8 @@ impl<'a> RpcList<'a, '_> {
     }
 }
 
-/// Kamailio's portable RPC integer is a C int.
-fn clamped(value: i64) -> c_int {
+/// The nearest C int: the only integer type that all transports know.
+fn to_c_int(value: i64) -> c_int {
     value.clamp(i64::from(c_int::MIN), i64::from(c_int::MAX)) as c_int
 }
 
@@ -286,7 +294,7 @@ unsafe extern "C" fn entry<F>(api: *mut sys::rpc_t, context: *mut c_void)
 where
     F: Fn(&mut Rpc<'_>) -> Result<(), Fault> + Copy + 'static,
 {
-    // SAFETY: the transport's table and context, valid until we return.
+    // SAFETY: the transport passes its table and context, which are valid until this function returns.
     let Some(api) = (unsafe { api.as_ref() }) else {
         return;
     };

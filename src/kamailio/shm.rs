@@ -1,9 +1,8 @@
-//! Kamailio's shared memory: allocate, release, how much there is.
-//! Not here: what lies in it (`store`), and locks.
+//! Kamailio's shared memory: allocating, releasing, and how much there is.
 //!
-//! Promise: one mapping made before the fork, so an address means the same in every process. The
-//! allocator takes its own (leaf) lock, gives NULL when full and never grows. It keeps the pointers
-//! to file and function names for its leak reports, so these must be constants of this library.
+//! It is one mapping made before the fork, so an address is the same in all processes. Its size is fixed.
+//! The allocator takes a lock of its own and returns NULL when the memory is full. For its leak reports it
+//! keeps pointers to the names of file and function, so they have to be constants.
 
 use std::ffi::{c_char, c_uint, CStr};
 use std::ptr::NonNull;
@@ -14,14 +13,16 @@ use crate::kamailio_sys as sys;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KamailioShm;
 
-/// Bytes, as the memory manager counts them.
+/// How much memory is used, as the memory manager counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
+    /// Bytes there are.
     pub total: u64,
-    /// Handed out.
+    /// Bytes allocated.
     pub used: u64,
-    /// Handed out, with the manager's own overhead.
+    /// Bytes allocated, with the manager's overhead.
     pub real_used: u64,
+    /// How many free pieces there are.
     pub fragments: u64,
 }
 
@@ -30,12 +31,13 @@ const FUNCTION: &CStr = c"shm";
 const MODULE: &CStr = c"cpm";
 
 impl KamailioShm {
-    /// Zero-initialised memory of at least `size` bytes, aligned for any scalar; `None` when full.
+    /// Zeroed memory of at least `size` bytes, aligned to 8. `None` when the shared memory is full.
     pub fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
-        // SAFETY: reads the function table Kamailio filled in when it met the first loadmodule.
+        // SAFETY: Kamailio filled in the table of functions before it loaded the first module.
         let (allocate, block) = unsafe { (sys::_shm_root.xmallocxz?, sys::_shm_root.mem_block) };
-        // SAFETY: the table's own function with its own block; the names are constants. Kamailio's
-        // flags string is compared at load, so this is the debug (six-argument) shape.
+        // SAFETY: function and block come from the same table, and the names are constants. The function
+        // takes six arguments because Kamailio was compiled with DBG_SR_MEMORY: the bindings come from
+        // headers with the same flags, which the loader compares.
         let memory = unsafe {
             allocate(
                 block,
@@ -52,10 +54,11 @@ impl KamailioShm {
     /// Gives memory back.
     ///
     /// # Safety
-    /// `memory` must come from [`allocate`](Self::allocate) of this server, be released once, and
-    /// nobody in any process may use it any more.
+    /// `memory` came from [`allocate`](Self::allocate) of this server. No process uses it any more or
+    /// releases it again.
     pub unsafe fn release(&self, memory: NonNull<u8>) {
-        // SAFETY: as in `allocate`; the caller promises the rest.
+        // SAFETY: function and block come from the same table, and the names are constants. The caller
+        // promises the rest.
         unsafe {
             if let Some(free) = sys::_shm_root.xfree {
                 let name = |text: &'static CStr| text.as_ptr() as *const c_char;
@@ -71,30 +74,30 @@ impl KamailioShm {
         }
     }
 
-    /// Bytes still free, in however many pieces.
+    /// Bytes that are free, perhaps in many pieces.
     pub fn available(&self) -> u64 {
-        // SAFETY: the table's own function with its own block.
+        // SAFETY: function and block come from the same table.
         let free = unsafe {
             sys::_shm_root
                 .xavailable
                 .map_or(0, |f| f(sys::_shm_root.mem_block))
         };
-        // tlsf counts its own overhead as used but not as part of the whole: when it is nearly full, its
-        // unsigned difference falls below zero.
+        // tlsf counts its overhead as used, but not in the total. When the memory is nearly full, its
+        // unsigned difference wraps around to a huge number.
         match i64::try_from(free) {
             Ok(_) => free,
             Err(_) => 0,
         }
     }
 
-    /// Bytes handed out now.
+    /// Bytes allocated now.
     pub fn used(&self) -> u64 {
         self.usage().used
     }
 
-    /// All the numbers; takes the allocator's lock, so not on the path of a message.
+    /// All the numbers. It takes the allocator's lock, so it does not belong on the path of a message.
     pub fn usage(&self) -> Usage {
-        // SAFETY: mem_info is plain numbers; the function fills it in.
+        // SAFETY: mem_info is plain numbers, and the function fills it in.
         let info = unsafe {
             let mut info: sys::mem_info = std::mem::zeroed();
             if let Some(read) = sys::_shm_root.xinfo {

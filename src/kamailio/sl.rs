@@ -1,9 +1,8 @@
 //! Stateless replies through Kamailio's `sl` module.
-//! Not here: replies on a transaction (`tm`).
 //!
-//! Promise: sends at once and keeps nothing; a retransmitted request is answered anew, so only for
-//! answers that are the same each time and have no effect. `sl` makes a To-tag of its own, which
-//! differs from tm's for the same request, and absorbs the ACK to its own negative replies to INVITE.
+//! `sl` sends at once and keeps nothing. A retransmitted request is answered anew, so this is for answers
+//! that are the same each time and change nothing. `sl` makes its own To-tag, which differs from tm's for
+//! the same request. It absorbs the ACKs to its negative replies to INVITE.
 
 use once_cell::sync::OnceCell;
 
@@ -17,20 +16,27 @@ static API: OnceCell<sys::sl_api_t> = OnceCell::new();
 /// Why nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SlError {
+    /// `sl` exports no API.
     #[error("the sl module is not loaded; add loadmodule \"sl.so\" before cpm.so")]
     NotLoaded,
+    /// The headers do not end in CRLF, or have an empty line.
     #[error("the headers of a reply must be lines that end in CRLF")]
     BadHeaders,
+    /// Kamailio has no private memory for the headers.
     #[error("out of private memory for the headers of a reply")]
     OutOfMemory,
+    /// Holds the negative code that `sl` returned.
     #[error("sl could not send the reply (code {0})")]
     Failed(i32),
 }
 
-/// Binds `sl`; in `mod_init`.
+/// Binds `sl`. To be called in `mod_init`.
+///
+/// # Errors
+/// [`SlError::NotLoaded`].
 pub fn load() -> Result<(), SlError> {
     let bind = find_export(c"bind_sl", 0).ok_or(SlError::NotLoaded)?;
-    // SAFETY: `bind_sl` is exported with this type (modules/sl/sl.h) and fills the struct in, which is
+    // SAFETY: `sl` exports `bind_sl` with this type (modules/sl/sl.h). It fills in the struct, which is
     // plain function pointers.
     let (result, api) = unsafe {
         let bind =
@@ -45,8 +51,11 @@ pub fn load() -> Result<(), SlError> {
     Ok(())
 }
 
-/// Answers `message` (a request other than ACK) without a transaction. `headers`: whole lines, each
-/// ended by CRLF, or empty.
+/// Answers `message`, a request other than ACK, without a transaction. `headers` is empty or whole lines
+/// that each end in CRLF.
+///
+/// # Errors
+/// [`SlError`]. Nothing was sent.
 pub fn reply_stateless(
     message: &Message<'_>,
     code: u16,
@@ -57,7 +66,7 @@ pub fn reply_stateless(
     let send = api.sreply.ok_or(SlError::NotLoaded)?;
     add_reply_headers(message, headers)?;
     let mut reason = text::str_of(reason.as_bytes());
-    // SAFETY: the function table of the loaded `sl`; message and reason outlive the call.
+    // SAFETY: `sl` itself filled in the table. Message and reason outlive the call.
     let result = unsafe { send(message.as_ptr(), i32::from(code), &mut reason) };
     if result < 0 {
         return Err(SlError::Failed(result));
@@ -65,8 +74,8 @@ pub fn reply_stateless(
     Ok(())
 }
 
-/// The answer of last resort after a panic: 500 on the transaction if there is one, else stateless.
-/// Errors have nobody left to go to.
+/// Answers 500 after a panic: on the transaction if there is one, else stateless. Nobody is left to handle
+/// an error, so there is none.
 pub(super) fn answer_after_panic(message: &Message<'_>) {
     if !message.is_request() || message.method() == b"ACK" {
         return;
@@ -78,7 +87,7 @@ pub(super) fn answer_after_panic(message: &Message<'_>) {
     }
 }
 
-/// Hangs header lines on the message for the next reply made from it.
+/// Attaches header lines to the message. Kamailio puts them into its next reply to it.
 fn add_reply_headers(message: &Message<'_>, headers: &str) -> Result<(), SlError> {
     if headers.is_empty() {
         return Ok(());
@@ -87,7 +96,7 @@ fn add_reply_headers(message: &Message<'_>, headers: &str) -> Result<(), SlError
         return Err(SlError::BadHeaders);
     }
     let lines = text::str_of(headers.as_bytes());
-    // SAFETY: copies the lines into private memory that lives as long as the message.
+    // SAFETY: the function copies the lines into private memory that lives as long as the message.
     let lump = unsafe {
         sys::add_lump_rpl2(
             message.as_ptr(),

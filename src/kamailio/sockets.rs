@@ -1,8 +1,7 @@
-//! The sockets Kamailio listens on, as values that can be stored and found again.
-//! Not here: sending (`tm`, `sl`).
+//! The sockets that Kamailio listens on, as values that can be stored and found again.
 //!
-//! Promise: the lists are built before `mod_init` returns to the core's start-up, are the same in
-//! every process and do not change while the server runs. In `mod_init` they are complete too.
+//! Kamailio's lists of sockets are complete when it calls `mod_init`. They are the same in all processes
+//! and do not change while the server runs.
 
 use std::ffi::c_ushort;
 use std::fmt;
@@ -11,19 +10,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::text;
 use crate::kamailio_sys as sys;
 
-/// Transport of a socket; WebSocket arrives on a TCP or TLS socket of Kamailio.
+/// A transport. Messages over WebSocket arrive on a TCP or TLS socket of Kamailio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Proto {
+    /// UDP.
     Udp,
+    /// TCP.
     Tcp,
+    /// TLS over TCP.
     Tls,
+    /// SCTP.
     Sctp,
+    /// SIP over WebSocket.
     Ws,
+    /// SIP over WebSocket with TLS.
     Wss,
 }
 
 impl Proto {
-    /// Lower-case name, as in `udp:127.0.0.1:5060`.
+    /// Its name in lower case, as in `udp:127.0.0.1:5060`.
     pub fn name(self) -> &'static str {
         match self {
             Proto::Udp => "udp",
@@ -35,7 +40,7 @@ impl Proto {
         }
     }
 
-    /// Whether messages are framed by Content-Length on a connection.
+    /// Whether it is a stream, in which Content-Length ends a message (RFC 3261 section 18.3).
     pub fn is_stream(self) -> bool {
         !matches!(self, Proto::Udp | Proto::Sctp)
     }
@@ -53,6 +58,7 @@ impl Proto {
         .find(|proto| proto.name().eq_ignore_ascii_case(name))
     }
 
+    /// The transport with this number of Kamailio's (`PROTO_…`, core/ip_addr.h).
     pub(super) fn from_number(number: i64) -> Option<Proto> {
         match u32::try_from(number).ok()? {
             sys::PROTO_UDP => Some(Proto::Udp),
@@ -78,21 +84,24 @@ impl Proto {
     }
 }
 
-/// One socket of ours.
+/// A socket of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LocalSocket {
+    /// Its transport.
     pub proto: Proto,
+    /// The address it is bound to.
     pub address: IpAddr,
+    /// The port it is bound to.
     pub port: u16,
 }
 
 impl LocalSocket {
-    /// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`: Kamailio's own notation.
+    /// Kamailio's notation: `udp:127.0.0.1:5060`, `tcp:[::1]:5060`.
     pub fn text(&self) -> String {
         self.to_string()
     }
 
-    /// Reads [`text`](Self::text) back; whether it (still) is a socket of ours is another question.
+    /// Reads what [`text`](Self::text) wrote. It does not check that the server has such a socket.
     pub fn parse(text: &str) -> Option<LocalSocket> {
         let (proto, rest) = text.split_once(':')?;
         let at: SocketAddr = rest.parse().ok()?;
@@ -103,22 +112,25 @@ impl LocalSocket {
         })
     }
 
-    /// Address and port as they stand in a URI: `127.0.0.1:5060`, `[::1]:5060`.
+    /// Address and port in the form of a URI: `127.0.0.1:5060`, `[::1]:5060`.
     pub fn host_port(&self) -> String {
         SocketAddr::new(self.address, self.port).to_string()
     }
 
-    /// Kamailio's record of this socket; NULL when it does not listen there.
+    /// Kamailio's record of this socket; NULL when the server does not listen there.
     pub(super) fn find(&self) -> *mut sys::socket_info {
         let mut address = to_ip_addr(self.address);
-        // SAFETY: `find_si` reads the address and searches lists that do not change after start.
+        // SAFETY: `find_si` reads the address, and searches lists that do not change after the start.
         unsafe { sys::find_si(&mut address, self.port, self.proto.number()) }
     }
 
+    /// The socket of a record of Kamailio's. `None` for NULL, and for an unknown transport or address
+    /// family.
+    ///
     /// # Safety
-    /// `info` must be NULL or point to one of Kamailio's socket records.
+    /// `info` is NULL or points to one of Kamailio's socket records.
     pub(super) unsafe fn from_info(info: *const sys::socket_info) -> Option<LocalSocket> {
-        // SAFETY: promised by the caller; the records live as long as the process.
+        // SAFETY: promised by the caller. The records live as long as the process.
         let info = unsafe { info.as_ref() }?;
         Some(LocalSocket {
             proto: Proto::from_number(i64::from(info.proto))?,
@@ -135,12 +147,12 @@ impl fmt::Display for LocalSocket {
     }
 }
 
-/// Every socket Kamailio listens on, in the order of the configuration per transport.
+/// All sockets of the server: UDP, then TCP, TLS and SCTP, each in the order of the configuration.
 pub fn all() -> Vec<LocalSocket> {
     let mut found = Vec::new();
     for proto in [Proto::Udp, Proto::Tcp, Proto::Tls, Proto::Sctp] {
-        // SAFETY: gives the address of the head of a list (NULL without that transport); the
-        // list's records live as long as the process and are not changed after start.
+        // SAFETY: the function returns the address of the head of a list, or NULL without that transport.
+        // The records in the list live as long as the process and do not change after the start.
         unsafe {
             let head = sys::get_sock_info_list(proto.number());
             let mut next = if head.is_null() { head.cast() } else { *head };
@@ -153,21 +165,22 @@ pub fn all() -> Vec<LocalSocket> {
     found
 }
 
-/// Whether `host` (name or address, IPv6 with or without brackets) and `port` mean this server: one
-/// of its sockets, an `alias` of the configuration, or what another module registered. `port` 0
-/// matches every port.
+/// Whether `host` and `port` name this server: one of its sockets, an `alias` of the configuration, or what
+/// another module registered (`check_self`, core/forward.c).
+///
+/// `host` is a name or an address, IPv6 with or without brackets. `port` 0 matches every port.
 pub fn is_local(host: &str, port: u16) -> bool {
     let mut host = text::str_of(host.as_bytes());
     if host.len == 0 {
         return false;
     }
-    // SAFETY: `check_self` only reads the string, which outlives the call; 0 means any protocol.
+    // SAFETY: `check_self` only reads the string, which outlives the call. 0 stands for any transport.
     unsafe { sys::check_self(&mut host, port, 0) == 1 }
 }
 
-/// Kamailio's address type as Rust's.
+/// An address of Kamailio's (`ip_addr`, core/ip_addr.h). `None` for an unknown address family.
 pub(super) fn from_ip_addr(address: &sys::ip_addr) -> Option<IpAddr> {
-    // SAFETY: all members of the union are plain bytes of the same size.
+    // SAFETY: all members of the union are plain bytes.
     let bytes = unsafe { address.u.addr };
     match address.af as i32 {
         libc::AF_INET => {
@@ -180,7 +193,7 @@ pub(super) fn from_ip_addr(address: &sys::ip_addr) -> Option<IpAddr> {
 }
 
 fn to_ip_addr(address: IpAddr) -> sys::ip_addr {
-    // SAFETY: ip_addr is plain numbers; all-zero is valid.
+    // SAFETY: ip_addr is plain numbers, which may be zero.
     let mut result: sys::ip_addr = unsafe { std::mem::zeroed() };
     let mut bytes = [0u8; 16];
     match address {

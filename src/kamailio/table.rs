@@ -3,17 +3,18 @@
 use std::cell::UnsafeCell;
 use std::mem::size_of;
 
-/// A table of Kamailio's: entries and the zeroed one that closes it.
+/// A table of entries that ends with a zeroed one, as Kamailio expects it.
 #[repr(C)]
 pub struct Table<T, const N: usize> {
     entries: UnsafeCell<[T; N]>,
     end: UnsafeCell<T>,
 }
 
-// SAFETY: written by nobody after it was built; Kamailio reads it in its single thread.
+// SAFETY: nobody writes to a table after it was built, and Kamailio has a single thread.
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 
 impl<T, const N: usize> Table<T, N> {
+    /// A table of `entries`, which ends with `end`.
     pub(super) const fn with_end(entries: [T; N], end: T) -> Table<T, N> {
         Table {
             entries: UnsafeCell::new(entries),
@@ -21,12 +22,16 @@ impl<T, const N: usize> Table<T, N> {
         }
     }
 
+    /// The first entry.
     pub(super) const fn as_ptr(&self) -> *mut T {
         self.entries.get().cast()
     }
 }
 
-/// A function item by its type alone: C calls an entry that has no place for anything else.
+/// The function whose type is `F`.
+///
+/// Each function item and each closure without captures has a type of its own without a size, so the type
+/// is enough to have the function. C calls a plain function pointer, which has room for nothing else.
 pub(super) fn function_item<F: Copy>() -> F {
     const {
         assert!(
@@ -34,6 +39,6 @@ pub(super) fn function_item<F: Copy>() -> F {
             "only function items fit into a table of Kamailio"
         )
     };
-    // SAFETY: zero-sized and Copy, and a value of the type was handed to the table's constructor.
+    // SAFETY: the type has no size and is Copy, and the constructor of the entry got a value of it.
     unsafe { std::mem::zeroed() }
 }

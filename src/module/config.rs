@@ -1,5 +1,5 @@
 //! The module's parameters and what they must be. A mistake names the parameter, its value, what was
-//! expected and an example. Not here: where Kamailio writes them (`crate::kamailio::params`).
+//! expected and an example.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,38 +15,67 @@ use crate::sip::sdp::{is_chatroom, is_fingerprint, CHATROOM_TOKENS};
 use crate::sip::uri::{Scheme, Uri};
 use crate::sip::Route;
 
+/// Host part of focus URIs.
 pub static DOMAIN: StringParam = StringParam::unset();
+/// URI of the conference factory.
 pub static FACTORY_URI: StringParam = StringParam::unset();
+/// Directory of group documents.
 pub static GROUPS_DIR: StringParam = StringParam::unset();
+/// Addresses and networks whose P-headers are believed.
 pub static TRUSTED_PEERS: StringParam = StringParam::unset();
+/// Route set of requests outside a dialog.
 pub static ORIG_ROUTE: StringParam = StringParam::unset();
+/// `host[:port]` of our Contacts.
 pub static CONTACT_HOST: StringParam = StringParam::unset();
+/// MSRP address put into SDP.
 pub static MSRP_URI: StringParam = StringParam::unset();
+/// Fingerprint of the MSRP switch's certificate.
 pub static MSRP_FINGERPRINT: StringParam = StringParam::unset();
+/// Words of `a=chatroom`.
 pub static MSRP_CHATROOM: StringParam = StringParam::unset();
+/// Session interval asked for, seconds; 0: none.
 pub static SESSION_EXPIRES: IntParam = IntParam::with_default(1_800);
+/// Least session interval, seconds.
 pub static MIN_SE: IntParam = IntParam::with_default(90);
+/// Answer to an accepted REFER: 200 or 202.
 pub static REFER_OK_CODE: IntParam = IntParam::with_default(200);
+/// Most entries of one list.
 pub static MAX_REFER_TARGETS: IntParam = IntParam::with_default(100);
+/// 1: a REFER without a target that may join is refused.
 pub static PRECHECK_TARGETS: IntParam = IntParam::with_default(0);
+/// How long nothing may happen in a session, ms; 0: for ever.
 pub static INACTIVITY_TIMEOUT: IntParam = IntParam::with_default(0);
+/// Most live sessions; 0: as many as fit into memory.
 pub static MAX_SESSIONS: IntParam = IntParam::with_default(0);
+/// 1: refuse what deployed clients do against the rules.
 pub static STRICT: IntParam = IntParam::with_default(0);
+/// INVITEs per second of one fan-out; 0: no pacing.
 pub static INVITE_RATE: IntParam = IntParam::with_default(50);
+/// 1: people of ad-hoc sessions may ask for anonymity.
 pub static ADHOC_ALLOW_ANONYMITY: IntParam = IntParam::with_default(0);
+/// Who may invite into ad-hoc sessions: `participants` or `admins`.
 pub static INVITE_BY: StringParam = StringParam::unset();
+/// Document that replaces the policy of ad-hoc sessions.
 pub static ADHOC_POLICY_FILE: StringParam = StringParam::unset();
+/// Most people of a session, connected and pending.
 pub static MAX_PARTICIPANTS: IntParam = IntParam::with_default(100);
+/// A session that had as many ends when it has fewer.
 pub static MIN_PARTICIPANTS: IntParam = IntParam::with_default(2);
+/// How long a target may ring, ms.
 pub static INVITE_TIMEOUT: IntParam = IntParam::with_default(180_000);
+/// Least time between a NOTIFY and a provisional one after it, ms.
 pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
+/// Least time between two rounds of conference NOTIFYs, ms.
 pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
+/// Most conference subscriptions of one session.
 pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
 static WARNING_TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Processes that send what must not wait in a SIP worker.
 pub static SENDER_PROCESSES: IntParam = IntParam::with_default(2);
+/// For tests: a request with this header panics.
 pub static DEBUG_PANIC_HEADER: StringParam = StringParam::unset();
 
 /// Everything an operator can say, validated.

@@ -49,6 +49,7 @@ impl Draining {
         (until > 0).then_some(until)
     }
 
+    /// Nothing new begins.
     pub fn is_on(&self) -> bool {
         self.until().is_some()
     }

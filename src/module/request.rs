@@ -19,9 +19,10 @@ use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::{AckOrCancel, NewTransaction, TmError};
 use crate::kamailio::{clock, log, sl, sockets};
 use crate::sip::identity::Identity;
-use crate::sip::message::{MessageError, Request};
+use crate::sip::message_error::MessageError;
 use crate::sip::status::reason_phrase;
 use crate::sip::Method;
+use crate::sip::Request;
 use crate::store::sessions::{AccessError, OfGroup};
 
 /// Answered, with a refusal too, or absorbed: the script should exit.
@@ -325,6 +326,7 @@ fn in_dialog(runtime: &Runtime, request: &Request) -> Option<Id> {
 }
 
 /// The proof that a panic costs one request and nothing else: parameter `debug_panic_header`.
+#[expect(clippy::panic, reason = "asked for by the operator, for tests")]
 fn panic_on_purpose(runtime: &Runtime, request: &Request) {
     if let Some(name) = &runtime.config.debug_panic_header {
         if !request.values(name).is_empty() {

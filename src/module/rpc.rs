@@ -31,13 +31,20 @@ static DRAIN_DOC: Doc = Doc::new(
 );
 static END_DOC: Doc = Doc::new(c"End a session: BYE to everybody; parameter: focus URI");
 
+/// `cpm.list`: all sessions.
 pub const LIST: RpcCommand = command(c"cpm.list", &LIST_DOC, list);
+/// `cpm.show`: one session in full.
 pub const SHOW: RpcCommand = command(c"cpm.show", &SHOW_DOC, show);
+/// `cpm.check`: a dry run of the policy.
 pub const CHECK: RpcCommand = command(c"cpm.check", &CHECK_DOC, check);
 
+/// `cpm.invite`: invites somebody as the focus.
 pub const INVITE: RpcCommand = command(c"cpm.invite", &INVITE_DOC, invite);
+/// `cpm.remove`: takes somebody out.
 pub const REMOVE: RpcCommand = command(c"cpm.remove", &REMOVE_DOC, remove);
+/// `cpm.drain`: ends all sessions before a stop.
 pub const DRAIN: RpcCommand = command(c"cpm.drain", &DRAIN_DOC, drain);
+/// `cpm.end`: ends one session.
 pub const END: RpcCommand = command(c"cpm.end", &END_DOC, end);
 
 /// Sessions read per turn; each turn takes the locks once.

@@ -53,6 +53,7 @@ pub fn runtime() -> Option<&'static Runtime> {
     RUNTIME.get()
 }
 
+/// Makes it known to this process and those forked from it. False: that was done already.
 pub fn install(runtime: Runtime) -> bool {
     RUNTIME.set(runtime).is_ok()
 }

@@ -12,6 +12,7 @@ static WHY_DOC: Doc = Doc::new(
     c"The decision trail of a REFER; parameter: its refer-id (of the log lines) or its Call-ID",
 );
 
+/// `cpm.why`: the decision trail of a REFER.
 pub const WHY: RpcCommand = command(c"cpm.why", &WHY_DOC, why);
 
 /// Adds to the trail of a REFER, if trails are kept.

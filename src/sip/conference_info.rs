@@ -1,5 +1,4 @@
-//! application/conference-info+xml (RFC 4575): a session as its watchers are shown it, typed and as XML.
-//! Not here: who is shown what, and when.
+//! application/conference-info+xml (RFC 4575): a session as its subscribers are shown it, typed and as XML.
 
 use std::io::{self, Write};
 
@@ -16,21 +15,24 @@ pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
 /// Longest text taken for the name of a user that is no SIP or tel URI, in bytes.
 const MAX_ENTITY: usize = 256;
 
-/// A whole document, or a change to one (RFC 4575 section 5.2).
+/// A full document, or a change to one (RFC 4575 section 5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// URI of the conference.
     pub entity: String,
+    /// How it relates to the document before.
     pub state: State,
+    /// Version of the document, one more with each (RFC 4575 section 4.4).
     pub version: u32,
-    /// None in a change: as before.
+    /// `None` in a change: as before.
     pub description: Option<Description>,
+    /// `None`: not said.
     pub conference_state: Option<ConferenceState>,
-    /// All users of a whole document, the changed ones of a change.
+    /// All users of a full document, the changed ones of a change.
     pub users: Vec<User>,
 }
 
-/// How an element relates to what the watcher knows already (RFC 4575 section 4.4).
+/// How an element relates to what the subscriber knows already (RFC 4575 section 4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// It replaces what was known.
@@ -41,78 +43,105 @@ pub enum State {
     Deleted,
 }
 
-/// RFC 4575 section 5.3.
+/// What the conference is called (RFC 4575 section 5.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
+    /// A name to show.
     pub display_text: Option<String>,
+    /// Subject of the conversation.
     pub subject: Option<String>,
+    /// Most people, connected and pending.
     pub maximum_user_count: Option<u32>,
 }
 
-/// RFC 4575 section 5.5. It has no state of its own: every document that has it has all of it.
+/// How the conference is at the moment (RFC 4575 section 5.5). It has no state of its own: every document
+/// that has it has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConferenceState {
+    /// Connected participants.
     pub user_count: u32,
+    /// The session is live.
     pub active: bool,
 }
 
-/// RFC 4575 section 5.6; always told as a whole.
+/// One person (RFC 4575 section 5.6); always told as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Key among the users: a URI.
     pub entity: String,
     /// `Full` or `Deleted`.
     pub state: State,
+    /// A name to show.
     pub display_text: Option<String>,
-    /// It is the watcher itself. Attribute `yourown`, which deployed clients read and the schema does not know.
+    /// It is the subscriber itself. Attribute `yourown`, which deployed clients read and the schema does not
+    /// know.
     pub yourown: bool,
+    /// What the person may do.
     pub roles: Vec<Role>,
-    /// None when `Deleted`.
+    /// `None` when `Deleted`.
     pub endpoint: Option<Endpoint>,
 }
 
-/// RFC 4575 section 5.6.3 leaves the words to the conferencing system.
+/// A role; RFC 4575 section 5.6.3 leaves the words to the conferencing system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
+    /// May remove others.
     Administrator,
+    /// May not.
     Participant,
 }
 
-/// RFC 4575 section 5.7.
+/// A device of a person; here the leg (RFC 4575 section 5.7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Key among the endpoints of its user.
     pub entity: String,
+    /// Who had it invited, and when.
     pub referred: Option<Execution>,
+    /// How far it is in.
     pub status: Status,
+    /// How it came in, and when. `None`: it has not.
     pub joining: Option<(Joining, Execution)>,
+    /// How it went, and when. `None`: it has not.
     pub disconnection: Option<(Disconnection, Execution)>,
 }
 
-/// RFC 4575 section 5.7.3, as far as a focus without media can tell.
+/// How far an endpoint is in (RFC 4575 section 5.7.3), as far as a focus without media can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
+    /// Its INVITE waits for its turn.
     Pending,
+    /// Its INVITE was sent.
     DialingOut,
+    /// It rings.
     Alerting,
+    /// In, but it asked to be sent nothing.
     OnHold,
+    /// In.
     Connected,
+    /// Not in any more.
     Disconnected,
 }
 
-/// RFC 4575 section 5.7.4.
+/// Who dialled (RFC 4575 section 5.7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Joining {
+    /// The participant did.
     DialedIn,
+    /// The focus did.
     DialedOut,
 }
 
-/// RFC 4575 section 5.7.6.
+/// How somebody went (RFC 4575 section 5.7.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Disconnection {
+    /// By their own will.
     Departed,
+    /// Removed.
     Booted,
+    /// Not reached, or lost.
     Failed,
+    /// Busy.
     Busy,
 }
 

@@ -1,5 +1,4 @@
 //! Content-Encoding: undoing deflate and gzip, never beyond a given size.
-//! Not here: which bodies may be encoded at all.
 
 use std::borrow::Cow;
 use std::io::Read;

@@ -1,5 +1,4 @@
 //! Content-Type and Content-Disposition values: a kind and its parameters.
-//! Not here: the bodies they speak of.
 
 use super::params::{self, Params};
 use super::text;

@@ -1,5 +1,4 @@
 //! Privacy (RFC 3323 section 4.2): which kinds of it a request asks for.
-//! Not here: whether they are granted.
 
 use serde::{Deserialize, Serialize};
 

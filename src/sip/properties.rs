@@ -1,6 +1,5 @@
 //! Properties of all parsers: no input makes them panic, what they print parses back to itself, no
 //! text that comes out can end a line.
-//! Not here: what particular inputs mean.
 
 use proptest::prelude::*;
 

@@ -1,5 +1,4 @@
 //! Refer-Sub (RFC 4488 section 4): whether a REFER asks for no subscription.
-//! Not here: `Require: nosub` and what follows from either.
 
 use thiserror::Error;
 

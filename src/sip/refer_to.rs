@@ -1,5 +1,4 @@
 //! Refer-To (RFC 3515 section 2.1): whom or what a REFER points to, in every form clients write it.
-//! Not here: finding the list behind a `cid:`, and whether the method is one we serve.
 
 use thiserror::Error;
 

@@ -1,10 +1,10 @@
 //! A response as received to a request of ours.
-//! Not here: which request it answers.
 
 use std::ops::Deref;
 
 use super::headers::Headers;
-use super::message::{body, check_version, Common, Frame, MessageError};
+use super::message::{body, check_version, Common, Frame};
+use super::message_error::MessageError;
 use super::method::Method;
 use super::name_addr::NameAddr;
 use super::tag::Tag;
@@ -99,7 +99,7 @@ fn status_line(line: &[u8]) -> Result<(u16, String), MessageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::message::Field;
+    use crate::sip::message_error::Field;
 
     const REST: &str =
         "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:f@x>;tag=1\r\nTo: <sip:c@x>;tag=2\r\n\

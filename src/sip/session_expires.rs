@@ -1,5 +1,4 @@
 //! Session-Expires (RFC 4028 section 4): how long a session lives without a refresh, and who sends it.
-//! Not here: what two ends agree on (`crate::cpm::timer`).
 
 use super::params;
 use super::text;
@@ -28,6 +27,7 @@ impl Refresher {
 pub struct SessionExpires {
     /// Seconds; more than 32 bits counts as the most there is.
     pub seconds: u32,
+    /// Who refreshes. `None`: not said.
     pub refresher: Option<Refresher>,
 }
 

@@ -1,5 +1,4 @@
 //! message/sipfrag bodies (RFC 3420) for refer NOTIFYs: a status line and a few headers.
-//! Not here: which status is told to whom.
 
 use super::text;
 

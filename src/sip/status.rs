@@ -1,5 +1,4 @@
 //! Reason phrases of SIP status codes.
-//! Not here: which code an error maps to.
 
 /// The phrase of the RFC that defines the code; that of the class for a code nobody defined.
 pub fn reason_phrase(status: u16) -> &'static str {

@@ -1,5 +1,4 @@
 //! Target-Dialog (RFC 4538 section 7): which dialog the sender of a request outside any belongs to.
-//! Not here: whether that dialog exists.
 
 use super::params;
 use super::tag::Tag;
@@ -8,6 +7,7 @@ use super::text;
 /// A dialog as the recipient of the request sees it (RFC 4538 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetDialog {
+    /// Call-ID of the dialog.
     pub call_id: String,
     /// The recipient's own tag.
     pub local_tag: Tag,

@@ -1,5 +1,4 @@
 //! Small byte and text helpers shared by the parsers: blanks, tokens, quoting, escapes, splitting.
-//! Not here: anything that knows a header or a URI.
 
 /// True for the blanks that may stand between tokens once lines are unfolded.
 pub(crate) fn is_blank(byte: u8) -> bool {

@@ -1,5 +1,4 @@
 //! The Warning header we send (RFC 3261 section 20.43).
-//! Not here: which text goes with which refusal.
 
 use super::text;
 

@@ -214,8 +214,8 @@ impl<M: Memory> Ring<M> {
         let slots = shared.slots as usize;
         let offsets = Offsets::of(slots);
         let _guard = shared.lock.acquire();
-        // SAFETY: `create` made a block of this size and zeroed it. The parts do not overlap. While the
-        // lock is held these are the only references into them.
+        // SAFETY: `create` made a block of this size and zeroed heads and ids; slots may hold any bytes. The
+        // parts do not overlap. While the lock is held these are the only references into them.
         f(unsafe {
             let start = self.shared.cast::<u8>().as_ptr();
             Slots {

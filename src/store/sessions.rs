@@ -14,12 +14,16 @@ use crate::sip::identity::Identity;
 /// Why nothing happened; the state is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
+    /// It never was, or has ended meanwhile.
     #[error("no such session")]
     NoSession,
+    /// There is no room for what would change.
     #[error("shared memory is full")]
     Full,
+    /// The engine refuses the change.
     #[error("the session could not be stored: {0}")]
     Refused(CommitError),
+    /// A record cannot be written as bytes.
     #[error("a record could not be encoded")]
     Encoding,
 }
@@ -40,10 +44,12 @@ pub enum OfGroup {
 }
 
 impl<M: Memory> Store<M> {
+    /// The sessions that this engine keeps.
     pub fn new(engine: Engine<M>) -> Self {
         Store { engine }
     }
 
+    /// The engine, for its counts.
     pub fn engine(&self) -> &Engine<M> {
         &self.engine
     }

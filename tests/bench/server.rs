@@ -1,5 +1,6 @@
 //! What a phone waits for: the real server over loopback, from the REFER to what it brings about.
 //! Not here: what of that is ours (`focus.rs`). The endpoints share the machine with the server.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.
 
 #[path = "../kit/mod.rs"]
 mod kit;

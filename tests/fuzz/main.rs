@@ -4,6 +4,7 @@
 //! No input may panic, take long, hold more than its size explains, or bring a CR, LF or NUL into a text that could be
 //! sent again; and what is printed reads as what it was. A finding is written to `target/fuzz` and becomes a file below
 //! `tests/fuzz/seeds/TARGET/`, which is read first from then on.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.
 
 mod bodies;
 mod checks;

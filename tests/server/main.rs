@@ -1,5 +1,6 @@
 //! The running server: black-box SIP over loopback sockets, one scenario per test.
 //! CPM_MODULE names the module that it loads: `tests/run.sh` builds it and sets it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.
 
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -1,5 +1,6 @@
 //! The store among real processes: forked after creation, as Kamailio forks its workers.
 //! Not the logic of the engine (its unit tests), only what needs several address spaces.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.
 
 use cpm::store::engine::{Change, CommitError, Engine, EngineConfig, Key, RecordId};
 use cpm::store::lock::Lock;

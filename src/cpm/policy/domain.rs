@@ -2,7 +2,7 @@
 //!
 //! An internationalised name has to be written as its A-labels (xn--…): U-labels are refused.
 
-use crate::sip::uri::{Scheme, Uri};
+use crate::sip::uri::{percent_decode, Scheme, Uri};
 
 /// A domain name in the form that is compared: lower case, without escapes and trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ impl Domain {
     /// # Errors
     /// What the author of the document can change.
     pub fn parse(text: &str) -> Result<Domain, &'static str> {
-        let text = percent_decoded(text.trim())?;
+        let text = unescaped(text.trim())?;
         if !text.is_ascii() {
             return Err("write an internationalised name as its A-labels (xn--…)");
         }
@@ -60,26 +60,10 @@ impl Domain {
     }
 }
 
-fn percent_decoded(text: &str) -> Result<String, &'static str> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
-            (Some(high), Some(low)) => out.push(high * 16 + low),
-            _ => return Err("a '%' is not followed by two hexadecimal digits"),
-        }
-    }
-    String::from_utf8(out).map_err(|_| "its escapes are not UTF-8")
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+fn unescaped(text: &str) -> Result<String, &'static str> {
+    let decoded = percent_decode(text.as_bytes());
+    let decoded = decoded.ok_or("a '%' is not followed by two hexadecimal digits")?;
+    String::from_utf8(decoded).map_err(|_| "its escapes are not UTF-8")
 }
 
 #[cfg(test)]

@@ -47,10 +47,10 @@ pub enum Reason {
     /// Holds the name of the entity.
     #[error("entity '&{0};' is not accepted, only character references and the five of XML")]
     Entity(String),
-    /// The element stands below [`MAX_DEPTH`] others.
+    /// The element stands below `MAX_DEPTH` others.
     #[error("elements are nested deeper than {MAX_DEPTH}")]
     TooDeep,
-    /// The element is one more than [`MAX_ELEMENTS`].
+    /// The element is one more than `MAX_ELEMENTS`.
     #[error("the document has more than {MAX_ELEMENTS} elements")]
     TooManyElements,
     /// Holds the name of the element.
@@ -168,6 +168,7 @@ pub struct LoadNote {
 }
 
 impl DocumentError {
+    /// An error at this position.
     pub(super) fn new(at: Position, reason: Reason) -> Self {
         DocumentError {
             line: at.line,

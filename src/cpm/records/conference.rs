@@ -117,10 +117,12 @@ pub struct ConferenceSubscription {
 }
 
 impl ConferenceSubscription {
+    /// See `Record::names`.
     pub(super) fn names(&self) -> Vec<Name> {
         self.carrier.names(self.merge.as_ref())
     }
 
+    /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let lost = self.carrier.own().and_then(Dialog::deadline);
         [lost, self.common.deadline()].into_iter().flatten().min()

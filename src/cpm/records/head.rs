@@ -62,6 +62,7 @@ impl Head {
             .saturating_sub(self.connected.saturating_add(self.pending))
     }
 
+    /// See `Record::names`.
     pub(super) fn names(&self) -> Vec<Name> {
         if !self.live {
             return Vec::new();
@@ -74,6 +75,7 @@ impl Head {
         names
     }
 
+    /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let ends = self.live && self.inactivity > 0;
         ends.then(|| self.active.saturating_add(self.inactivity))

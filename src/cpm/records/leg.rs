@@ -183,6 +183,7 @@ impl Leg {
         }
     }
 
+    /// See `Record::names`.
     pub(super) fn names(&self, session: Id) -> Vec<Name> {
         let mut names = vec![self.dialog.name()];
         names.extend(self.formed_by.clone().map(Name::Merge));
@@ -197,6 +198,7 @@ impl Leg {
         names
     }
 
+    /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let state = match self.state {
             LegState::Waiting { at, .. } => Some(at),

@@ -158,10 +158,12 @@ impl Refer {
         !self.later_refers.is_empty() || self.targets.iter().any(unsettled)
     }
 
+    /// See `Record::names`.
     pub(super) fn names(&self) -> Vec<Name> {
         self.carrier.names(self.merge.as_ref())
     }
 
+    /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let dialog = self.carrier.own().and_then(Dialog::deadline);
         let own = match &self.subscription {

@@ -234,14 +234,17 @@ impl<'a> Session<'a> {
         self.env.settings.focus_uri(&self.head.token)
     }
 
+    /// Asks for the final answer to the request in hand.
     pub(super) fn answer(&mut self, answer: Answer) {
         self.actions.push(Action::Answer(answer));
     }
 
+    /// Asks for a request of ours to be sent.
     pub(super) fn send(&mut self, request: OutgoingRequest) {
         self.actions.push(Action::Send(Box::new(request)));
     }
 
+    /// Asks for a statistic to be changed.
     pub(super) fn count(&mut self, counter: Counter, by: i32) {
         self.actions.push(Action::Count(counter, by));
     }

@@ -1,6 +1,5 @@
 //! Keeping sessions alive: our refreshes by UPDATE or re-INVITE, and legs nobody refreshed (RFC 4028).
 
-use super::send_queue::Turn;
 use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::bodies::SDP;
@@ -62,15 +61,14 @@ impl Session<'_> {
     }
 
     /// UPDATE where the peer takes one, else a re-INVITE that changes nothing (RFC 4028 section 7.4).
-    pub(super) fn send_refresh(&mut self, id: Id) -> Turn {
+    /// Gives its CSeq.
+    pub(super) fn send_refresh(&mut self, id: Id) -> Option<u32> {
         let settings = self.env.settings;
-        let Some(leg) = self.records.leg_mut(id) else {
-            return Turn::NothingToSend;
-        };
+        let leg = self.records.leg_mut(id)?;
         let timer = leg.timer.running;
         let due = timer.is_some_and(|timer| timer.ours && timer.refresh_at.is_none());
         if !leg.is_connected() || !due {
-            return Turn::NothingToSend;
+            return None;
         }
         let lines = HeaderLines::new()
             .contact(&leg.dialog.contact)
@@ -88,7 +86,7 @@ impl Session<'_> {
         };
         let cseq = request.cseq;
         self.send(request);
-        Turn::Sent(cseq)
+        Some(cseq)
     }
 
     /// Whether this CSeq is that of our latest re-INVITE in the leg's dialog.

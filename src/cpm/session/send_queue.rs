@@ -34,14 +34,6 @@ impl Ended {
     }
 }
 
-/// What became of the turn of one waiting request.
-pub(super) enum Turn {
-    /// Sent with this CSeq: the dialog is busy.
-    Sent(u32),
-    /// There was nothing to say after all.
-    NothingToSend,
-}
-
 impl Session<'_> {
     /// Sends the next waiting request of a dialog unless one is in flight.
     pub(super) fn send_next(&mut self, holder: Id) {
@@ -60,12 +52,13 @@ impl Session<'_> {
             let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
                 return;
             };
-            let turn = match what {
+            // The CSeq it left with. `None`: there was nothing to say after all.
+            let sent = match what {
                 Waiting::Notify(subscription) => self.send_notify(holder, subscription),
                 Waiting::Refresh => self.send_refresh(holder),
                 Waiting::Bye(cause) => self.send_bye(holder, cause),
             };
-            if let (Turn::Sent(cseq), Some(dialog)) = (turn, self.records.dialog_mut(holder)) {
+            if let (Some(cseq), Some(dialog)) = (sent, self.records.dialog_mut(holder)) {
                 dialog.in_flight = Some(InFlight {
                     cseq,
                     what,
@@ -75,14 +68,12 @@ impl Session<'_> {
         }
     }
 
-    fn send_bye(&mut self, holder: Id, cause: ByeCause) -> Turn {
-        let Some(dialog) = self.records.dialog_mut(holder) else {
-            return Turn::NothingToSend;
-        };
+    fn send_bye(&mut self, holder: Id, cause: ByeCause) -> Option<u32> {
+        let dialog = self.records.dialog_mut(holder)?;
         let request = dialog.bye(Some(holder), cause);
         let cseq = request.cseq;
         self.send(request);
-        Turn::Sent(cseq)
+        Some(cseq)
     }
 
     /// An answer to one of our requests: to the INVITE of a leg, or to what is in flight in a dialog.

@@ -1,7 +1,6 @@
 //! Subscriptions of both event packages (RFC 6665): queued, sent, held, repeated, ended. What a NOTIFY
 //! says is the package's own: `refer_notify`, `crate::cpm::conference`.
 
-use super::send_queue::Turn;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::event_packages::{event_package, EventPackage};
@@ -89,38 +88,30 @@ impl Session<'_> {
         }
     }
 
-    /// It is the turn of this subscription's NOTIFY in the dialog of `holder`.
-    pub(super) fn send_notify(&mut self, holder: Id, id: Id) -> Turn {
+    /// It is the turn of this subscription's NOTIFY in the dialog of `holder`. Gives its CSeq. `None`: there
+    /// is nothing to say.
+    pub(super) fn send_notify(&mut self, holder: Id, id: Id) -> Option<u32> {
         let now = self.env.now;
-        let Some((subscription, _)) = self.records.subscription_mut(id) else {
-            return Turn::NothingToSend;
-        };
+        let (subscription, _) = self.records.subscription_mut(id)?;
         subscription.queued = false;
         // The NOTIFY before this one may have been put off while this one waited.
         let held = subscription.held_until.is_some_and(|until| until > now);
         if held || subscription.last_sent {
-            return Turn::NothingToSend;
+            return None;
         }
-        let Some(dialog) = self.records.dialog_mut(holder) else {
-            return Turn::NothingToSend;
-        };
+        let dialog = self.records.dialog_mut(holder)?;
         let cseq = dialog.local_cseq.saturating_add(1);
         let content = match self.package_of(id) {
             Some(Package::Refer) => self.next_refer_notify(id, cseq),
             Some(Package::Conference) => self.next_conference_notify(id),
             None => None,
-        };
-        let Some(content) = content else {
-            return Turn::NothingToSend;
-        };
+        }?;
         if let Some((subscription, _)) = self.records.subscription_mut(id) {
             subscription.queued = content.more;
             subscription.last_sent = subscription.ending.is_some();
         }
         let focus = format!("<{}>", self.focus_uri());
-        let Some(dialog) = self.records.dialog_mut(holder) else {
-            return Turn::NothingToSend;
-        };
+        let dialog = self.records.dialog_mut(holder)?;
         let headers = HeaderLines::new()
             .contact(&dialog.contact)
             .line("Event", &content.event)
@@ -135,7 +126,7 @@ impl Session<'_> {
         }
         self.count(content.counter, 1);
         self.send(request);
-        Turn::Sent(cseq)
+        Some(cseq)
     }
 
     /// The NOTIFY in flight was answered, or will never be (RFC 6665 section 4.2.2; N9). None of the

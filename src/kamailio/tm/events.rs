@@ -1,11 +1,15 @@
-//! What comes back for a request of ours: replies as received, and tm's timeouts.
-//! Not here: which leg it is for; that is what the handle says to whoever set it.
+//! What comes back for a request of our own: replies, and tm's timeouts.
 //!
-//! Promise: LOCAL_RESPONSE_IN runs in the SIP worker or TCP reader that got the reply, for every
-//! reply of the transaction: repetitions, forked 2xx and the 200 to our CANCEL too (look at CSeq and
-//! To-tag). LOCAL_COMPLETED carries a real reply or `FAKED_REPLY`; only the latter is taken from it,
-//! as the former was seen before. A timeout usually runs in tm's timer process, which must not block.
-//! No lock of tm is held in either. After `wt_timer` (5 s) nothing comes any more (see `script`).
+//! tm calls back with LOCAL_RESPONSE_IN for each reply of the transaction, in the SIP worker or TCP reader
+//! that received it. Among them are retransmissions, 2xx of several forks, and the 200 to our CANCEL; CSeq
+//! and To-tag tell them apart.
+//!
+//! tm calls back with LOCAL_COMPLETED when the transaction ends, by a reply or by a timer. Only timeouts
+//! (`FAKED_REPLY`) are taken from it, because LOCAL_RESPONSE_IN has reported the replies before. A timeout
+//! usually comes in tm's timer process, which must not block.
+//!
+//! tm holds no lock in either callback. When `wt_timer` (5 s) is over, it calls back no more; see
+//! `script`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,56 +21,63 @@ use crate::kamailio::message::Message;
 use crate::kamailio::process;
 use crate::kamailio_sys as sys;
 
-/// Something happened to a request of ours.
+/// What happened to a request of our own.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// A reply came in, provisional or final, perhaps not for the first time.
+    /// A reply was received, provisional or final, perhaps as a retransmission.
     Reply {
+        /// The reply as it was received.
         bytes: &'a [u8],
+        /// Whether it came over a connection.
         is_stream: bool,
+        /// The transport address it came from.
         source: SocketAddr,
     },
-    /// No (more) answer: tm's own code, usually 408.
-    Timeout { code: u16 },
+    /// tm gave up waiting for a final reply.
+    Timeout {
+        /// The status that tm reports in its place, usually 408.
+        code: u16,
+    },
 }
 
-/// Gets the handle given to `send`, the event, and whether this is a timer process, where nothing
-/// may block and nothing should be sent.
+/// Gets the handle that was given to [`Tm::send`](super::Tm::send), and the event. In a timer process
+/// (`in_timer`) it must not block and should not send.
 pub type ResponseHandler = fn(handle: u64, event: Event<'_>, in_timer: bool);
 
 static HANDLER: OnceCell<ResponseHandler> = OnceCell::new();
 
-/// Whether tm has said since `nothing_left_yet` that a request has left. Per process: forked, never shared.
-static LEFT: AtomicBool = AtomicBool::new(false);
+/// Whether tm has reported REQUEST_SENT since `clear_request_sent`. Each process has its own.
+static REQUEST_SENT: AtomicBool = AtomicBool::new(false);
 
-/// Before a send. tm does not tell its caller when the transport refuses a request, only by leaving out
-/// REQUEST_SENT, and then waits for an answer until its timer ends.
-pub(super) fn nothing_left_yet() {
-    LEFT.store(false, Ordering::Relaxed);
+/// To be called before a send. When the transport refuses a request, tm returns success all the same and
+/// waits for a reply until its timer ends. The only sign is that REQUEST_SENT does not come.
+pub(super) fn clear_request_sent() {
+    REQUEST_SENT.store(false, Ordering::Relaxed);
 }
 
-/// After a send: whether the transport took it.
-pub(super) fn has_left() -> bool {
-    LEFT.load(Ordering::Relaxed)
+/// Whether the transport took the request that was just sent.
+pub(super) fn request_sent() -> bool {
+    REQUEST_SENT.load(Ordering::Relaxed)
 }
 
+/// Sets the handler. False when there is one already.
 pub(super) fn set_handler(handler: ResponseHandler) -> bool {
     HANDLER.set(handler).is_ok()
 }
 
-/// The callback given to tm with every request.
+/// The callback that tm gets with each request.
 pub(super) unsafe extern "C" fn on_transaction_event(
     _cell: *mut sys::cell,
     kind: i32,
     params: *mut sys::tmcb_params,
 ) {
     if kind & sys::TMCB_REQUEST_SENT as i32 != 0 {
-        return LEFT.store(true, Ordering::Relaxed);
+        return REQUEST_SENT.store(true, Ordering::Relaxed);
     }
     guard("a tm callback", (), || {
         let Some(handler) = HANDLER.get() else { return };
-        // SAFETY: tm passes its filled-in struct; `param` points to the value given at `send`, which
-        // is a number, never an address.
+        // SAFETY: tm passes a struct that it has filled in. `param` points to the handle that was given at
+        // `send`, which is a number and not an address.
         let (handle, code, reply) = unsafe {
             let Some(params) = params.as_ref() else {
                 return;
@@ -78,7 +89,7 @@ pub(super) unsafe extern "C" fn on_transaction_event(
         };
         let in_timer = process::in_timer();
         if kind & sys::TMCB_LOCAL_RESPONSE_IN as i32 != 0 {
-            // SAFETY: the reply tm is working on; the borrow ends with this closure.
+            // SAFETY: tm passes the reply it is working on, and the borrow ends with this closure.
             if let Some(reply) = unsafe { Message::from_raw(reply) } {
                 let event = Event::Reply {
                     bytes: reply.bytes(),

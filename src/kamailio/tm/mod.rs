@@ -1,9 +1,8 @@
-//! Kamailio's transaction module `tm`: binding it, and the one piece of state it keeps per process.
-//! Not here: answering requests (`uas`), sending them (`uac`), what comes back (`events`).
+//! Kamailio's transaction module `tm`: binding it, and the transaction it works on.
 //!
-//! Promise: `tm` keeps "the transaction of the current message" (T) in a global of the process: NULL,
-//! `T_UNDEFINED`, or a cell this process holds a reference to. Functions that look a transaction up
-//! overwrite it, so they run between a save and a restore ([`SavedT`]).
+//! `tm` calls a transaction a cell. It keeps the cell of the current message, called T, in a global of
+//! the process: NULL, `T_UNDEFINED`, or a cell that this process holds a reference to. Functions that look
+//! up a transaction overwrite T, so `SavedT` saves and restores it around them.
 
 mod events;
 mod timers;
@@ -22,40 +21,46 @@ pub use timers::Timers;
 pub use uac::{CancelError, OutgoingRequest, SendError, TransactionId};
 pub use uas::{AckOrCancel, NewTransaction, Reply, TmError};
 
-/// The bound `tm`; cheap to copy, the same in every process.
+/// The bound `tm`. It is cheap to copy, and the same in all processes.
 #[derive(Clone, Copy)]
 pub struct Tm {
     api: &'static Api,
 }
 
-/// A function of routing scripts without parameters.
+/// A function for routing scripts, called without parameters.
 type ScriptFunction = unsafe extern "C" fn(*mut sys::sip_msg, *mut c_char, *mut c_char) -> i32;
 
-/// What `tm` exports for other modules.
+/// The functions that `tm` exports.
 struct Api {
     main: sys::tm_api_t,
     extra: sys::tm_xapi_t,
     relay_cancel: ScriptFunction,
 }
 
-// SAFETY: function pointers and two reserved words that nobody touches; only read once it is built.
+// SAFETY: the structs hold function pointers and two reserved words that nobody uses. After it was built
+// it is only read.
 unsafe impl Send for Api {}
 // SAFETY: as above.
 unsafe impl Sync for Api {}
 
 static API: OnceCell<Api> = OnceCell::new();
 
-/// `tm` cannot be used.
+/// Why `tm` cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    /// `tm` exports no API.
     #[error("the tm module is not loaded; add loadmodule \"tm.so\" before cpm.so")]
     NotLoaded,
+    /// Holds the name of a function that this version of `tm` lacks.
     #[error("the tm module does not offer {0}")]
     Incomplete(&'static str),
 }
 
 impl Tm {
-    /// Binds `tm`; in `mod_init`, so that every process inherits it.
+    /// Binds `tm`. To be called in `mod_init`, so that all processes inherit it.
+    ///
+    /// # Errors
+    /// [`ApiError`].
     pub fn load() -> Result<Tm, ApiError> {
         if let Some(api) = API.get() {
             return Ok(Tm { api });
@@ -63,7 +68,7 @@ impl Tm {
         let load_tm = find_export(c"load_tm", sys::NO_SCRIPT).ok_or(ApiError::NotLoaded)?;
         let load_xtm = find_export(c"load_xtm", sys::NO_SCRIPT).ok_or(ApiError::NotLoaded)?;
         let relay_cancel = find_export(c"t_relay_cancel", 0).ok_or(ApiError::NotLoaded)?;
-        // SAFETY: exported under these names with these types (modules/tm/tm_load.h, tm.c).
+        // SAFETY: `tm` exports these names with these types (modules/tm/tm_load.h, modules/tm/tm.c).
         let (load_tm, load_xtm, relay_cancel) = unsafe {
             type Load<T> = unsafe extern "C" fn(*mut T) -> i32;
             (
@@ -72,8 +77,7 @@ impl Tm {
                 std::mem::transmute::<Export, ScriptFunction>(relay_cancel),
             )
         };
-        // SAFETY: both structs are plain function pointers, for which all-zero is "none"; tm fills
-        // them in.
+        // SAFETY: both structs are plain function pointers, which may be NULL. `tm` fills them in.
         let (main, extra) = unsafe {
             let mut main: sys::tm_api_t = std::mem::zeroed();
             let mut extra: sys::tm_xapi_t = std::mem::zeroed();
@@ -90,26 +94,28 @@ impl Tm {
         Ok(Tm { api })
     }
 
-    /// The bound `tm`, if [`load`](Self::load) was successful before the fork.
+    /// The bound `tm`, if [`load`](Self::load) succeeded before the fork.
     pub fn get() -> Option<Tm> {
         API.get().map(|api| Tm { api })
     }
 
-    /// Where answers to our requests and timeouts go. Once, in `mod_init`; `false` the second time.
+    /// Sets the function that gets replies to our requests, and their timeouts. To be called once, in
+    /// `mod_init`. False when there is one already.
     pub fn set_response_handler(handler: ResponseHandler) -> bool {
         events::set_handler(handler)
     }
 
-    /// The cell of the current message, if there is one.
+    /// T, if it is a cell.
     fn current(&self) -> Option<*mut sys::cell> {
         let get = self.api.main.t_gett?;
-        // SAFETY: reads a global of this process.
+        // SAFETY: the function reads a global of this process.
         let cell = unsafe { get() };
         (!cell.is_null() && cell != sys::T_UNDEFINED).then_some(cell)
     }
 
+    /// Saves T until the result is dropped.
     fn save_t(&self) -> SavedT {
-        // SAFETY: both read globals of this process.
+        // SAFETY: both functions read globals of this process.
         let (cell, branch) = unsafe {
             (
                 self.api.main.t_gett.map_or(sys::T_UNDEFINED, |get| get()),
@@ -127,7 +133,7 @@ impl Tm {
     }
 }
 
-/// T as it was; put back when dropped, also when a panic passes by.
+/// T as it was. Dropping this restores it, also when a panic unwinds.
 struct SavedT {
     tm: Tm,
     cell: *mut sys::cell,
@@ -137,8 +143,8 @@ struct SavedT {
 impl Drop for SavedT {
     fn drop(&mut self) {
         if let Some(set) = self.tm.api.main.t_sett {
-            // SAFETY: the very values that were there before; the reference T stood for, if any, was
-            // not given up in between.
+            // SAFETY: T had these values before. The reference that it stands for, if any, was not given
+            // up meanwhile.
             unsafe { set(self.cell, self.branch) };
         }
     }

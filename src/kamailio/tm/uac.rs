@@ -1,11 +1,14 @@
-//! Requests of our own: send in a transaction, ACK a 2xx, cancel an INVITE.
-//! Not here: dialogs. Every request says all of its dialog's values; tm keeps none of them.
+//! Requests of our own: sending one in a transaction, acknowledging a 2xx, cancelling an INVITE.
 //!
-//! Promise: works in any process, also without a message in hand. `t_uac` resolves a next hop that is
-//! a name while the caller waits, and runs `event_route[tm:local-request]` inside the call. The
-//! transaction's numbers are known only after the message is out: an answer may overtake them.
-//! For an INVITE tm sends no ACK to 2xx (that is [`Tm::send_ack`], per leg and per repetition), but
-//! does so for other finals.
+//! tm sends from any process, also without a current message. It keeps no dialog: each request brings all
+//! values of its dialog.
+//!
+//! `t_uac` resolves a next hop that is a name while the caller waits. It runs
+//! `event_route[tm:local-request]` inside the call. It returns the numbers of the transaction only after
+//! the message was sent, so a reply may arrive before them.
+//!
+//! tm does not acknowledge a 2xx to our INVITE. [`Tm::send_ack`] does, for each dialog and for each
+//! retransmission of the 2xx. tm acknowledges other final replies itself.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -16,55 +19,71 @@ use crate::kamailio::sockets::LocalSocket;
 use crate::kamailio::text;
 use crate::kamailio_sys as sys;
 
-/// A transaction of tm by number, which is never re-used while it lives. Unknown again some seconds
-/// after it was completed.
+/// A transaction by its place in tm's hash table. tm forgets it some seconds after it was completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransactionId {
+    /// The bucket of the table.
     pub index: u32,
+    /// The number of the transaction in its bucket, which tm does not reuse while the transaction lives.
     pub label: u32,
 }
 
-/// A request with everything tm does not know. tm adds Via, Max-Forwards, Content-Length and, when
-/// configured, User-Agent.
+/// A request to be sent. tm adds Via, Max-Forwards, Content-Length and, if configured, User-Agent.
 #[derive(Debug, Clone, Copy)]
 pub struct OutgoingRequest<'a> {
+    /// The method.
     pub method: &'a str,
+    /// The Request-URI: the remote target of the dialog.
     pub request_uri: &'a str,
-    /// Value of From without tag: a URI or a name-addr.
+    /// The value of From without tag: a URI or a name-addr.
     pub local_uri: &'a str,
-    /// Value of To without tag: a URI or a name-addr without parameters behind its `>`.
+    /// The value of To without tag: a URI, or a name-addr without parameters behind its `>`.
     pub remote_uri: &'a str,
+    /// The Call-ID.
     pub call_id: &'a str,
+    /// The tag of From.
     pub local_tag: &'a str,
+    /// The tag of To; `None` outside a dialog.
     pub remote_tag: Option<&'a str>,
+    /// The number in CSeq.
     pub cseq: u32,
-    /// The route set, next hop first, name-addrs as in Route.
+    /// The route set, next hop first, as name-addrs.
     pub route: &'a [&'a str],
-    /// Whole lines, each ended by CRLF, or empty: Contact and Content-Type are among them.
+    /// Further headers: empty, or whole lines that each end in CRLF. Contact and Content-Type are among
+    /// them.
     pub headers: &'a str,
+    /// The body; empty for none.
     pub body: &'a [u8],
-    /// `None`: Kamailio chooses by destination.
+    /// The socket to send from. `None`: Kamailio chooses one by the destination.
     pub socket: Option<&'a LocalSocket>,
 }
 
-/// Why a request was not sent. Nothing will be called back for it, but of one that is `Unreachable` a
-/// timeout still comes.
+/// Why a request was not sent. No event follows, except a timeout after `Unreachable`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
+    /// Holds the part of the request that is missing or malformed.
     #[error("{0} cannot be put into a request")]
     Invalid(&'static str),
+    /// An entry of the route set is not a name-addr, or has a control character.
     #[error("the route set could not be read")]
     BadRoute,
+    /// Holds the socket, in Kamailio's notation.
     #[error("{0} is not a socket of this server")]
     UnknownSocket(String),
+    /// The next hop could not be resolved, or the server has no socket for its transport.
     #[error("no socket or no address for the next hop")]
     NoDestination,
+    /// tm has no shared memory for the transaction.
     #[error("out of shared memory")]
     OutOfMemory,
+    /// The routing script dropped it.
     #[error("dropped by event_route[tm:local-request]")]
     Dropped,
+    /// The connection to the next hop could not be made. tm has a transaction for the request and reports
+    /// its timeout.
     #[error("the transport could not reach the next hop")]
     Unreachable,
+    /// Holds the negative code that tm returned.
     #[error("tm could not send it (code {0}); its reason stands in the lines above")]
     Failed(i32),
 }
@@ -72,15 +91,22 @@ pub enum SendError {
 /// Why an INVITE was not cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CancelError {
+    /// The transaction ended some seconds ago, or never was.
     #[error("the transaction is not known to tm (any more)")]
     Unknown,
+    /// The headers do not end in CRLF, or have an empty line.
     #[error("the headers of a CANCEL must be lines that end in CRLF")]
     BadHeaders,
 }
 
 impl Tm {
-    /// Sends a request in a new transaction. With a `handle` other than 0, answers and timeouts go
-    /// to the response handler, perhaps before this returns. Not for ACK and CANCEL.
+    /// Sends a request other than ACK and CANCEL in a new transaction.
+    ///
+    /// With a `handle` other than 0, the response handler gets replies and timeouts, perhaps before this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`SendError`]. The request was not sent.
     pub fn send(
         &self,
         request: &OutgoingRequest<'_>,
@@ -89,8 +115,11 @@ impl Tm {
         self.send_request(request, handle.unwrap_or(0))
     }
 
-    /// Sends the ACK to a 2xx (RFC 3261 section 13.2.2.4): `method` must be "ACK", `cseq` that of the
-    /// INVITE. No transaction comes of it.
+    /// Sends the ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The method is "ACK" and
+    /// `cseq` that of the INVITE.
+    ///
+    /// # Errors
+    /// [`SendError`]. The ACK was not sent.
     pub fn send_ack(&self, request: &OutgoingRequest<'_>) -> Result<(), SendError> {
         if request.method != "ACK" {
             return Err(SendError::Invalid("a method other than ACK"));
@@ -98,9 +127,14 @@ impl Tm {
         self.send_request(request, 0).map(|_| ())
     }
 
-    /// Cancels an INVITE of ours: the CANCEL goes out now if a 1xx has come, else with the first 1xx
-    /// (RFC 3261 section 9.1). `headers`: whole lines for the CANCEL (Reason), or empty. A 2xx may
-    /// still come.
+    /// Cancels an INVITE of our own. The CANCEL is sent now if a 1xx has come, else when the first one
+    /// comes (RFC 3261 section 9.1). A 2xx may come all the same.
+    ///
+    /// `headers` are further headers of the CANCEL, such as Reason: empty, or whole lines that each end in
+    /// CRLF.
+    ///
+    /// # Errors
+    /// [`CancelError`]. No CANCEL will be sent.
     pub fn cancel(&self, transaction: TransactionId, headers: &str) -> Result<(), CancelError> {
         if !headers.is_empty() && (!headers.ends_with("\r\n") || headers.contains("\r\n\r\n")) {
             return Err(CancelError::BadHeaders);
@@ -116,14 +150,14 @@ impl Tm {
         };
         let _saved = self.save_t();
         let mut cell: *mut sys::cell = null_mut();
-        // SAFETY: gives a referenced cell or a negative number; the reference is returned below.
-        // cancel_info is plain data; its `how` is 0, the only one that is safe for a transaction of
-        // our own (a faked reply dereferences the request we never received).
+        // SAFETY: the look-up gives a cell with a reference, which is given back below, or a negative
+        // number. cancel_info is plain data. Its flags (`how`) stay 0: with F_CANCEL_B_FAKE_REPLY tm
+        // would dereference the received request, which a transaction of our own does not have.
         unsafe {
             if look_up(&mut cell, transaction.index, transaction.label) < 0 || cell.is_null() {
                 return Err(CancelError::Unknown);
             }
-            keep_cancel_headers(cell, headers);
+            store_cancel_headers(cell, headers);
             let mut info: sys::cancel_info = std::mem::zeroed();
             if !headers.is_empty() {
                 info.reason.cause = sys::CANCEL_REAS_PACKED_HDRS as i16;
@@ -158,7 +192,7 @@ impl Tm {
         let route_text = request.route.join(", ");
         let route = RouteSet::parse(&route_text)?;
 
-        // SAFETY: dlg_t is plain data for which all-zero is an empty dialog.
+        // SAFETY: dlg_t is plain data, and all zero is an empty dialog.
         let mut dialog: sys::dlg_t = unsafe { std::mem::zeroed() };
         dialog.id.call_id = text::str_of(request.call_id.as_bytes());
         dialog.id.loc_tag = text::str_of(request.local_tag.as_bytes());
@@ -175,7 +209,7 @@ impl Tm {
         let mut method = text::str_of(request.method.as_bytes());
         let mut headers = text::str_of(request.headers.as_bytes());
         let mut body = text::str_of(request.body);
-        // SAFETY: uac_req_t is plain data for which all-zero is "nothing set".
+        // SAFETY: uac_req_t is plain data, and all zero is an empty request.
         let mut uac: sys::uac_req_t = unsafe { std::mem::zeroed() };
         uac.method = &mut method;
         uac.headers = &mut headers;
@@ -191,23 +225,23 @@ impl Tm {
             uac.cb = Some(events::on_transaction_event);
             uac.cbp = handle as usize as *mut c_void;
         }
-        // Unsigned since Kamailio 6.0.
+        // The field is signed in Kamailio 5 and unsigned since 6.0.
         uac.cb_flags = wanted as _;
-        // Over UDP tm tries again by itself; a connection that cannot be made stays so.
+        // Over UDP tm retransmits. A request that a connection did not take is lost.
         let watched = handle != 0
             && request.method == "INVITE"
             && request
                 .socket
                 .is_some_and(|socket| socket.proto.is_stream());
-        events::nothing_left_yet();
+        events::clear_request_sent();
         let mut id = TransactionId { index: 0, label: 0 };
-        // T is saved: the routing script's tm:local-request may look transactions up.
+        // The script's event_route[tm:local-request] may look up transactions and so overwrite T.
         let _saved = self.save_t();
-        // SAFETY: tm copies everything it keeps into its own cell; the dialog, its strings, the
-        // route set and the socket record all outlive the call.
+        // SAFETY: tm copies what it keeps into its cell. The dialog, its strings, the route set and the
+        // socket record outlive the call.
         let result = unsafe { send(&mut uac, &mut id.index, &mut id.label) };
         match result {
-            code if code > 0 && watched && !events::has_left() => Err(SendError::Unreachable),
+            code if code > 0 && watched && !events::request_sent() => Err(SendError::Unreachable),
             code if code > 0 => Ok(id),
             0 => Err(SendError::Dropped),
             code if code == sys::E_NO_SOCKET => Err(SendError::NoDestination),
@@ -217,7 +251,7 @@ impl Tm {
     }
 }
 
-/// tm prints these as given: nothing that would end its line early, or that tm reads past.
+/// Checks the parts of a request. tm writes them into the message as they are, so none may end its line.
 fn check(request: &OutgoingRequest<'_>) -> Result<(), SendError> {
     let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b > b' ' && b != 127);
     let line = |text: &str| !text.is_empty() && text.bytes().all(|b| b >= b' ' && b != 127);
@@ -230,7 +264,7 @@ fn check(request: &OutgoingRequest<'_>) -> Result<(), SendError> {
     if !line(request.local_uri) {
         return Err(SendError::Invalid("the from value"));
     }
-    // CANCEL is built with the stored length of To, which tm counts wrong behind a `>`.
+    // tm counts the length of a To with text behind its `>` wrongly, and builds the CANCEL with it.
     let after_bracket = request
         .remote_uri
         .rsplit_once('>')
@@ -258,7 +292,7 @@ fn check(request: &OutgoingRequest<'_>) -> Result<(), SendError> {
     Ok(())
 }
 
-/// A route set in Kamailio's private memory; points into the text it was read from.
+/// A route set in Kamailio's private memory. It points into the text that it was read from.
 struct RouteSet<'a> {
     head: *mut sys::rr_t,
     text: std::marker::PhantomData<&'a str>,
@@ -274,8 +308,8 @@ impl<'a> RouteSet<'a> {
             return Ok(set);
         }
         let value = text::str_of(text.as_bytes());
-        // SAFETY: reads `len` bytes, which outlive the set; on an error it frees what it made and
-        // leaves the head alone.
+        // SAFETY: the function reads `len` bytes, which outlive the set. On an error it frees what it has
+        // made and leaves the head as it was.
         let result = unsafe { sys::parse_rr_body(value.s, value.len, &mut set.head) };
         if result < 0 || set.head.is_null() {
             return Err(SendError::BadRoute);
@@ -287,18 +321,19 @@ impl<'a> RouteSet<'a> {
 impl Drop for RouteSet<'_> {
     fn drop(&mut self) {
         if !self.head.is_null() {
-            // SAFETY: made by parse_rr_body in this process and freed once.
+            // SAFETY: parse_rr_body made the list in this process, and it is freed once.
             unsafe { sys::free_rr(&mut self.head) };
         }
     }
 }
 
-/// Leaves the headers where tm looks for them when the CANCEL has to wait for the first 1xx. tm frees
-/// them with the transaction. Without memory the CANCEL goes out without them.
+/// Stores the headers of a CANCEL in the transaction. tm takes them from there when the CANCEL has to wait
+/// for the first 1xx, and frees them with the transaction. If there is no memory, the CANCEL is sent
+/// without them.
 ///
 /// # Safety
-/// `cell` must be a transaction this process holds a reference to.
-unsafe fn keep_cancel_headers(cell: *mut sys::cell, headers: &str) {
+/// `cell` is a transaction that this process holds a reference to.
+unsafe fn store_cancel_headers(cell: *mut sys::cell, headers: &str) {
     use std::sync::atomic::{AtomicPtr, Ordering};
 
     let size = std::mem::size_of::<sys::cancel_reason>();
@@ -308,8 +343,8 @@ unsafe fn keep_cancel_headers(cell: *mut sys::cell, headers: &str) {
     let Some(memory) = KamailioShm.allocate(size + headers.len()) else {
         return;
     };
-    // SAFETY: one fresh chunk of shared memory, large enough for the struct and the text behind it;
-    // tm compares and frees it as one chunk. Published with a compare-exchange, as tm does itself.
+    // SAFETY: the new chunk of shared memory has room for the struct and the text behind it. tm frees it
+    // as one chunk. It is published by a compare-exchange, as tm does itself.
     unsafe {
         let reason = memory.as_ptr().cast::<sys::cancel_reason>();
         let text = memory.as_ptr().add(size);

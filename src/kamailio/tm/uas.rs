@@ -1,12 +1,15 @@
-//! Requests that came to us: make a transaction, answer on it, recognise ACK and CANCEL.
-//! Not here: what the answer is.
+//! Requests that were received: making a transaction, replying on it, recognising ACK and CANCEL.
 //!
-//! Promise: a new transaction is referenced by the process that made it until the routing script of
-//! this message ends. From the final answer on it lives for `wt_timer` (5 s), or longer while somebody
-//! else refers to it, at most 90 s; as long as it lives `tm` absorbs retransmissions and repeats the
-//! answer. A 2xx to INVITE is repeated until its ACK or `fr_timer`, over TCP too, which takes a
-//! reference kept for it here: 5 s are too short (RFC 3261 section 13.3.1.4). No lock is held here.
-//! A request left without a final answer when the script ends is put away by `tm`: answer at once.
+//! The process that makes a transaction holds a reference to it until the routing script of this message
+//! ends. After the final reply the transaction lives for `wt_timer` (5 s), and longer while somebody holds
+//! a reference, at most 90 s. As long as it lives, tm absorbs retransmissions of the request and
+//! retransmits the reply.
+//!
+//! tm retransmits a 2xx to INVITE until the ACK comes or `fr_timer` ends, over TCP too. 5 s are too short
+//! for that (RFC 3261 section 13.3.1.4), so this file holds a reference until the ACK.
+//!
+//! tm discards a request that has no final reply when the script ends. So the reply has to be sent before.
+//! tm holds no lock here.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -18,68 +21,80 @@ use crate::kamailio::message::Message;
 use crate::kamailio::text;
 use crate::kamailio_sys as sys;
 
-/// What became of a request given to [`Tm::new_transaction`].
+/// What [`Tm::new_transaction`] made of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewTransaction {
-    /// Ours to answer.
+    /// There is a transaction, and the request has to be answered.
     Created,
-    /// Seen before; `tm` repeated the answer. Nothing to do.
+    /// The request is a retransmission. tm has retransmitted the reply, and nothing is left to do.
     Retransmission,
 }
 
-/// What became of an ACK or CANCEL given to `tm`.
+/// What tm made of an ACK or CANCEL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AckOrCancel {
-    /// It belongs to a transaction of this server; `tm` has done its part of it.
+    /// It belongs to a transaction of this server, and tm has handled it.
     Matched,
-    /// No transaction known. For an ACK to a 2xx this is what an end-to-end ACK looks like.
+    /// It belongs to no transaction that tm knows. An ACK to a 2xx that tm no longer retransmits is one.
     Unmatched,
 }
 
-/// An answer to the current request.
+/// A reply to the current request.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
-    /// 100-699.
+    /// The status code, 100 to 699.
     pub code: u16,
+    /// The reason phrase.
     pub reason: &'a str,
-    /// Our tag; used only if the request has none yet. `None`: tm's own, the same for
-    /// every answer to this request.
+    /// The tag of To, for a request that has none. `None`: tm's own tag, which is the same for all replies
+    /// to this request.
     pub to_tag: Option<&'a str>,
-    /// Whole lines, each ended by CRLF, or empty. Content-Type is among them, Content-Length is not.
+    /// Further headers: empty, or whole lines that each end in CRLF. Content-Type is among them,
+    /// Content-Length is not.
     pub headers: &'a str,
+    /// The body; empty for none.
     pub body: &'a [u8],
 }
 
-/// Why a transaction was not made or not answered.
+/// Why a transaction was not made, or a reply not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TmError {
+    /// The current message has no transaction, or tm lacks the function.
     #[error("there is no transaction to answer on")]
     NoTransaction,
+    /// A part of the reply would break the message.
     #[error("the headers of a reply must be lines that end in CRLF, its reason and tag one line")]
     BadReply,
+    /// tm could not parse the headers of the request.
     #[error("kamailio cannot read the request")]
     Malformed,
+    /// tm has no shared memory for the transaction.
     #[error("out of shared memory")]
     OutOfMemory,
+    /// The transaction has a final reply. tm gives one (487) to an INVITE that is cancelled.
     #[error("the request was answered or cancelled before")]
     AlreadyAnswered,
+    /// Holds the negative code that tm returned.
     #[error("tm failed (code {0}); its reason stands in the lines above")]
     Failed(i32),
 }
 
 impl Tm {
-    /// Makes the transaction of this request (not ACK), or finds that it is a retransmission.
+    /// Makes the transaction of a request other than ACK, or finds that it is a retransmission.
+    ///
+    /// # Errors
+    /// [`TmError`]. There is no transaction.
     pub fn new_transaction(&self, message: &Message<'_>) -> Result<NewTransaction, TmError> {
         let create = self.api.main.t_newtran.ok_or(TmError::NoTransaction)?;
-        // SAFETY: the request in hand; tm copies what it keeps.
+        // SAFETY: `message` is the current request, and tm copies what it keeps.
         match unsafe { create(message.as_ptr()) } {
             0 => Ok(NewTransaction::Retransmission),
             code if code > 0 => Ok(NewTransaction::Created),
-            // The script has made it before it called us.
+            // The script made the transaction before it called this module.
             code if code == sys::E_SCRIPT && self.current().is_some() => {
                 Ok(NewTransaction::Created)
             }
-            // tm gives that code too when it found no end of the headers.
+            // tm returns other codes too when it found no end of the headers.
             code if code == sys::E_BAD_REQ || message.end_of_headers().is_none() => {
                 Err(TmError::Malformed)
             }
@@ -88,7 +103,10 @@ impl Tm {
         }
     }
 
-    /// Answers the current transaction.
+    /// Sends a reply on the current transaction.
+    ///
+    /// # Errors
+    /// [`TmError`]. The reply was not sent.
     pub fn reply(&self, message: &Message<'_>, reply: &Reply<'_>) -> Result<(), TmError> {
         let send = self
             .api
@@ -110,13 +128,13 @@ impl Tm {
             return Err(TmError::BadReply);
         }
         let tag = match to_tag {
-            // tm would put ours in the place of the one that is there (RFC 3261 section 8.2.6.2).
+            // The tag of the request has to stay (RFC 3261 section 8.2.6.2). tm would replace it by ours.
             _ if message.has_to_tag() => Vec::new(),
             Some(tag) => tag.as_bytes().to_vec(),
             None => self.reply_tag(message).unwrap_or_default(),
         };
         let answered_before = {
-            // SAFETY: T is a cell this process holds a reference to.
+            // SAFETY: T is a cell that this process holds a reference to.
             let status = unsafe { (*cell).uas.status };
             status >= 200
         };
@@ -129,28 +147,28 @@ impl Tm {
         if message.method() == b"INVITE" && (200..300).contains(&code) {
             self.keep_until_ack(message, cell);
         }
-        // SAFETY: T's reference belongs to the script and is given up at its end, while
-        // t_reply_with_body gives one up itself: it gets one of its own here. Without it the cell is
-        // freed while still in tm's table, and the answer is never repeated.
+        // SAFETY: the reference of T belongs to the script and is given back at its end.
+        // t_reply_with_body gives a reference back too, so it gets one of its own here. Otherwise the cell
+        // would be freed while it is still in tm's table, and the reply would never be retransmitted.
         let result = unsafe {
             references(cell).fetch_add(1, Ordering::SeqCst);
             let code = u32::from(code);
             send(cell, code, &mut reason, &mut body, &mut headers, &mut tag)
         };
-        // On -1 the reference may or may not have been given up, which tm does not tell (it is kept
-        // only when private memory ran out). One too many costs the cell's memory for the 90 s after
-        // which tm frees it anyway, one too few a crash.
+        // After -1 it is unknown whether tm gave the reference back: it does not when private memory runs
+        // out. One reference too many keeps the cell for 90 s, when tm frees it anyway. One too few would
+        // crash the server. So none is given back here.
         if result < 0 {
             return Err(TmError::Failed(result));
         }
         Ok(())
     }
 
-    /// tm's own To-tag for answers to this request: the same for a retransmission of it.
+    /// tm's To-tag for replies to this request. It is the same for a retransmission of the request.
     pub fn reply_tag(&self, message: &Message<'_>) -> Option<Vec<u8>> {
         let get = self.api.main.t_get_reply_totag?;
         let mut tag = text::str_of(b"");
-        // SAFETY: fills in a str that points into a static buffer of tm, copied at once.
+        // SAFETY: the function fills in a str that points into a static buffer of tm. It is copied at once.
         unsafe {
             if get(message.as_ptr(), &mut tag) < 0 {
                 return None;
@@ -159,10 +177,15 @@ impl Tm {
         }
     }
 
-    /// For an ACK: stops the repetition of the answer it belongs to.
+    /// Hands an ACK to tm, which stops retransmitting the reply that the ACK belongs to. For a CANCEL,
+    /// finds out whether there is an INVITE it belongs to.
+    ///
+    /// # Errors
+    /// [`TmError::NoTransaction`] when tm lacks the function.
     pub fn check_transaction(&self, message: &Message<'_>) -> Result<AckOrCancel, TmError> {
         let check = self.api.extra.t_check_trans.ok_or(TmError::NoTransaction)?;
-        // SAFETY: the request in hand. What T refers to afterwards is released at the script's end.
+        // SAFETY: `message` is the current request. The reference that T gets is given back at the end of
+        // the script.
         match unsafe { check(message.as_ptr()) } {
             0 => Ok(AckOrCancel::Matched),
             1 if message.method() == b"CANCEL" => Ok(AckOrCancel::Matched),
@@ -170,11 +193,14 @@ impl Tm {
         }
     }
 
-    /// For a CANCEL: `tm` answers it 200 and its INVITE, if that still waits, 487.
-    /// `Unmatched`: nothing was sent; the answer is 481 (RFC 3261 section 9.2).
+    /// Hands a CANCEL to tm. tm answers it with 200, and its INVITE with 487 if that has no final reply yet.
+    /// When it is `Unmatched` tm sends nothing; the reply has to be 481 (RFC 3261 section 9.2).
+    ///
+    /// # Errors
+    /// [`TmError::Failed`].
     pub fn cancel_received(&self, message: &Message<'_>) -> Result<AckOrCancel, TmError> {
         let none = std::ptr::null_mut();
-        // SAFETY: the function of the routing script, which takes no parameters besides the request.
+        // SAFETY: the function is the one for routing scripts, which has no parameters besides the request.
         match unsafe { (self.api.relay_cancel)(message.as_ptr(), none, none) } {
             0 => Ok(AckOrCancel::Matched),
             1 => Ok(AckOrCancel::Unmatched),
@@ -182,17 +208,18 @@ impl Tm {
         }
     }
 
-    /// For a reply, in the reply callback of `script`: whether `tm` still has the transaction it
-    /// answers. If it has, the response handler is called from within, and not again later. Takes a
-    /// hash lock of tm; ask only for replies that look like ours.
+    /// Whether tm still has the transaction that a reply belongs to. For the reply callback of `script`.
+    ///
+    /// If it has, tm calls the response handler inside this call, and not again for this reply. It takes a
+    /// hash lock of tm, so it should be called only for replies that look like ours.
     pub fn knows_reply(&self, message: &Message<'_>) -> bool {
         let Some(check) = self.api.main.t_check else {
             return true;
         };
         let _saved = self.save_t();
         let mut branch: i32 = 0;
-        // SAFETY: t_check leaves a referenced cell in T when it finds one; that reference is given
-        // back here before T is restored. T_UNDEFINED makes it look anew.
+        // SAFETY: T_UNDEFINED makes t_check look up the transaction. If it finds one, it leaves the cell in
+        // T with a reference, which is given back here before T is restored.
         unsafe {
             if let Some(set) = self.api.main.t_sett {
                 set(sys::T_UNDEFINED, sys::T_BR_UNDEFINED);
@@ -208,15 +235,16 @@ impl Tm {
         }
     }
 
-    /// Holds a reference until the ACK, so that the transaction outlives `wt_timer`. tm frees the
-    /// cell after 90 s even if none comes. When the callback cannot be registered the answer is
-    /// repeated for `wt_timer` only.
+    /// Holds a reference to the transaction until the ACK comes, so that it outlives `wt_timer`. If none
+    /// comes, tm frees the cell after 90 s. If the callback for the ACK cannot be registered, tm retransmits
+    /// the reply for `wt_timer` only.
     fn keep_until_ack(&self, message: &Message<'_>, cell: *mut sys::cell) {
         let Some(register) = self.api.main.register_tmcb else {
             return;
         };
-        // SAFETY: T is referenced by this process. The reference comes before the callback that
-        // gives it back; the parameter only says "not given back yet" by not being NULL.
+        // SAFETY: this process holds a reference to T. The new reference is taken before the callback that
+        // gives it back is registered. The parameter is no address: as long as it is not NULL, the
+        // reference was not given back.
         unsafe {
             references(cell).fetch_add(1, Ordering::SeqCst);
             let held = std::ptr::dangling_mut::<c_void>();
@@ -228,22 +256,21 @@ impl Tm {
     }
 }
 
-/// The counter of a cell: an `atomic_t` (one int) that all processes change atomically only.
+/// The reference counter of a cell: an `atomic_t`, an int that all processes change atomically.
 ///
 /// # Safety
-/// `cell` must be a transaction this process holds a reference to, for as long as the result is used.
+/// As long as the result is used, this process holds a reference to `cell`.
 unsafe fn references<'a>(cell: *mut sys::cell) -> &'a AtomicI32 {
-    // SAFETY: promised by the caller; the counter lies in shared memory, aligned.
+    // SAFETY: promised by the caller. The counter is an aligned int in shared memory.
     unsafe { AtomicI32::from_ptr(std::ptr::addr_of_mut!((*cell).ref_count.val).cast::<i32>()) }
 }
 
-/// An ACK matched a transaction of ours: gives the reference of `keep_until_ack` back, once however
-/// often the ACK comes.
+/// Called by tm for an ACK. Gives the reference of `keep_until_ack` back, once, even if the ACK comes more
+/// than once.
 unsafe extern "C" fn on_ack(cell: *mut sys::cell, _kind: i32, params: *mut sys::tmcb_params) {
     guard("an ACK callback", (), || {
-        // SAFETY: tm passes its struct, whose `param` is the address of our parameter in the shared
-        // callback record; the cell is referenced by this process, as it handles the ACK, so the
-        // counter cannot reach 0 here.
+        // SAFETY: tm passes a struct whose `param` is the address of our parameter in shared memory. This
+        // process handles the ACK, so it holds another reference and the counter does not reach 0 here.
         unsafe {
             if let Some(params) = params.as_ref() {
                 let held = AtomicPtr::from_ptr(params.param).swap(null_mut(), Ordering::SeqCst);

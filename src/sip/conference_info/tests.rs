@@ -1,5 +1,4 @@
 //! The writer: every element in its place, and nothing that could end one early.
-//! Not here: the schema, which whole documents are held against in `tests/`.
 
 use super::*;
 

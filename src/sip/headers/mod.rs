@@ -1,7 +1,6 @@
 //! The header lines of one message: unfolded once, found by name in any case and by compact form.
-//! Not here: what the values mean (`typed.rs` beside this, for the ones that are often asked for).
 
-use super::message::MessageError;
+use super::message_error::MessageError;
 use super::text;
 
 mod typed;

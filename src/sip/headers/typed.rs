@@ -1,6 +1,5 @@
 //! The headers a focus asks for, as types. Headers that stand alone are read leniently: what cannot
 //! be understood is absent, unless the error matters to the answer (Refer-To and its kin).
-//! Not here: which of them a request must have.
 
 use super::Headers;
 use crate::sip::content_type::{ContentDisposition, ContentType};

@@ -1,5 +1,4 @@
 //! Whole messages: the vectors of RFC 3515, 4475, 4488, 5118 and 5368, and every check of framing.
-//! Not here: single header values, which are tested beside their parsers.
 
 use super::*;
 use crate::sip::refer_to::{ReferTarget, ReferToError};

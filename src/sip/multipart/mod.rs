@@ -1,5 +1,4 @@
 //! The body parts of a message: found in nested multiparts, written into one.
-//! Not here: what a part of some type means.
 //!
 //! MIME is split by the crate `mailparse`; what it finds is bounded here.
 

@@ -1,5 +1,4 @@
 //! Bodies of one part and of many, as SIP peers write them, and harmful ones.
-//! Not here: what is in a resource list.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,4 @@
 //! Every Refer-To form of the RFCs and of deployed clients, and what must be refused.
-//! Not here: the header's multiplicity in a message (`message/tests.rs`).
 
 use super::*;
 

@@ -1,6 +1,5 @@
 //! The recipient-list-history body (RFC 5364 section 4, RFC 5366 section 5): what each invited
 //! participant is told of the others.
-//! Not here: who is in it.
 
 use std::io::{self, Write};
 

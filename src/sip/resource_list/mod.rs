@@ -1,6 +1,5 @@
 //! Resource lists (RFC 4826 section 3, with the copyControl attributes of RFC 5364): whom a list
 //! names.
-//! Not here: who of them may be invited, and writing a history list (`history.rs` beside this).
 
 use std::collections::BTreeMap;
 

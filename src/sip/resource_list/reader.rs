@@ -1,5 +1,4 @@
 //! Reading a resource list: a walk over quick-xml's events that keeps only where it is.
-//! Not here: what the entries mean.
 
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};

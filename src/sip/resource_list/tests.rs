@@ -1,5 +1,4 @@
 //! Lists of the RFCs and of clients, the transform of RFC 5364, and documents that mean harm.
-//! Not here: finding the part a list is in.
 
 use super::*;
 use crate::sip::message::tests::FIGURE_3_BODY;

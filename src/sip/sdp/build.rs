@@ -1,5 +1,4 @@
 //! Our own session description: offer and answer for a leg of a group session.
-//! Not here: what a peer's may look like (`mod.rs`), and the MSRP switch it points to.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +38,11 @@ pub const CHATROOM_TOKENS: [&str; 2] = ["nickname", "private-messages"];
 /// their shapes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
+    /// `a=setup`: who connects (RFC 4145 section 4).
     pub setup: Setup,
     /// The connection there is goes on, instead of a new one (RFC 4145 section 5).
     pub existing_connection: bool,
+    /// Which way messages flow, seen from the focus.
     pub direction: Direction,
     /// `m=` lines refused before and behind ours, as they go out.
     before: Vec<String>,

@@ -1,6 +1,5 @@
 //! Session descriptions for MSRP (RFC 4566, 4975, 6135, 7701): what a peer offers or answers, and
 //! whether a group session can use it.
-//! Not here: the message plane itself, and spelling our own description (`build.rs` beside this).
 
 use std::net::Ipv6Addr;
 

@@ -1,5 +1,4 @@
 //! MSRP URIs (RFC 4975 section 6) and the paths made of them.
-//! Not here: relays, and who connects.
 
 use super::is_ipv6;
 use crate::sip::text;

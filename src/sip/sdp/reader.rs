@@ -1,5 +1,4 @@
 //! The line grammar of session descriptions (RFC 4566 section 5), as far as it matters here.
-//! Not here: whether the media can be used.
 
 use super::{Connection, Media, Sdp, SdpError};
 use crate::sip::text;

@@ -1,5 +1,4 @@
 //! Offers and answers of real peers, and what our own look like.
-//! Not here: MSRP URIs alone (`msrp_path.rs`).
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! The grammar of sip, sips and tel URIs (RFC 3261 section 25.1, RFC 3966 section 3).
-//! Not here: what a URI means or how two compare.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;

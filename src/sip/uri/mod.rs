@@ -12,6 +12,8 @@ use thiserror::Error;
 
 use super::text;
 
+pub(crate) use super::text::percent_decode;
+
 pub(crate) mod compare;
 pub(crate) mod grammar;
 #[cfg(test)]
@@ -183,7 +185,7 @@ pub fn embedded_word(headers: &[(String, String)], name: &str, longest: usize) -
         .iter()
         .filter(|(have, _)| have.eq_ignore_ascii_case(name));
     let (_, raw) = named.next()?;
-    let word = String::from_utf8(text::percent_decode(raw.as_bytes())?).ok()?;
+    let word = String::from_utf8(percent_decode(raw.as_bytes())?).ok()?;
     let fit = (1..=longest).contains(&word.len()) && text::is_visible(word.as_bytes());
     fit.then_some(word)
 }

@@ -1,5 +1,4 @@
 //! What the URI parser takes and refuses, with the URIs of RFC 3261, 3966, 4475 and 5118.
-//! Not here: header values around a URI.
 
 use super::*;
 

@@ -84,6 +84,7 @@ impl Anchor {
         Anchor(self.0 & mask)
     }
 
+    /// The number of its cell.
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
@@ -111,6 +112,7 @@ impl Key {
         [self.0 as u64, (self.0 >> 64) as u64]
     }
 
+    /// The key with these halves, the lower one first.
     pub(super) fn from_halves([low, high]: [u64; 2]) -> Key {
         Key(u128::from(high) << 64 | u128::from(low))
     }

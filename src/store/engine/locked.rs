@@ -21,13 +21,16 @@ thread_local! {
 /// Process: any; it stays in its thread. Lock: the anchor's, taken before any leaf lock. While it is held
 /// the process locks no second anchor, sends nothing, opens no file and waits for nothing.
 pub struct Locked<'a, M: Memory> {
+    /// The engine of the anchor.
     pub(super) engine: &'a Engine<M>,
+    /// Which anchor is locked.
     pub(super) anchor: Anchor,
     _guard: Guard<'a>,
     not_send: PhantomData<*const ()>,
 }
 
 impl<'a, M: Memory> Locked<'a, M> {
+    /// Waits for the anchor's lock; see [`Engine::lock`].
     pub(super) fn acquire(engine: &'a Engine<M>, anchor: Anchor) -> Self {
         assert!(
             !HOLDING.get(),
@@ -121,6 +124,7 @@ impl<'a, M: Memory> Locked<'a, M> {
         self.engine.find(key)
     }
 
+    /// The address of a record of this anchor. It stays valid until a commit deletes the record.
     pub(super) fn record(&self, id: RecordId) -> Option<*mut Record> {
         if id.anchor() != self.anchor {
             return None;
