@@ -279,3 +279,28 @@ pub fn group_documents(text: &str) -> Vec<(usize, &str)> {
         })
         .collect()
 }
+
+/// Rows of Markdown tables that name files (words in backticks with a `/`) and things in them (other
+/// words in backticks): what is not there. `text_of` gives the text of a file, if it exists.
+pub fn lost_places(section: &str, text_of: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut lost = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with('|')) {
+        let words = row.split('`').skip(1).step_by(2);
+        let (files, things): (Vec<&str>, Vec<&str>) = words.partition(|word| word.contains('/'));
+        let mut texts = String::new();
+        for file in &files {
+            match text_of(file) {
+                Some(text) => texts.push_str(&text),
+                None => lost.push(format!("{file} is not here: {row}")),
+            }
+        }
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let names = |thing: &str| texts.split(|c| !is_word(c)).any(|word| word == thing);
+        let things = things
+            .into_iter()
+            .filter(|thing| thing.chars().all(is_word));
+        let unknown = things.filter(|thing| !files.is_empty() && !names(thing));
+        lost.extend(unknown.map(|thing| format!("{thing} is in none of its files: {row}")));
+    }
+    lost
+}

@@ -11,8 +11,7 @@ mod source;
 
 use readme::{differences, documented, headed, mentioned, names, said, section, Exported, Names};
 use rfcs::RFCS;
-use rules::Allowed;
-use source::{production, read, sources, Source};
+use source::{read, sources, Source};
 
 /// The documents at the top of the repository.
 const DOCUMENTS: &[&str] = &[
@@ -20,25 +19,6 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
-];
-
-/// Where `src` may panic, and why.
-const MAY_PANIC: &[Allowed] = &[
-    Allowed {
-        path: "src/module/request.rs",
-        line: "asked for by the header",
-        because: "parameter debug_panic_header: the proof that a panic costs one request",
-    },
-    Allowed {
-        path: "src/store/engine/locked.rs",
-        line: "assert!(",
-        because: "a second anchor under the first would wait for ever: a mistake of ours, found by the tests",
-    },
-    Allowed {
-        path: "src/store/engine/locked.rs",
-        line: "all record serials are used up",
-        because: "after 2^48 records, documented: nothing a peer does in the life of a server",
-    },
 ];
 
 fn nothing(complaints: Vec<String>) {
@@ -167,99 +147,6 @@ fn files_are_short() {
     complains(
         &rules::too_long(&one("src/a.rs", &long)),
         &["src/a.rs: 801 lines"],
-    );
-}
-
-#[test]
-fn nothing_panics_on_purpose_outside_tests() {
-    nothing(rules::panics(&production(), MAY_PANIC));
-}
-
-#[test]
-fn a_panic_is_found() {
-    let text = r##"
-        fn f(x: Option<u8>) -> u8 { x.unwrap() }
-        fn g(x: Option<u8>) -> u8 { x.expect("why") }
-        fn h() { unreachable!("a"); todo!() }
-        fn fine(x: Option<u8>) -> &'static str {
-            debug_assert!(true);
-            x.unwrap_or(1); // x.unwrap()
-            const { assert!(size_of::<u8>() == 1) };
-            let _ = ('"', 'a', '\'', b'"', "\" x.unwrap() panic!", r#"" todo!()"#);
-            "panic!()"
-        }
-        #[cfg(test)]
-        use x::{y, z};
-        fn allowed() { panic!("on purpose") }
-        #[cfg(test)]
-        mod tests { fn t() { x.unwrap(); { panic!() } } }
-        fn after() { x.unwrap() }
-    "##;
-    let permission = Allowed {
-        path: "src/a.rs",
-        line: "on purpose",
-        because: "a test",
-    };
-    let mut found = rules::panics(&one("src/a.rs", text), &[permission]);
-    found.sort_by_key(|complaint| {
-        complaint
-            .split(':')
-            .nth(1)
-            .and_then(|line| line.parse::<u32>().ok())
-    });
-    complains(
-        &found,
-        &["a.rs:2:", "a.rs:3:", "a.rs:4:", "a.rs:4:", "a.rs:17:"],
-    );
-
-    let unused = Allowed {
-        path: "src/a.rs",
-        line: "gone",
-        because: "a test",
-    };
-    complains(&rules::panics(&one("src/b.rs", ""), &[unused]), &["gone"]);
-}
-
-#[test]
-fn files_for_tests_only_are_known() {
-    let files = [
-        Source::new(
-            "src/sip/mod.rs",
-            "#[cfg(test)]\npub(crate) mod properties;\nmod uri;",
-        ),
-        Source::new("src/sip/uri.rs", "#[cfg(test)]\nmod tests;"),
-        Source::new("src/lib.rs", "#[cfg(test)]\nmod tests { mod x; }"),
-    ];
-    let found = source::test_modules(&files);
-    assert_eq!(found, ["src/sip/properties", "src/sip/uri/tests"]);
-    let kept: Vec<String> = production().into_iter().map(|file| file.path).collect();
-    assert!(kept.contains(&"src/sip/uri/mod.rs".to_owned()));
-    assert!(!kept.contains(&"src/sip/uri/tests.rs".to_owned()));
-    assert!(!kept.contains(&"src/cpm/policy/tests/attacks.rs".to_owned()));
-}
-
-#[test]
-fn every_unsafe_names_its_promise() {
-    nothing(rules::unexplained_unsafe(&sources(&["src"], &["rs"])));
-}
-
-#[test]
-fn an_unexplained_unsafe_is_found() {
-    let text = "
-        // SAFETY: right above.
-        let a = unsafe { f() };
-        // SAFETY: above the statement,
-        // in two lines.
-        let b = g(unsafe_name)
-            .map(|x| unsafe { h(x) });
-        let c = unsafe { f() };
-        // not a promise
-        unsafe impl Send for X {}
-        unsafe fn declared() {}
-    ";
-    complains(
-        &rules::unexplained_unsafe(&one("src/a.rs", text)),
-        &["a.rs:8:", "a.rs:10:"],
     );
 }
 

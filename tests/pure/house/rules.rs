@@ -18,29 +18,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 
 pub const LONGEST_FILE: usize = 800;
 
-/// What ends a process when it is reached. On nothing that came from the network or the configuration.
-const PANICS: &[&str] = &[
-    ".unwrap()",
-    ".unwrap_err()",
-    ".expect(",
-    ".expect_err(",
-    "panic!",
-    "todo!",
-    "unimplemented!",
-    "unreachable!",
-    "assert!",
-    "assert_eq!",
-    "assert_ne!",
-];
-
-/// A place that may panic on purpose.
-pub struct Allowed {
-    pub path: &'static str,
-    /// Part of its line.
-    pub line: &'static str,
-    pub because: &'static str,
-}
-
 /// Paths of the crate that a file of a lower layer must not name.
 pub fn wrong_dependencies(files: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -171,88 +148,4 @@ pub fn too_long(files: &[Source]) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// Panics outside tests that nobody allowed, and permissions that nobody uses.
-pub fn panics(files: &[Source], allowed: &[Allowed]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut used = vec![false; allowed.len()];
-    for file in files {
-        let code = file.code_outside_tests();
-        for needle in PANICS {
-            for offset in places(&code, needle) {
-                if decided_by_the_compiler(&code, offset) {
-                    continue;
-                }
-                let line = line_of(&file.text, offset);
-                let text = file.text.lines().nth(line - 1).unwrap_or_default().trim();
-                let permission = allowed
-                    .iter()
-                    .position(|a| a.path == file.path && text.contains(a.line));
-                match permission {
-                    Some(index) => used[index] = true,
-                    None => found.push(format!("{}:{line}: {text}", file.path)),
-                }
-            }
-        }
-    }
-    for (allowed, _) in allowed.iter().zip(used).filter(|(_, used)| !used) {
-        found.push(format!(
-            "{}: nothing there matches the permission for \"{}\" ({}); drop it",
-            allowed.path, allowed.line, allowed.because
-        ));
-    }
-    found
-}
-
-/// `const { assert!(…) }` and `const _: () = assert!(…)` fail the build, not the server.
-fn decided_by_the_compiler(code: &str, offset: usize) -> bool {
-    let before = &code[..offset];
-    let statement = before.rfind(';').map_or(0, |at| at + 1);
-    let since = &before[statement..];
-    ["const {", "const _: () ="]
-        .iter()
-        .any(|opening| since.contains(opening))
-}
-
-/// `unsafe` blocks and implementations whose promise is not named right above.
-pub fn unexplained_unsafe(files: &[Source]) -> Vec<String> {
-    let mut found = Vec::new();
-    for file in files {
-        let code = file.code();
-        let lines: Vec<&str> = file.text.lines().collect();
-        for offset in places(&code, "unsafe") {
-            let after = code[offset + "unsafe".len()..].trim_start();
-            if !(after.starts_with('{') || after.starts_with("impl")) {
-                continue;
-            }
-            let line = line_of(&file.text, offset);
-            if !explained(&lines, line - 1) {
-                found.push(format!("{}:{line}: no // SAFETY: above", file.path));
-            }
-        }
-    }
-    found
-}
-
-/// Goes up from the line of `unsafe` to where its statement begins; the comment is right above that.
-fn explained(lines: &[&str], index: usize) -> bool {
-    let is_comment = |line: &str| line.trim_start().starts_with("//");
-    if lines[index].contains("// SAFETY:") {
-        return true;
-    }
-    let mut at = index;
-    while let Some(above) = at.checked_sub(1) {
-        let line = lines[above].trim();
-        let ends_something = line.is_empty() || line.ends_with([';', '{', '}', ',']);
-        if is_comment(line) || (ends_something && !line.starts_with("#[")) {
-            break;
-        }
-        at = above;
-    }
-    lines[..at]
-        .iter()
-        .rev()
-        .take_while(|line| is_comment(line))
-        .any(|line| line.trim_start().starts_with("// SAFETY:"))
 }

@@ -100,51 +100,6 @@ pub fn sources(tops: &[&str], endings: &[&str]) -> Vec<Source> {
     files
 }
 
-/// All of `src` but the files that exist for tests only.
-pub fn production() -> Vec<Source> {
-    let all = sources(&["src"], &["rs"]);
-    let only_for_tests = test_modules(&all);
-    all.into_iter()
-        .filter(|file| !only_for_tests.iter().any(|top| is_below(&file.path, top)))
-        .collect()
-}
-
-/// Paths without ending of the modules declared as `#[cfg(test)] mod name;`.
-pub fn test_modules(files: &[Source]) -> Vec<String> {
-    let mut found = Vec::new();
-    for file in files {
-        let code = file.code();
-        for at in places(&code, "#[cfg(test)]") {
-            let item = code[at + "#[cfg(test)]".len()..].trim_start();
-            let first_line = item.lines().next().unwrap_or_default();
-            let declared = first_line
-                .strip_suffix(';')
-                .and_then(|item| item.split_once("mod "))
-                .map(|(_, name)| name.trim());
-            if let Some(name) = declared {
-                found.push(format!("{}/{name}", module_dir(&file.path)));
-            }
-        }
-    }
-    found
-}
-
-/// Where the submodules of a file are.
-fn module_dir(path: &str) -> String {
-    let stem = path.strip_suffix(".rs").unwrap_or(path);
-    for own in ["/mod", "/lib", "/main"] {
-        if let Some(dir) = stem.strip_suffix(own) {
-            return dir.to_owned();
-        }
-    }
-    stem.to_owned()
-}
-
-fn is_below(path: &str, top: &str) -> bool {
-    path.strip_prefix(top)
-        .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-}
-
 fn collect(path: &Path, endings: &[&str], into: &mut Vec<PathBuf>) {
     if path.is_dir() {
         for entry in fs::read_dir(path).expect("a directory of the repository can be read") {
