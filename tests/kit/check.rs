@@ -34,6 +34,15 @@ pub fn warning(answer: &Msg) -> String {
         .to_string()
 }
 
+/// A BYE to somebody whose session is over.
+pub fn gone(bye: &Msg) {
+    assert_eq!(
+        bye.need("Reason").replace(' ', ""),
+        "SIP;cause=410;text=\"Gone\"",
+        "{bye}"
+    );
+}
+
 /// The Contact is a focus: one value, `isfocus`, the feature tag of a group session.
 pub fn focus_contact(msg: &Msg) {
     let contacts = msg.list("Contact");

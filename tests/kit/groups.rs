@@ -113,6 +113,28 @@ impl Group {
         }
     }
 
+    /// As the sample, but whom it knows may start the session, and nobody is called together.
+    pub fn closed() -> Group {
+        let start = |rule: Rule| {
+            rule.allow("join-handling")
+                .allow("allow-initiate-conference")
+        };
+        let alice = Rule::one("sip:alice@home1.test");
+        let known = "<cp:identity><cp:many domain=\"home1.test\"><cp:except id=\"sip:mallory@home1.test\"/></cp:many>\
+                     </cp:identity>";
+        Group::new(
+            "sip:closed@groups.home1.test",
+            &["sip:alice@home1.test", "tel:+358401234567"],
+            &[
+                start(Rule::members()),
+                alice
+                    .allow("allow-invite-users-dynamically")
+                    .allow("allow-anonymity"),
+                start(Rule::when(known)),
+            ],
+        )
+    }
+
     pub fn raw(uri: &str, xml: &str) -> Group {
         Group {
             uri: uri.to_string(),

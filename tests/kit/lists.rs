@@ -1,6 +1,7 @@
 //! Resource lists (RFC 4826) as bodies of requests, alone and inside a multipart.
 //! It is not a parser: what the server sends is looked at as text by the tests.
 
+use super::scene::Leg;
 use super::sip::Msg;
 
 /// One entry: a URI and its copyControl attributes (RFC 5364), written as given.
@@ -46,4 +47,20 @@ pub fn with_multipart(request: Msg, xml: &str) -> Msg {
     request
         .with("Refer-To", "<cid:list@home1.test>")
         .body("multipart/mixed;boundary=b1", body)
+}
+
+/// So many URIs of targets.
+pub fn targets(n: usize) -> Vec<String> {
+    (0..n)
+        .map(|i| format!("sip:target{i}@home1.test"))
+        .collect()
+}
+
+/// A REFER in the dialog of that leg, with those on its list.
+pub fn refer_to_all(leg: &mut Leg, uris: &[String]) -> Msg {
+    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+    with_list(
+        leg.refer("").with("Require", "multiple-refer"),
+        list_to(&uris),
+    )
 }

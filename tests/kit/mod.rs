@@ -1,9 +1,10 @@
 //! The test kit: a real server, real SIP endpoints over real sockets, and group documents.
-//! It is not the crate under test: it has its own small SIP parser, so that no test checks the code with itself.
+//! It has its own small SIP parser, so that no test checks the crate with the crate.
 
-// Every test binary includes the whole kit and uses a part of it.
+// The binaries that include the kit use a part of it each.
 #![allow(dead_code, unused_imports)]
 
+pub mod adhoc;
 pub mod check;
 pub mod dialog;
 pub mod groups;
@@ -24,7 +25,7 @@ pub mod wire;
 pub use dialog::Dialog;
 pub use groups::{Group, Rule};
 pub use inbox::{Incoming, Pending};
-pub use scene::{Leg, Place, Scene, PLACES};
+pub use scene::{pair, with_alice, Leg, Place, Scene, PLACES};
 pub use script::{OnCancel, Script};
 pub use server::{Server, Setup};
 pub use sip::Msg;
@@ -32,6 +33,11 @@ pub use transport::Transport;
 pub use ua::Ua;
 
 use std::time::Duration;
+
+pub const ALICE: &str = "sip:alice@home1.test";
+pub const BOB: &str = "sip:bob@home1.test";
+pub const CAROL: &str = "sip:carol@home1.test";
+pub const DAVE: &str = "sip:dave@home1.test";
 
 /// How long an event that must happen may take. Generous: it is only waited for in full by a test that fails.
 pub const SOON: Duration = Duration::from_secs(8);

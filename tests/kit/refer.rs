@@ -2,8 +2,10 @@
 //! It is not a subscription: order and number are for the tests to expect.
 
 use super::inbox::Incoming;
+use super::scene::Leg;
 use super::sip::Msg;
 use super::ua::Ua;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A NOTIFY for `refer` with its sipfrag.
@@ -65,6 +67,30 @@ pub fn expect_end(ua: &Ua, call_id: &str) -> Notified {
 pub fn expect_outcome(ua: &Ua, call_id: &str, status: u16) {
     expect_trying(ua, call_id);
     expect_final(ua, call_id, status);
+}
+
+/// The result told for each target, and that only the last one ended the subscription.
+pub fn results(leg: &Leg, call_id: &str, uris: &[String]) -> HashMap<String, u16> {
+    expect_trying(leg.ua(), call_id);
+    let mut told = HashMap::new();
+    loop {
+        let next = expect_notify(leg.ua(), call_id);
+        if next.status >= 200 {
+            let about = uris.iter().find(|u| {
+                next.body.contains(&format!("{u}>")) || next.body.contains(&format!("{u}\r"))
+            });
+            let about =
+                about.unwrap_or_else(|| panic!("it names its target: {}", next.incoming.msg));
+            assert!(
+                told.insert(about.clone(), next.status).is_none(),
+                "told twice: {about}"
+            );
+        }
+        if next.state == "terminated" {
+            assert_eq!(next.reason.as_deref(), Some("noresource"));
+            return told;
+        }
+    }
 }
 
 pub fn read(incoming: Arc<Incoming>) -> Notified {

@@ -10,7 +10,7 @@ use super::server::{Server, Setup};
 use super::sip::Msg;
 use super::transport::Transport;
 use super::ua::Ua;
-use super::{token, QUIET, SOON};
+use super::{token, ALICE, BOB, QUIET, SOON};
 use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,15 +77,14 @@ impl Scene {
 
     /// Joins with INVITE, 200, ACK; panics when refused.
     pub fn join(&self, ua: &Ua, uri: &str) -> Leg {
-        let invite = self.invite(ua, uri);
-        let sent = ua.send(self.server.addr(), &invite);
+        self.enter(ua, &self.invite(ua, uri))
+    }
+
+    /// Joins with that INVITE.
+    pub fn enter(&self, ua: &Ua, invite: &Msg) -> Leg {
+        let sent = self.send(ua, invite);
         let answer = sent.answer();
-        assert_eq!(
-            answer.status(),
-            200,
-            "{} joins {uri}: {answer}",
-            ua.identity()
-        );
+        assert_eq!(answer.status(), 200, "{}: {answer}", ua.identity());
         let mut leg = Leg::made(&sent, answer);
         let cseq = leg.dialog.cseq;
         leg.dialog.ack(cseq);
@@ -161,6 +160,22 @@ impl Scene {
             .collect();
         assert!(!seen, "nothing must leave, but the targets got:\n{all}");
     }
+}
+
+/// Alice in a session of the group `s`, over UDP; `change` adds parameters.
+pub fn with_alice(change: impl Fn(Setup) -> Setup) -> (Scene, Leg) {
+    let group = Group::open("s", &[ALICE]);
+    let scene = Scene::with(change(Setup::new([&group])), Transport::Udp);
+    let alice = scene.participant(ALICE, &group);
+    (scene, alice)
+}
+
+/// Alice and bob in a session of the group `s`.
+pub fn pair(transport: Transport, change: impl Fn(Setup) -> Setup) -> (Scene, Leg, Leg) {
+    let group = Group::open("s", &[ALICE, BOB]);
+    let scene = Scene::with(change(Setup::new([&group])), transport);
+    let [alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
+    (scene, alice, bob)
 }
 
 impl Leg {

@@ -1,15 +1,12 @@
-//! The conference event package against the real server: SUBSCRIBE, whole and partial documents, and their end.
-//! It is not about every interleaving: see `flows/watching.rs`.
+//! The conference event package (RFC 4575): SUBSCRIBE, whole and partial documents, and their end.
 
 use crate::kit::groups::all_actions;
 use crate::kit::schema::{assert_valid, root, standing, text, user, users};
 use crate::kit::watch::{subscribe, Watcher};
-use crate::kit::{check, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, QUIET};
+use crate::kit::{
+    check, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE, QUIET,
+};
 use std::time::{Duration, Instant};
-
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
-const CAROL: &str = "sip:carol@home1.test";
 
 fn group() -> Group {
     Group::open("s", &[ALICE, BOB])
@@ -289,7 +286,7 @@ fn the_anonymous_are_numbers() {
         .refer("<sip:dave@home1.test>")
         .with("Refer-Sub", "false");
     check::accepted(&bob.send(&refer).answer());
-    watcher.until("sip:dave@home1.test", "dialing-out");
+    watcher.until(DAVE, "dialing-out");
     check::accepted(&bob.dialog.bye());
     watcher.until(shown, "disconnected departed");
     assert_valid(&watcher.documents);
@@ -297,40 +294,4 @@ fn the_anonymous_are_numbers() {
         &alice.ua().every_byte(),
         &["bob@", &hidden.local().to_string()],
     );
-}
-
-/// Sessions that were watched leave no memory behind.
-#[test]
-fn slow_watched_sessions_leave_nothing_behind() {
-    const SESSIONS: u64 = 200;
-    let group = group();
-    let setup = Setup::new([&group]).param_int("conference_notify_interval", 50);
-    let scene = Scene::with(setup, Transport::Udp);
-    scene.target(Script::on("INVITE").to("no").reply(486));
-    let uas = [ALICE, BOB].map(|who| scene.ua(who));
-    let session = |n: u64| {
-        let mut alice = scene.join(&uas[0], &group.uri);
-        let mut bob = scene.join(&uas[1], &group.uri);
-        let mut watchers = [Watcher::of(&alice), Watcher::of(&bob)];
-        let refer = alice
-            .refer("<sip:no@home1.test>")
-            .with("Refer-Sub", "false");
-        check::accepted(&alice.send(&refer).answer());
-        watchers[0].until("sip:no@home1.test", "disconnected busy");
-        if n.is_multiple_of(2) {
-            check::accepted(&watchers[1].again(0));
-        }
-        check::accepted(&bob.dialog.bye());
-        watchers[0].end();
-        alice.dialog.expect("BYE");
-        for ua in uas.iter().chain([&scene.targets]) {
-            ua.forget();
-        }
-    };
-    (0..50).for_each(&session);
-    let before = scene.server.settled();
-    (0..SESSIONS).for_each(&session);
-    let after = scene.server.settled();
-    println!("shared memory: {before} bytes before, {after} after {SESSIONS} sessions");
-    assert!(after <= before + 8 * SESSIONS, "{before}, then {after}");
 }

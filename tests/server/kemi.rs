@@ -1,14 +1,8 @@
-//! The functions as a Lua script calls them (KEMI), against the real server.
-//! It is not about what they decide: the other tests call them from `request_route`.
-
-use std::io::Write;
+//! The functions as a Lua script calls them (KEMI).
 
 use crate::kit::refer::expect_outcome;
-use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport};
-
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
-const CAROL: &str = "sip:carol@home1.test";
+use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport, ALICE, BOB, CAROL};
+use std::io::Write;
 
 /// Serves sessions; whoever asks with X-Ask learns from the reason phrase what a function gave.
 const SCRIPT: &str = r#"

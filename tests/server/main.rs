@@ -5,25 +5,53 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
-mod adhoc;
-mod bad_input;
+/// One test per transport of a scenario.
+macro_rules! over_udp_and_tcp {
+    ($($scenario:ident)*) => {
+        $(mod $scenario {
+            #[test]
+            fn udp() {
+                super::$scenario(crate::kit::Transport::Udp);
+            }
+            #[test]
+            fn tcp() {
+                super::$scenario(crate::kit::Transport::Tcp);
+            }
+        })*
+    };
+}
+
 mod conference;
-mod fanout;
 mod kemi;
-mod lifecycle;
 mod matrix;
 mod memory;
-mod offer_answer;
-mod operability;
-mod operator;
+mod operator_drain;
+mod operator_rpc;
+mod operator_start;
+mod operator_why;
+mod options;
+mod refer_accepted;
 mod refer_answer;
-mod refer_full;
+mod refer_authorise;
+mod refer_clients;
+mod refer_filter;
 mod refer_invite;
+mod refer_list;
 mod refer_notify;
-mod refer_policy;
+mod refer_outcome;
+mod refer_privacy;
+mod refer_provisional;
+mod refer_refused;
+mod refer_removal;
+mod refer_subscription;
+mod refer_targets;
 mod robustness;
-mod session;
+mod session_adhoc;
 mod session_dialog;
+mod session_end;
+mod session_join;
+mod session_offer;
+mod session_restart;
 mod session_timer;
 mod torture;
-mod why;
+mod transports;

@@ -1,27 +1,15 @@
-//! Step 9 against the real server: what the referrer is told, when, and in which dialog.
-//! It is not about the INVITE behind it: see `refer_invite.rs`.
+//! Step 9 of a REFER: what the referrer is told, when, and in which dialog.
 
-use crate::kit::refer::{expect_final, expect_notify, expect_outcome, expect_trying};
+use crate::kit::refer::{expect_final, expect_notify, expect_trying};
 use crate::kit::sip::uri_of;
 use crate::kit::{
-    check, Group, Leg, Place, Scene, Script, Setup, Transport, Ua, PLACES, QUIET, SOON,
+    check, pair, with_alice, Dialog, Group, Incoming, Leg, Msg, Place, Scene, Script, Setup,
+    Transport, Ua, ALICE, CAROL, PLACES, QUIET, SOON,
 };
 use std::time::Duration;
 
-const CAROL: &str = "sip:carol@home1.test";
-
 fn group() -> Group {
-    Group::open("s", &["sip:alice@home1.test"])
-}
-
-fn with_alice(setup: Setup, transport: Transport) -> (Scene, Leg) {
-    let scene = Scene::with(setup, transport);
-    let alice = scene.participant("sip:alice@home1.test", &group());
-    (scene, alice)
-}
-
-fn usual() -> (Scene, Leg) {
-    with_alice(Setup::new([group()]), Transport::Udp)
+    Group::open("s", &[ALICE])
 }
 
 /// A script that answers no NOTIFY: the test does.
@@ -30,8 +18,8 @@ fn by_hand(ua: &Ua) {
 }
 
 #[test]
-fn step9_trying_comes_after_the_2xx_and_the_result_ends_it() {
-    let (scene, mut alice) = usual();
+fn trying_comes_after_the_2xx_and_the_result_ends_it() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     for (n, place) in PLACES.into_iter().enumerate() {
         let target = format!("sip:target{n}@home1.test");
         let refer = alice.refer_at(place, &format!("<{target};method=INVITE>"));
@@ -45,8 +33,7 @@ fn step9_trying_comes_after_the_2xx_and_the_result_ends_it() {
             "message/sipfrag;version=2.0"
         );
         let order = alice.ua().inbox().all();
-        let at =
-            |wanted: &dyn Fn(&crate::kit::Incoming) -> bool| order.iter().position(|i| wanted(i));
+        let at = |wanted: &dyn Fn(&Incoming) -> bool| order.iter().position(|i| wanted(i));
         assert!(
             at(&|i| sent.is_response(i)) < at(&|i| i.raw == first.incoming.raw),
             "the 2xx first"
@@ -60,8 +47,8 @@ fn step9_trying_comes_after_the_2xx_and_the_result_ends_it() {
 }
 
 #[test]
-fn step9_every_failure_is_told_with_its_own_code() {
-    let (scene, mut alice) = usual();
+fn every_failure_is_told_with_its_own_code() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     let rows = [
         (486, "Busy Here"),
         (603, "Decline"),
@@ -87,8 +74,8 @@ fn step9_every_failure_is_told_with_its_own_code() {
 }
 
 #[test]
-fn step9_the_notify_is_in_the_dialog_of_the_refer() {
-    let (_scene, mut alice) = usual();
+fn the_notify_is_in_the_dialog_of_the_refer() {
+    let (_scene, mut alice) = with_alice(|setup| setup);
     let hop = alice.ua().local();
     let routes = [
         format!("<sip:first@{hop};lr>"),
@@ -120,11 +107,8 @@ fn step9_the_notify_is_in_the_dialog_of_the_refer() {
 }
 
 #[test]
-fn step9_an_active_subscription_outlives_the_ringing() {
-    let (_scene, mut alice) = with_alice(
-        Setup::new([group()]).param_int("invite_timeout", 100_000),
-        Transport::Udp,
-    );
+fn an_active_subscription_outlives_the_ringing() {
+    let (_scene, mut alice) = with_alice(|setup| setup.param_int("invite_timeout", 100_000));
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let first = expect_trying(alice.ua(), alice.call_id());
     let state = first.incoming.msg.need("Subscription-State");
@@ -140,8 +124,8 @@ fn step9_an_active_subscription_outlives_the_ringing() {
 }
 
 #[test]
-fn step9_from_the_second_refer_on_the_event_has_an_id() {
-    let (scene, mut alice) = usual();
+fn from_the_second_refer_on_the_event_has_an_id() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     scene.target(Script::on("INVITE").reply(486));
     scene.target(Script::on("INVITE").to("ringing").reply(180));
     for place in PLACES {
@@ -153,7 +137,7 @@ fn step9_from_the_second_refer_on_the_event_has_an_id() {
         // Optional for the first, but never a wrong one (RFC 3515 section 2.4.6).
         let trying = expect_trying(alice.ua(), first.call_id());
         assert!(trying.id.is_none_or(|id| id == first.cseq().to_string()));
-        let mut own = crate::kit::Dialog::as_uac(&sent, &answer);
+        let mut own = Dialog::as_uac(&sent, &answer);
         for _ in 0..2 {
             let dialog = if place == Place::InDialog {
                 &mut alice.dialog
@@ -165,7 +149,7 @@ fn step9_from_the_second_refer_on_the_event_has_an_id() {
                 .with("Refer-To", "<sip:busy@home1.test>");
             check::accepted(&dialog.send(&refer).answer());
             let id = refer.cseq().to_string();
-            let mine = |m: &crate::kit::Msg| {
+            let mine = |m: &Msg| {
                 m.call_id() == refer.call_id() && m.need("Event").ends_with(&format!("id={id}"))
             };
             for status in ["SIP/2.0 100", "SIP/2.0 486"] {
@@ -177,8 +161,8 @@ fn step9_from_the_second_refer_on_the_event_has_an_id() {
 }
 
 #[test]
-fn step9_two_subscriptions_in_one_dialog_are_told_apart() {
-    let (scene, mut alice) = usual();
+fn two_subscriptions_in_one_dialog_are_told_apart() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     let mut invites = Vec::new();
     for n in 0..2 {
         let target = format!("sip:target{n}@home1.test");
@@ -197,11 +181,8 @@ fn step9_two_subscriptions_in_one_dialog_are_told_apart() {
 }
 
 #[test]
-fn step9_ringing_is_told_when_it_is_due() {
-    let (scene, mut alice) = with_alice(
-        Setup::new([group()]).param_int("refer_notify_interval", 200),
-        Transport::Udp,
-    );
+fn ringing_is_told_when_it_is_due() {
+    let (scene, mut alice) = with_alice(|setup| setup.param_int("refer_notify_interval", 200));
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let invite = scene.invite_for(CAROL);
     let first = expect_trying(alice.ua(), alice.call_id());
@@ -227,8 +208,8 @@ fn step9_ringing_is_told_when_it_is_due() {
 }
 
 #[test]
-fn step9_the_next_notify_waits_for_the_answer_to_the_last() {
-    let (scene, mut alice) = usual();
+fn the_next_notify_waits_for_the_answer_to_the_last() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     by_hand(alice.ua());
     scene.target(Script::on("INVITE").reply(180).reply(486));
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
@@ -245,8 +226,8 @@ fn step9_the_next_notify_waits_for_the_answer_to_the_last() {
 }
 
 #[test]
-fn step9_a_fatal_answer_ends_the_subscription_and_not_the_invite() {
-    let (scene, mut alice) = usual();
+fn a_fatal_answer_ends_the_subscription_and_not_the_invite() {
+    let (scene, mut alice) = with_alice(|setup| setup);
     by_hand(alice.ua());
     let mut n = 0;
     for status in [481, 404, 405, 489] {
@@ -259,7 +240,7 @@ fn step9_a_fatal_answer_ends_the_subscription_and_not_the_invite() {
             let invite = scene.invite_for(&target);
             alice.ua().reply(&first.incoming, status, &[]);
             scene.accept(&invite);
-            let here = |m: &crate::kit::Msg| m.call_id() == refer.call_id();
+            let here = |m: &Msg| m.call_id() == refer.call_id();
             alice.ua().expect_none_where("NOTIFY", QUIET, here);
         }
     }
@@ -269,8 +250,9 @@ fn step9_a_fatal_answer_ends_the_subscription_and_not_the_invite() {
 }
 
 #[test]
-fn step9_a_referrer_reached_over_tcp_is_told_over_tcp() {
-    let (scene, mut alice) = with_alice(Setup::new([group()]), Transport::Tcp);
+fn a_referrer_reached_over_tcp_is_told_over_tcp() {
+    let scene = Scene::with(Setup::new([group()]), Transport::Tcp);
+    let mut alice = scene.participant(ALICE, &group());
     scene.target(Script::on("INVITE").reply(180).accept());
     for place in PLACES {
         let refer = alice.refer_at(place, &format!("<sip:{place:?}@home1.test>"));
@@ -282,36 +264,8 @@ fn step9_a_referrer_reached_over_tcp_is_told_over_tcp() {
 }
 
 #[test]
-fn step9_everything_works_over_ipv6() {
-    let server = Setup::new([group()]).also_on("::1").start();
-    let [alice, carol] = ["alice", "carol"]
-        .map(|who| Ua::on("::1", &format!("sip:{who}@home1.test"), Transport::Udp));
-    let at = server.addrs[1];
-    let invite = alice.request("INVITE", &group().uri);
-    let invite = invite.body(
-        "application/sdp",
-        crate::kit::serve::sdp(alice.local(), "actpass"),
-    );
-    let sent = alice.send(at, &invite);
-    let answer = sent.answer();
-    check::accepted(&answer);
-    assert!(answer.body_text().contains("c=IN IP"), "{answer}");
-    let mut leg = Leg::made(&sent, answer);
-    leg.dialog.ack(1);
-    carol.script(Script::on("INVITE").reply(180).accept());
-    let target = format!("sip:carol@{}", carol.local());
-    for place in PLACES {
-        let refer = leg.refer_at(place, &format!("<{target};method=INVITE>"));
-        check::accepted(&leg.send(&refer).answer());
-        expect_outcome(leg.ua(), refer.call_id(), 200);
-    }
-    assert_eq!(carol.expect("INVITE").msg.request_uri(), target);
-    carol.expect("ACK");
-}
-
-#[test]
 fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
-    let (scene, mut alice) = usual();
+    let (scene, mut alice) = with_alice(|setup| setup);
     by_hand(alice.ua());
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let first = expect_trying(alice.ua(), alice.call_id());
@@ -328,4 +282,121 @@ fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
     alice.dialog.expect_none("NOTIFY", Duration::from_secs(33));
     scene.accept(&invite);
     alice.dialog.expect_none("NOTIFY", QUIET);
+}
+
+#[test]
+fn a_notify_refused_for_a_moment_is_told_once_more() {
+    for place in PLACES {
+        let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+        alice.ua().script(Script::on("NOTIFY"));
+        let refer = alice.refer_at(place, &format!("<{CAROL}>"));
+        check::accepted(&alice.send(&refer).answer());
+        let first = expect_trying(alice.ua(), refer.call_id());
+        alice
+            .ua()
+            .reply(&first.incoming, 503, &[("Retry-After", "1")]);
+        let again = expect_trying(alice.ua(), refer.call_id());
+        let waited = again.incoming.at - first.incoming.at;
+        assert!(waited >= Duration::from_millis(900), "after {waited:?}");
+        assert!(again.incoming.msg.cseq() > first.incoming.msg.cseq());
+        alice.ua().reply(&again.incoming, 200, &[]);
+        let invite = scene.invite_for(CAROL);
+        scene.targets.reply(&invite, 603, &[]);
+        let last = expect_final(alice.ua(), refer.call_id(), 603);
+        alice
+            .ua()
+            .reply(&last.incoming, 503, &[("Retry-After", "1")]);
+        let last = expect_final(alice.ua(), refer.call_id(), 603);
+        alice.ua().reply(&last.incoming, 200, &[]);
+        alice.ua().expect_none("NOTIFY", QUIET);
+    }
+}
+
+over_udp_and_tcp! { every_fatal_answer_ends_the_subscription_and_not_the_invite }
+
+fn every_fatal_answer_ends_the_subscription_and_not_the_invite(transport: Transport) {
+    let (scene, mut alice, _bob) = pair(transport, |setup| setup);
+    alice.ua().script(Script::on("NOTIFY"));
+    let fatal = [
+        404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
+    ];
+    let mut calls = Vec::new();
+    for status in fatal {
+        let target = format!("sip:t{status}@home1.test");
+        let refer = alice.refer_outside(&format!("<{target}>"));
+        check::accepted(&alice.send(&refer).answer());
+        let first = expect_trying(alice.ua(), refer.call_id());
+        let invite = scene.invite_for(&target);
+        alice.ua().reply(&first.incoming, status, &[]);
+        scene.accept(&invite);
+        calls.push(refer.call_id().to_string());
+    }
+    let mine = |m: &Msg| calls.iter().any(|call| call == m.call_id());
+    alice.ua().expect_none_where("NOTIFY", QUIET, mine);
+    assert_eq!(scene.targets.count("CANCEL"), 0);
+    // The session's own dialog is another matter altogether.
+    check::accepted(&alice.dialog.bye());
+}
+
+#[test]
+fn who_leaves_is_still_told_what_was_promised() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let targets = [
+        "sip:t0@home1.test",
+        "sip:t1@home1.test",
+        "sip:t2@home1.test",
+    ];
+    let invites = targets.map(|target| {
+        let refer = alice.refer(&format!("<{target}>"));
+        check::accepted(&alice.send(&refer).answer());
+        expect_trying(alice.ua(), refer.call_id());
+        (refer.cseq().to_string(), scene.invite_for(target))
+    });
+    check::accepted(&alice.dialog.bye());
+    scene.targets.expect_none("CANCEL", QUIET);
+    for ((id, invite), status) in invites.iter().zip([486, 200, 603]) {
+        match status {
+            200 => drop(scene.accept(invite)),
+            _ => drop(scene.targets.reply(invite, status, &[])),
+        }
+        let told = expect_final(alice.ua(), alice.call_id(), status);
+        assert!(told.id.is_none_or(|told| told == *id));
+    }
+    // Told everything, the dialog is gone: nothing more can be asked in it.
+    let late = alice
+        .dialog
+        .request("SUBSCRIBE")
+        .with("Event", "refer")
+        .with("Expires", "60");
+    let status = alice.send(&late).answer().status();
+    assert!([403, 481].contains(&status), "{status}");
+}
+
+#[test]
+fn several_refers_at_once_are_each_told_in_order() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    scene.target(Script::on("INVITE").reply(180).reply(486));
+    let sent: Vec<_> = (0..5)
+        .map(|n| {
+            let refer = alice.refer(&format!("<sip:t{n}@home1.test>"));
+            check::accepted(&alice.send(&refer).answer());
+            refer.cseq().to_string()
+        })
+        .collect();
+    for id in &sent {
+        let mine = |m: &Msg| {
+            m.header("Event").is_some_and(|event| {
+                event == "refer" && *id == sent[0] || event.ends_with(&format!("id={id}"))
+            })
+        };
+        for status in ["SIP/2.0 100", "SIP/2.0 486"] {
+            let told = alice.ua().expect_where("NOTIFY", id, mine);
+            assert!(told.msg.body_text().starts_with(status), "{}", told.msg);
+        }
+    }
+    expect_nothing_more(&alice);
+}
+
+fn expect_nothing_more(alice: &Leg) {
+    alice.ua().expect_none("NOTIFY", QUIET);
 }

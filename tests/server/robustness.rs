@@ -1,23 +1,23 @@
-//! What must not kill or fill the server: panics, floods, repeated and simultaneous messages, hostile bytes.
-//! It is not about refusals that have a row of their own: see `bad_input.rs`.
+//! What must not kill the server: panics, simultaneous and repeated messages, hostile bytes.
 
 use crate::kit::refer::expect_outcome;
-use crate::kit::{check, Group, Leg, Msg, Scene, Script, Setup, Transport, PLACES, QUIET, SOON};
+use crate::kit::{
+    check, Group, Incoming, Leg, Msg, Scene, Script, Setup, Transport, ALICE, CAROL, PLACES, QUIET,
+    SOON,
+};
 use std::collections::HashSet;
 use std::io::Write;
-use std::time::{Duration, Instant};
-
-const CAROL: &str = "sip:carol@home1.test";
-const ALICE: &str = "sip:alice@home1.test";
+use std::sync::Arc;
+use std::time::Duration;
 
 const PROBER: &str = "sip:prober@home1.test";
 
-fn group() -> Group {
+pub fn group() -> Group {
     Group::open("s", &[ALICE, PROBER])
 }
 
 /// The whole main job once: join, REFER, accept, result, end.
-fn still_works(scene: &Scene) {
+pub fn still_works(scene: &Scene) {
     scene.target(Script::on("INVITE").to("proof").reply(180).accept());
     let mut prober = scene.participant(PROBER, &group());
     check::accepted(&prober.referred("<sip:proof@home1.test>"));
@@ -90,7 +90,7 @@ fn simultaneous_refers_in_several_workers_each_act_once() {
         taken.len() >= MANY / 2,
         "the ones outside a dialog cannot be out of order"
     );
-    let finals = |all: &[std::sync::Arc<crate::kit::Incoming>]| {
+    let finals = |all: &[Arc<Incoming>]| {
         all.iter()
             .filter(|i| {
                 !i.again
@@ -332,98 +332,4 @@ fn hostile_bytes_do_not_stop_the_server_over_tcp() {
     alice.ua().clear_faults();
     scene.targets.clear_faults();
     drop(open);
-}
-
-/// A group whose session everybody may start and join.
-fn for_everybody(name: &str) -> Group {
-    let rule = crate::kit::groups::all_actions(crate::kit::Rule::everybody());
-    Group::new(&format!("sip:{name}@groups.home1.test"), &[], &[rule])
-}
-
-/// Free shared memory with which some sessions fit in again, bytes; the server keeps a reserve of 1 MiB.
-const ROOM: i64 = 4 << 20;
-
-#[test]
-fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
-    let groups: Vec<Group> = (0..40).map(|n| for_everybody(&format!("g{n}"))).collect();
-    let setup = Setup::new(groups.iter().chain([&group()])).env("CPM_SHM_MB", "16");
-    let mut scene = Scene::with(setup, Transport::Udp);
-    let mut alice = scene.participant(ALICE, &group());
-    let mut watcher = crate::kit::watch::Watcher::of(&alice);
-    // Joins that are not acknowledged hold a transaction each, until there is no room for one more.
-    let guests = scene.ua("sip:guest@home1.test");
-    let (mut open, mut refusal, mut left_out) = (Vec::new(), None, Vec::new());
-    for n in 0..4000 {
-        let guest = format!("<sip:guest{n}@home1.test>");
-        let invite = scene
-            .invite(&guests, &groups[n % groups.len()].uri)
-            .with("From", format!("{guest};tag=g{n}"))
-            .with("P-Asserted-Identity", &guest);
-        let sent = scene.send(&guests, &invite);
-        match sent.answer_within(Duration::from_secs(2)) {
-            Some(answer) if answer.status() == 200 => {
-                open.push(crate::kit::Dialog::as_uac(&sent, &answer))
-            }
-            Some(answer) => {
-                left_out.push(format!("sip:guest{n}@home1.test"));
-                refusal = Some(answer);
-                break;
-            }
-            None => left_out.push(format!("sip:guest{n}@home1.test")),
-        }
-        // The 200s that nobody acknowledges repeat themselves: they are not looked at.
-        guests.forget();
-        assert!(
-            left_out.len() < 5,
-            "{} joins fit, then there is no answer at all",
-            open.len()
-        );
-    }
-    let answer = refusal.unwrap_or_else(|| panic!("{} joins fit into 16 MB", open.len()));
-    check::refused(&answer, 503, None);
-    assert!(
-        answer
-            .need("Retry-After")
-            .trim()
-            .parse::<u32>()
-            .is_ok_and(|s| s > 0),
-        "{answer}"
-    );
-    assert!(scene.server.is_running());
-    // What has begun goes on: the refresh of a subscription, while a new one is refused.
-    check::accepted(&watcher.again(600));
-    assert_eq!(crate::kit::schema::root(&watcher.next(), "state"), "full");
-    let another = crate::kit::watch::subscribe(&alice, &alice.focus);
-    check::refused(&alice.send(&another).answer(), 503, None);
-    // What was refused left nothing: no participant, no INVITE.
-    for focus in open
-        .iter()
-        .map(|d| d.target.clone())
-        .collect::<HashSet<_>>()
-    {
-        let show = scene.server.rpc_ok(&["cpm.show", &focus]);
-        for guest in &left_out {
-            assert!(!show.contains(guest), "{guest} is half in:\n{show}");
-        }
-    }
-    let before = scene.targets.count("INVITE");
-    let refer = alice.refer(&format!("<{CAROL}>"));
-    let sent = alice.send(&refer);
-    if let Some(refusal) = sent.answer_within(SOON).filter(|a| a.status() != 200) {
-        check::refused(&refusal, 503, None);
-        scene.targets.expect_none("INVITE", QUIET);
-        assert_eq!(scene.targets.count("INVITE"), before);
-    }
-    // Room is made: acknowledged and left, and after tm's wait everything works again.
-    for dialog in &mut open {
-        dialog.ack(1);
-        let bye = dialog.request("BYE");
-        dialog.send(&bye);
-    }
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while scene.server.figure("core.shmmem", "free") < ROOM {
-        assert!(Instant::now() < deadline, "no room although everybody left");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    still_works(&scene);
 }

@@ -1,14 +1,11 @@
-//! One participant's INVITE dialog against the real server: repeated, cancelled, changed, wrong.
-//! It is not about who is in the session and when it ends: see `session.rs`.
+//! One participant's INVITE dialog: repeated, cancelled, changed, wrong.
 
 use crate::kit::groups::all_actions;
 use crate::kit::sip::uri_of;
-use crate::kit::{check, Group, Leg, Rule, Scene, Transport, QUIET, SOON};
+use crate::kit::{
+    check, serve, Group, Leg, Rule, Scene, Transport, ALICE, BOB, CAROL, QUIET, SOON,
+};
 use std::time::Duration;
-
-const CAROL: &str = "sip:carol@home1.test";
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
 
 fn group() -> Group {
     Group::open("s", &[ALICE, BOB])
@@ -79,7 +76,7 @@ fn a_repeated_invite_gets_the_identical_answer_and_one_place() {
         !scene
             .server
             .rpc_ok(&["cpm.list"])
-            .contains(crate::kit::serve::user_of(&leg.focus)),
+            .contains(serve::user_of(&leg.focus)),
         "the session is over"
     );
 }
@@ -255,71 +252,4 @@ fn a_number_below_the_last_one_gets_500() {
     scene.targets.expect_none("INVITE", QUIET);
     alice.dialog.cseq = 200;
     check::accepted(&alice.dialog.bye());
-}
-
-#[test]
-fn an_offer_that_cannot_be_served_is_refused() {
-    let scene = Scene::new([group()]);
-    let alice = scene.ua(ALICE);
-    let good = String::from_utf8_lossy(&scene.invite(&alice, "sip:x@y").body).into_owned();
-    let rows = [
-        (good.replace("message/cpim", "text/plain"), vec![488]),
-        (
-            good.replace("m=message 28550 TCP/MSRP *", "m=audio 4000 RTP/AVP 0"),
-            vec![488],
-        ),
-        (good.replace("TCP/MSRP", "UDP/MSRP"), vec![488]),
-        (
-            good.lines()
-                .filter(|l| !l.starts_with("a=path"))
-                .map(|l| format!("{l}\r\n"))
-                .collect(),
-            vec![400, 488],
-        ),
-        ("this is no session description".to_string(), vec![400, 488]),
-    ];
-    for (offer, wanted) in rows {
-        let invite = scene
-            .invite(&alice, &group().uri)
-            .body("application/sdp", &offer);
-        let answer = scene.send(&alice, &invite).answer();
-        assert!(wanted.contains(&answer.status()), "{offer}\n{answer}");
-    }
-    let text = scene
-        .invite(&alice, &group().uri)
-        .body("text/plain", "hello");
-    let answer = scene.send(&alice, &text).answer();
-    assert_eq!(answer.status(), 415, "{answer}");
-    assert!(answer.has_token("Accept", "application/sdp"), "{answer}");
-    assert!(
-        !scene
-            .server
-            .rpc_ok(&["cpm.list"])
-            .contains("conf.home1.test"),
-        "no session came of it"
-    );
-}
-
-#[test]
-fn an_offer_of_the_reference_client_is_served() {
-    // It offers itself as the active side, with port 9 (requirements.md section 2.5).
-    let scene = Scene::new([group()]);
-    let alice = scene.ua(ALICE);
-    let invite = scene.invite(&alice, &group().uri);
-    let offer = String::from_utf8_lossy(&invite.body)
-        .replace("a=setup:actpass", "a=setup:active")
-        .replace("m=message 28550", "m=message 9")
-        .replace(
-            "accept-types:message/cpim",
-            "accept-types:message/cpim application/im-iscomposing+xml",
-        );
-    let answer = scene
-        .send(&alice, &invite.body("application/sdp", offer))
-        .answer();
-    check::accepted(&answer);
-    assert_eq!(
-        check::sdp_attribute(&answer.body_text(), "setup").as_deref(),
-        Some("passive"),
-        "{answer}"
-    );
 }

@@ -1,12 +1,12 @@
-//! The forms deployed clients use (requirements.md section 11): accepted and counted, refused with `strict`.
-//! Not here: how a form is read: see `src/sip/refer_to/tests.rs`.
+//! The forms of REFER that deployed clients send (requirements.md section 11): accepted and counted, refused with `strict`.
 
-use super::{pair, ALICE, BOB, CAROL};
-use crate::kit::lists::{entry, list, list_to, with_list};
-use crate::kit::refer::{expect_final, expect_outcome, expect_trying};
-use crate::kit::{check, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, QUIET};
-
-const FACTORY: &str = "sip:conference-factory@conf.home1.test";
+use crate::kit::adhoc::FACTORY;
+use crate::kit::lists::{list_to, with_list};
+use crate::kit::refer::{expect_outcome, expect_trying};
+use crate::kit::{
+    check, pair, Leg, Msg, Scene, Script, Transport, ALICE, CAROL, DAVE, QUIET, SOON,
+};
+use std::time::{Duration, Instant};
 
 /// One form of a REFER for `sip:+358401112222@home1.test` or whatever it names.
 struct Form {
@@ -120,7 +120,7 @@ const FORMS: &[Form] = &[
     Form {
         what: "phone with operator conferencing, the factory",
         make: |refer, _| phone(refer, &format!("<{FACTORY};method=INVITE>")),
-        invited: &[CAROL, "sip:dave@home1.test"],
+        invited: &[CAROL, DAVE],
         quirks: &[
             "copy_control_namespace",
             "list_without_cid",
@@ -131,7 +131,7 @@ const FORMS: &[Form] = &[
     Form {
         what: "phone with operator conferencing, the focus",
         make: |refer, alice| phone(refer, &format!("<{};method=INVITE>", alice.focus)),
-        invited: &[CAROL, "sip:dave@home1.test"],
+        invited: &[CAROL, DAVE],
         quirks: &[
             "copy_control_namespace",
             "list_without_cid",
@@ -143,7 +143,7 @@ const FORMS: &[Form] = &[
 
 /// A recipient list without a Content-ID, copyControl spelt with a capital.
 fn phone(refer: Msg, refer_to: &str) -> Msg {
-    let xml = list_to(&[CAROL, "sip:dave@home1.test"]).replace("ns:copycontrol", "ns:copyControl");
+    let xml = list_to(&[CAROL, DAVE]).replace("ns:copycontrol", "ns:copyControl");
     refer
         .with("Refer-To", refer_to)
         .with("Content-Disposition", "recipient-list")
@@ -181,9 +181,9 @@ fn nobody_is_being_invited(scene: &Scene) {
             .server
             .rpc_ok(&["cpm.show", "sip:s@groups.home1.test"])
     };
-    let deadline = std::time::Instant::now() + crate::kit::SOON;
+    let deadline = Instant::now() + SOON;
     while !show().contains("pending: 0") {
-        assert!(std::time::Instant::now() < deadline, "{}", show());
+        assert!(Instant::now() < deadline, "{}", show());
     }
 }
 
@@ -234,7 +234,7 @@ fn strict_refuses_what_breaks_a_rule(transport: Transport) {
                 );
                 scene
                     .targets
-                    .expect_none("INVITE", std::time::Duration::from_millis(50));
+                    .expect_none("INVITE", Duration::from_millis(50));
             }
             None => {
                 assert_eq!(answer.status(), 200, "{}\n{refer}\n{answer}", form.what);
@@ -262,7 +262,7 @@ fn two_refers_of_one_action_may_share_call_id_and_number() {
         answer.tag_to()
     });
     assert_ne!(tags[0], tags[1], "two dialogs");
-    for uri in [CAROL, "sip:dave@home1.test"] {
+    for uri in [CAROL, DAVE] {
         scene.invite_for(uri);
     }
     for refer in [&first, &second] {
@@ -306,91 +306,4 @@ fn no_content_length_over_udp_is_fine() {
         .send_raw(scene.server.addr(), Transport::Udp, without.as_bytes());
     scene.invite_for(CAROL);
     expect_trying(alice.ua(), alice.call_id());
-}
-
-#[test]
-fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
-    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
-    let evil = "Route=%3Csip%3Aevil%40evil.test%3E&amp;Subject=evil&amp;Call-ID=evil&amp;body=evil";
-    let entries = [
-        entry(
-            &format!("sip:carol@home1.test;method=INVITE?Session-Replaces=xyz-1&amp;{evil}"),
-            "cp:copyControl=\"to\"",
-        ),
-        entry(
-            "sip:dave@home1.test?Session-Replaces=xyz%2D2",
-            "cp:copyControl=\"to\"",
-        ),
-        entry("sip:erin@home1.test", "cp:copyControl=\"to\""),
-        // No control character comes out of an escape.
-        entry(
-            "sip:frank@home1.test?Session-Replaces=a%0D%0ARoute:%20evil",
-            "cp:copyControl=\"to\"",
-        ),
-    ];
-    let refer = with_list(
-        alice.refer("").with("Require", "multiple-refer"),
-        list(&entries),
-    );
-    check::accepted(&alice.send(&refer).answer());
-    for (who, replaces) in [
-        ("carol", Some("xyz-1")),
-        ("dave", Some("xyz-2")),
-        ("erin", None),
-        ("frank", None),
-    ] {
-        let invite = scene.invite_for(&format!("sip:{who}@home1.test"));
-        assert_eq!(
-            invite.msg.header("Session-Replaces"),
-            replaces,
-            "{}",
-            invite.msg
-        );
-        check::free_of(&invite.raw, &["evil"]);
-        // Nor does the list that everybody gets tell of it.
-        let told = invite.msg.body_text();
-        assert!(!told.contains("xyz"), "{told}");
-    }
-}
-
-#[test]
-fn with_precheck_a_refer_for_nobody_who_may_join_is_refused() {
-    let rules = [
-        crate::kit::groups::all_actions(Rule::members()),
-        Rule::when("<cp:identity><cp:many domain=\"home1.test\"/></cp:identity>")
-            .allow("join-handling"),
-    ];
-    let group = Group::new("sip:closed@groups.home1.test", &[ALICE, BOB], &rules);
-    for on in [1, 0] {
-        let setup = Setup::new([&group]).param_int("precheck_targets", on);
-        let scene = Scene::with(setup, Transport::Udp);
-        let [mut alice, _bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
-        let outside = ["sip:x@other.test", "sip:y@other.test"];
-        let single = alice.refer("<sip:x@other.test>");
-        let several = with_list(
-            alice.refer("").with("Require", "multiple-refer"),
-            list_to(&outside),
-        );
-        for refer in [single, several] {
-            let answer = alice.send(&refer).answer();
-            match on {
-                1 => check::refused(&answer, 403, Some("129 No destinations")),
-                _ => check::accepted(&answer),
-            }
-        }
-        scene.nobody_invited();
-        // One who may is enough, and the others are told.
-        let some = ["sip:x@other.test", CAROL];
-        let mixed = with_list(
-            alice.refer_outside("").with("Require", "multiple-refer"),
-            list_to(&some),
-        );
-        check::accepted(&alice.send(&mixed).answer());
-        expect_trying(alice.ua(), mixed.call_id());
-        let refused = crate::kit::refer::expect_notify(alice.ua(), mixed.call_id());
-        assert_eq!(refused.status, 403, "{}", refused.body);
-        let invite = scene.invite_for(CAROL);
-        scene.accept(&invite);
-        expect_final(alice.ua(), mixed.call_id(), 200);
-    }
 }

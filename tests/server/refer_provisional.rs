@@ -1,9 +1,8 @@
-//! Provisional answers of a target: reliable ones get their PRACK (RFC 3262), all are told in their time.
-//! Not here: final ones: see `results.rs`.
+//! Step 8 of a REFER: provisional answers of its target: PRACK for reliable ones (RFC 3262), and when they are told.
 
-use super::{pair, CAROL};
 use crate::kit::refer::{expect_final, expect_notify, expect_trying};
-use crate::kit::{check, Msg, Script, Transport, QUIET};
+use crate::kit::{check, pair, Msg, Script, Transport, CAROL, QUIET};
+use std::time::Duration;
 
 const RELIABLE: [(&str, &str); 2] = [("Require", "100rel"), ("RSeq", "917")];
 
@@ -108,11 +107,11 @@ fn no_pace_holds_a_final_back_and_provisionals_are_merged() {
     for status in [180, 181, 182, 183] {
         scene.targets.reply(&invite, status, &[]);
         // One by one: two datagrams at once are read by two workers, which may swap them.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     let told = expect_notify(alice.ua(), alice.call_id());
     assert_eq!(told.status, 183, "the latest: {}", told.body);
-    assert!(told.incoming.at - first.incoming.at >= std::time::Duration::from_millis(550));
+    assert!(told.incoming.at - first.incoming.at >= Duration::from_millis(550));
     scene.targets.reply(&invite, 199, &[]);
     scene.targets.reply(&invite, 180, &[]);
     scene.targets.reply(&invite, 600, &[]);
@@ -123,7 +122,7 @@ fn no_pace_holds_a_final_back_and_provisionals_are_merged() {
         "{}",
         last.body
     );
-    assert!(last.incoming.at - told.incoming.at < std::time::Duration::from_millis(550));
+    assert!(last.incoming.at - told.incoming.at < Duration::from_millis(550));
     let none = |m: &Msg| m.call_id() == alice.call_id();
     alice.ua().expect_none_where("NOTIFY", QUIET, none);
 }

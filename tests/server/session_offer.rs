@@ -1,12 +1,10 @@
-//! Offer and answer in legs that are up, against the real server: hold, UPDATE, offers of ours, glare, TLS.
-//! Not here: what a joiner may offer first: see `session.rs` and `session_dialog.rs`.
+//! Offer and answer in legs that are up: hold, UPDATE, offers of ours, glare, TLS.
 
-use crate::kit::{check, Group, Leg, Msg, Scene, Setup, Transport, QUIET};
+use crate::kit::{
+    check, serve, Dialog, Group, Leg, Msg, Scene, Setup, Transport, ALICE, BOB, CAROL, DAVE, QUIET,
+};
 use std::time::Duration;
 
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
-const CAROL: &str = "sip:carol@home1.test";
 const AUDIO: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                      m=audio 4000 RTP/AVP 0\r\n";
 
@@ -140,7 +138,7 @@ fn who_offers_nothing_is_offered_something_and_answers_in_the_ack() {
     let scene = Scene::new([group()]);
     let mut alice = scene.participant(ALICE, &group());
     let mut bob = scene.participant(BOB, &group());
-    let held = crate::kit::serve::sdp(alice.ua().local(), "active").replace("sendrecv", "sendonly");
+    let held = serve::sdp(alice.ua().local(), "active").replace("sendrecv", "sendonly");
     let ok = offered(&scene, &mut alice, Some(&held));
     assert_eq!(
         check::msrp_session(&ok.body_text()),
@@ -205,10 +203,9 @@ fn an_update_before_the_answer_is_put_off() {
     let scene = Scene::new([group()]);
     let mut alice = scene.participant(ALICE, &group());
     check::accepted(&alice.referred("<sip:dave@home1.test>"));
-    let invite = scene.invite_for("sip:dave@home1.test");
+    let invite = scene.invite_for(DAVE);
     let ringing = scene.targets.reply(&invite, 180, &[]);
-    let mut early =
-        crate::kit::Dialog::as_uas(&scene.targets, scene.server.addr(), &invite, &ringing);
+    let mut early = Dialog::as_uas(&scene.targets, scene.server.addr(), &invite, &ringing);
     let update = early.request("UPDATE");
     let answer = early.send(&update).answer();
     assert_eq!(answer.status(), 500, "{answer}");

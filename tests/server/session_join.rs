@@ -1,14 +1,8 @@
-//! A session of a pre-defined group against the real server: joining, leaving, being ended.
-//! It is not about inviting others: see the `refer_*.rs` files.
+//! Joining the session of a group: who may, what is answered, and who is called together.
 
 use crate::kit::groups::all_actions;
-use crate::kit::refer::{expect_end, expect_final, expect_trying};
 use crate::kit::sip::uri_of;
-use crate::kit::{check, Group, Rule, Scene, Script, Setup, Transport, Ua, QUIET, SOON};
-
-const CAROL: &str = "sip:carol@home1.test";
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
+use crate::kit::{check, serve, Group, Rule, Scene, Setup, Transport, ALICE, BOB, CAROL, QUIET};
 
 fn group() -> Group {
     Group::open("s", &[ALICE, BOB])
@@ -38,7 +32,7 @@ fn joining_is_answered_as_a_focus_with_an_msrp_answer() {
         "{answer}"
     );
     let focus = uri_of(answer.need("Contact"));
-    let token = crate::kit::serve::user_of(&focus);
+    let token = serve::user_of(&focus);
     assert!(
         token.len() >= 16 && !group().uri.contains(token),
         "an unguessable focus: {focus}"
@@ -99,6 +93,129 @@ fn a_stranger_may_not_join() {
             .without("P-Asserted-Identity");
         check::refused(&scene.send(&zoe, &nameless).answer(), 403, None);
     }
+}
+
+#[test]
+fn only_whom_the_document_names_starts_a_group() {
+    let rules = [
+        Rule::members().allow("join-handling"),
+        Rule::one(ALICE).allow("allow-initiate-conference"),
+    ];
+    let group = Group::new("sip:started@groups.home1.test", &[ALICE, BOB], &rules);
+    let scene = Scene::new([&group]);
+    let bob = scene.ua(BOB);
+    let early = scene.send(&bob, &scene.invite(&bob, &group.uri)).answer();
+    check::refused(&early, 403, Some("Not authorised by group policy"));
+    assert!(!scene.server.rpc_ok(&["cpm.list"]).contains(&group.uri));
+    scene.participant(ALICE, &group);
+    scene.join(&bob, &group.uri);
+}
+
+/// A group that calls its members together when somebody starts it.
+fn called_together(members: &[&str]) -> Group {
+    let mut group = Group::open("called", members);
+    group.xml = group
+        .xml
+        .replace("<invite-members>false", "<invite-members>true");
+    group
+}
+
+#[test]
+fn a_group_is_called_together_by_whoever_starts_it() {
+    let group = called_together(&[ALICE, BOB, "tel:+358401112222"]);
+    let scene = Scene::with(Setup::new([&group]), Transport::Tcp);
+    let mut alice = scene.participant(ALICE, &group);
+    for who in [BOB, "tel:+358401112222"] {
+        let invite = scene.invite_for(who);
+        assert_eq!(
+            serve::user_of(&uri_of(invite.msg.need("From"))),
+            serve::user_of(&alice.focus)
+        );
+        scene.accept(&invite);
+    }
+    scene.targets.expect_none("INVITE", QUIET);
+    alice.ua().expect_none("NOTIFY", QUIET);
+    // A later joiner calls nobody.
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    let carol = scene.invite_for(CAROL);
+    scene.targets.reply(&carol, 486, &[]);
+    scene.participant(BOB, &group);
+    scene.targets.expect_none("INVITE", QUIET);
+}
+
+#[test]
+fn a_group_that_is_not_called_together_waits() {
+    let group = Group::open("s", &[ALICE, BOB]);
+    let scene = Scene::new([&group]);
+    scene.participant(ALICE, &group);
+    scene.nobody_invited();
+}
+
+#[test]
+fn an_offer_that_cannot_be_served_is_refused() {
+    let scene = Scene::new([group()]);
+    let alice = scene.ua(ALICE);
+    let good = String::from_utf8_lossy(&scene.invite(&alice, "sip:x@y").body).into_owned();
+    let rows = [
+        (good.replace("message/cpim", "text/plain"), vec![488]),
+        (
+            good.replace("m=message 28550 TCP/MSRP *", "m=audio 4000 RTP/AVP 0"),
+            vec![488],
+        ),
+        (good.replace("TCP/MSRP", "UDP/MSRP"), vec![488]),
+        (
+            good.lines()
+                .filter(|l| !l.starts_with("a=path"))
+                .map(|l| format!("{l}\r\n"))
+                .collect(),
+            vec![400, 488],
+        ),
+        ("this is no session description".to_string(), vec![400, 488]),
+    ];
+    for (offer, wanted) in rows {
+        let invite = scene
+            .invite(&alice, &group().uri)
+            .body("application/sdp", &offer);
+        let answer = scene.send(&alice, &invite).answer();
+        assert!(wanted.contains(&answer.status()), "{offer}\n{answer}");
+    }
+    let text = scene
+        .invite(&alice, &group().uri)
+        .body("text/plain", "hello");
+    let answer = scene.send(&alice, &text).answer();
+    assert_eq!(answer.status(), 415, "{answer}");
+    assert!(answer.has_token("Accept", "application/sdp"), "{answer}");
+    assert!(
+        !scene
+            .server
+            .rpc_ok(&["cpm.list"])
+            .contains("conf.home1.test"),
+        "no session came of it"
+    );
+}
+
+#[test]
+fn an_offer_of_the_reference_client_is_served() {
+    // It offers itself as the active side, with port 9 (requirements.md section 2.5).
+    let scene = Scene::new([group()]);
+    let alice = scene.ua(ALICE);
+    let invite = scene.invite(&alice, &group().uri);
+    let offer = String::from_utf8_lossy(&invite.body)
+        .replace("a=setup:actpass", "a=setup:active")
+        .replace("m=message 28550", "m=message 9")
+        .replace(
+            "accept-types:message/cpim",
+            "accept-types:message/cpim application/im-iscomposing+xml",
+        );
+    let answer = scene
+        .send(&alice, &invite.body("application/sdp", offer))
+        .answer();
+    check::accepted(&answer);
+    assert_eq!(
+        check::sdp_attribute(&answer.body_text(), "setup").as_deref(),
+        Some("passive"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -237,125 +354,4 @@ fn policy_conditions_decide_who_joins() {
             group.uri
         );
     }
-}
-
-#[test]
-fn one_who_leaves_is_no_longer_in() {
-    let group = Group::open("s", &[ALICE, BOB, CAROL]);
-    let scene = Scene::new([&group]);
-    let mut alice = scene.participant(ALICE, &group);
-    let bob = scene.participant(BOB, &group);
-    let _carol = scene.participant(CAROL, &group);
-    check::accepted(&alice.dialog.bye());
-    bob.ua().expect_none("BYE", QUIET);
-    let refer = alice.refer("<sip:dave@home1.test>");
-    check::refused(&alice.send(&refer).answer(), 481, None);
-    scene.nobody_invited();
-    // She may come back, into the same session.
-    assert_eq!(scene.join(alice.ua(), &group.uri).focus, bob.focus);
-}
-
-#[test]
-fn the_session_ends_when_too_few_are_left() {
-    let scene = Scene::new([group()]);
-    let mut alice = scene.participant(ALICE, &group());
-    let bob = scene.participant(BOB, &group());
-    check::accepted(&alice.dialog.bye());
-    let bye = &bob.dialog.expect("BYE").msg;
-    let reason = bye.need("Reason").replace(' ', "");
-    assert_eq!(reason, "SIP;cause=410;text=\"Gone\"", "{bye}");
-    assert_eq!(bye.request_uri(), bob.ua().contact_uri());
-    // The focus is gone, and the next one to join makes a new session.
-    let refer = bob.refer_outside(&format!("<{CAROL}>"));
-    check::refused(&bob.send(&refer).answer(), 404, Some("123"));
-    assert_ne!(scene.participant(ALICE, &group()).focus, bob.focus);
-}
-
-#[test]
-fn the_first_one_may_wait_alone_and_leave_again() {
-    let scene = Scene::new([group()]);
-    let mut alice = scene.participant(ALICE, &group());
-    alice.ua().expect_none("BYE", QUIET);
-    check::accepted(&alice.dialog.bye());
-    let refer = alice.refer_outside(&format!("<{CAROL}>"));
-    check::refused(&alice.send(&refer).answer(), 404, None);
-}
-
-#[test]
-fn the_end_of_a_session_cancels_what_rings_and_keeps_what_was_promised() {
-    let scene = Scene::new([group()]);
-    scene.target(Script::on("INVITE").reply(180));
-    let mut alice = scene.participant(ALICE, &group());
-    let mut bob = scene.participant(BOB, &group());
-    check::accepted(&alice.referred(&format!("<{CAROL}>")));
-    let outside = alice.refer_outside("<sip:dave@home1.test>");
-    check::accepted(&alice.send(&outside).answer());
-    for call in [alice.call_id(), outside.call_id()] {
-        expect_trying(alice.ua(), call);
-    }
-    scene.invite_for(CAROL);
-    scene.invite_for("sip:dave@home1.test");
-    // Connected and pending count together: the two who ring keep it alive until nobody is connected.
-    check::accepted(&alice.dialog.bye());
-    scene.targets.expect_none("CANCEL", QUIET);
-    check::accepted(&bob.dialog.bye());
-    for _ in 0..2 {
-        let cancel = scene.targets.expect("CANCEL");
-        assert_eq!(cancel.msg.tag_to(), None);
-    }
-    for call in [alice.call_id(), outside.call_id()] {
-        expect_final(alice.ua(), call, 487);
-    }
-}
-
-#[test]
-fn a_target_who_answers_while_the_session_ends_is_acknowledged_and_let_go() {
-    let scene = Scene::new([group()]);
-    scene.target(
-        Script::on("INVITE")
-            .reply(180)
-            .on_cancel(crate::kit::OnCancel::AcceptLate),
-    );
-    let mut alice = scene.participant(ALICE, &group());
-    check::accepted(&alice.referred(&format!("<{CAROL}>")));
-    let invite = scene.invite_for(CAROL);
-    let ringing = scene
-        .targets
-        .inbox()
-        .wait_for_all(SOON, |all| !all.is_empty());
-    assert!(ringing);
-    check::accepted(&alice.dialog.bye());
-    scene.targets.expect("CANCEL");
-    let carol = scene.leg_of(&invite);
-    carol.expect("ACK");
-    carol.expect("BYE");
-    expect_end(alice.ua(), alice.call_id());
-}
-
-#[test]
-fn a_session_reached_over_tcp_works_as_over_udp() {
-    let scene = Scene::with(Setup::new([group()]), Transport::Tcp);
-    let mut alice = scene.participant(ALICE, &group());
-    let bob = scene.participant(BOB, &group());
-    check::accepted(&alice.referred(&format!("<{CAROL}>")));
-    let invite = scene.invite_for(CAROL);
-    let carol = scene.accept(&invite);
-    check::accepted(&alice.dialog.bye());
-    bob.ua().expect_none("BYE", QUIET);
-    let mut carol = carol;
-    check::accepted(&carol.bye());
-    bob.dialog.expect("BYE");
-}
-
-#[test]
-fn peers_on_udp_and_tcp_meet_in_one_session() {
-    let scene = Scene::new([group()]);
-    let alice = scene.participant(ALICE, &group());
-    let bob = Ua::new(BOB, Transport::Tcp);
-    let mut leg = scene.join(&bob, &group().uri);
-    // A Contact names the transport it is for.
-    let user = |focus: &str| crate::kit::serve::user_of(focus).to_string();
-    assert_eq!(user(&leg.focus), user(&alice.focus));
-    check::accepted(&leg.dialog.bye());
-    alice.dialog.expect("BYE");
 }

@@ -1,18 +1,7 @@
-//! What an operator asks the real server about REFERs of the past: `cpm.why`; and texts of its own.
-//! It is not about what is decided: that is in the other files.
+//! What an operator asks about REFERs of the past: `cpm.why`.
 
-use crate::kit::{check, Group, Leg, Scene, Script, Setup, Transport, SOON};
-use std::time::Instant;
-
-const ALICE: &str = "sip:alice@home1.test";
-const CAROL: &str = "sip:carol@home1.test";
-const DAVE: &str = "sip:dave@home1.test";
-
-fn with_alice(setup: Setup) -> (Scene, Leg) {
-    let scene = Scene::with(setup, Transport::Udp);
-    let alice = scene.participant(ALICE, &group());
-    (scene, alice)
-}
+use crate::kit::{check, with_alice, Group, Scene, Script, ALICE, CAROL, DAVE, SOON};
+use std::time::{Duration, Instant};
 
 fn group() -> Group {
     Group::open("s", &[ALICE])
@@ -34,7 +23,7 @@ fn why(scene: &Scene, of: &str, parts: &[&str]) -> String {
         match missing {
             None => return told,
             Some(part) if Instant::now() > deadline => panic!("{part:?} in its turn in:\n{told}"),
-            Some(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Some(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
 }
@@ -48,7 +37,7 @@ fn id(told: &str) -> String {
 
 #[test]
 fn an_accepted_refer_can_be_asked_about() {
-    let (scene, mut alice) = with_alice(Setup::new([group()]));
+    let (scene, mut alice) = with_alice(|setup| setup);
     scene.target(Script::on("INVITE").reply(180).accept());
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let call_id = alice.call_id().to_string();
@@ -84,7 +73,7 @@ fn an_accepted_refer_can_be_asked_about() {
 
 #[test]
 fn a_refused_refer_can_be_asked_about() {
-    let (scene, alice) = with_alice(Setup::new([group()]));
+    let (scene, alice) = with_alice(|setup| setup);
     let stranger = scene.ua("sip:zoe@elsewhere.test");
     let refused = stranger
         .request("REFER", &group().uri)
@@ -115,7 +104,7 @@ fn a_refused_refer_can_be_asked_about() {
 
 #[test]
 fn each_target_of_a_list_is_told_apart() {
-    let (scene, mut alice) = with_alice(Setup::new([group()]));
+    let (scene, mut alice) = with_alice(|setup| setup);
     scene.target(Script::on("INVITE").to("carol").reply(486));
     scene.target(Script::on("INVITE").to("dave").accept());
     let refer = alice.refer("<cid:list@home1.test>");
@@ -158,7 +147,7 @@ fn each_target_of_a_list_is_told_apart() {
 
 #[test]
 fn so_many_are_kept_and_no_more() {
-    let (scene, mut alice) = with_alice(Setup::new([group()]).param_int("trail_size", 2));
+    let (scene, mut alice) = with_alice(|setup| setup.param_int("trail_size", 2));
     let mut ids = Vec::new();
     for target in ["sip:a@home1.test", "sip:b@home1.test", "sip:c@home1.test"] {
         check::accepted(&alice.referred(&format!("<{target}>")));
@@ -179,54 +168,8 @@ fn so_many_are_kept_and_no_more() {
 
 #[test]
 fn nothing_is_kept_when_trails_are_off() {
-    let (scene, mut alice) = with_alice(Setup::new([group()]).param_int("trail_size", 0));
+    let (scene, mut alice) = with_alice(|setup| setup.param_int("trail_size", 0));
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     let fault = scene.server.rpc(&["cpm.why", alice.call_id()]).unwrap_err();
     assert!(fault.contains("trail_size"), "{fault}");
-}
-
-#[test]
-fn warning_texts_are_the_operators() {
-    let setup = Setup::new([group()])
-        .param_str("warning_text", "no_session=123 Kein Gespräch")
-        .param_str("warning_text", "function_not_allowed = 105 no");
-    let (scene, _alice) = with_alice(setup);
-    let stranger = scene.ua("sip:zoe@elsewhere.test");
-    let refer = |uri: &str| {
-        let refer = stranger.request("REFER", uri);
-        refer.with("Refer-To", format!("<{CAROL}>"))
-    };
-    let sent = |uri: &str| scene.send(&stranger, &refer(uri)).answer();
-    let nowhere = sent("sip:nobody@conf.home1.test");
-    check::refused(&nowhere, 404, Some("123 Kein Gespräch"));
-    assert_eq!(check::warning(&sent(&group().uri)), "105 no");
-}
-
-#[test]
-fn a_warning_text_that_cannot_be_one_stops_the_start() {
-    let long = format!("too_many={}", "x".repeat(200));
-    for value in [
-        "too_lazy=x",
-        "too_many",
-        "too_many=",
-        "too_many=a\\nb",
-        &long,
-    ] {
-        let setup = Setup::new([group()]).param_str("warning_text", value);
-        let failure = setup.try_start().err();
-        let log = failure
-            .unwrap_or_else(|| panic!("it starts with {value:?}"))
-            .log;
-        let told = log
-            .lines()
-            .find(|l| l.contains("parameter warning_text is"));
-        let told = told.unwrap_or_else(|| panic!("{value:?} is told in:\n{log}"));
-        for part in [
-            "expected NAME=TEXT",
-            "too_many, no_session",
-            "example: modparam",
-        ] {
-            assert!(told.contains(part), "{part} in {told}");
-        }
-    }
 }

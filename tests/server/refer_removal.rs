@@ -1,13 +1,13 @@
 //! REFER with method BYE (requirements.md section 2.6): out of the session, in every spelling.
-//! Not here: who may do it in ad-hoc sessions: see `adhoc.rs`.
 
-use super::{pair, ALICE, BOB, CAROL};
 use crate::kit::lists::{entry, list, with_list};
-use crate::kit::refer::{expect_final, expect_notify, expect_outcome, expect_trying};
-use crate::kit::{check, Group, Leg, Msg, Rule, Scene, Setup, Transport, PLACES, QUIET};
+use crate::kit::refer::{expect_end, expect_final, expect_notify, expect_outcome, expect_trying};
+use crate::kit::{
+    check, pair, with_alice, Group, Leg, Msg, Rule, Scene, Setup, Transport, ALICE, BOB, CAROL,
+    DAVE, PLACES, QUIET,
+};
 
 const HOSTED: &str = "sip:hosted@groups.home1.test";
-const DAVE: &str = "sip:dave@home1.test";
 
 /// A group in which everybody may join and only alice may invite and put out.
 fn hosted(members: &[&str]) -> Group {
@@ -212,7 +212,7 @@ fn the_result_is_told_before_the_session_that_ends_of_it() {
     let refer = alice.refer(&format!("<{BOB};method=BYE>"));
     check::accepted(&alice.send(&refer).answer());
     is_removal(&bob.dialog.expect("BYE").msg);
-    let told = crate::kit::refer::expect_end(alice.ua(), refer.call_id());
+    let told = expect_end(alice.ua(), refer.call_id());
     assert_eq!(told.status, 200, "{}", told.body);
     let bye = alice.dialog.expect("BYE");
     assert!(bye.msg.need("Reason").contains("cause=410"), "{}", bye.msg);
@@ -242,32 +242,34 @@ fn who_was_put_out_comes_back_by_invitation_only(transport: Transport) {
 }
 
 #[test]
-fn an_ad_hoc_session_of_which_the_creator_has_left_puts_nobody_out() {
-    let scene = Scene::with(Setup::new(Vec::<Group>::new()), Transport::Udp);
-    scene.target(crate::kit::Script::on("INVITE").accept());
-    let ua = scene.ua(ALICE);
-    let factory = "sip:conference-factory@conf.home1.test";
-    let xml = crate::kit::lists::list_to(&[BOB, CAROL, DAVE]);
-    let invite = scene
-        .invite(&ua, factory)
-        .with("Require", "recipient-list-invite");
-    let body = format!(
-        "--b1\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b1\r\nContent-Type: application/resource-lists+xml\r\n\
-         Content-Disposition: recipient-list\r\n\r\n{xml}\r\n--b1--\r\n",
-        invite.body_text()
-    );
-    let sent = scene.send(&ua, &invite.body("multipart/mixed;boundary=b1", body));
-    let mut alice = Leg::made(&sent, sent.answer());
-    alice.dialog.ack(1);
-    let invited = [BOB, CAROL, DAVE].map(|who| scene.invite_for(who));
-    let [mut bob, carol, _dave] = invited.each_ref().map(|invite| scene.leg_of(invite));
-    carol.expect("ACK");
-    bob.expect("ACK");
-    check::accepted(&alice.dialog.bye());
-    let refer = bob
-        .request("REFER")
-        .with("Refer-To", format!("<{CAROL};method=BYE>"))
-        .with("P-Asserted-Identity", format!("<{BOB}>"));
-    check::refused(&bob.send(&refer).answer(), 403, Some(""));
-    carol.expect_none("BYE", QUIET);
+fn methods_that_do_not_go_together_are_refused() {
+    let (scene, mut alice) = with_alice(|setup| setup);
+    let mixed = list(&[
+        entry("sip:one@home1.test;method=INVITE", ""),
+        entry("sip:two@home1.test;method=BYE", ""),
+    ]);
+    let refer = with_list(alice.refer(""), &mixed);
+    check::refused(&alice.send(&refer).answer(), 400, None);
+    let other = list(&[entry("sip:one@home1.test;method=MESSAGE", "")]);
+    let refer = with_list(alice.refer(""), &other);
+    check::refused(&alice.send(&refer).answer(), 488, None);
+    scene.nobody_invited();
+}
+
+#[test]
+fn a_list_of_byes_puts_several_out() {
+    let group = Group::open("s", &[ALICE, BOB, CAROL]);
+    let scene = Scene::new([&group]);
+    let mut alice = scene.participant(ALICE, &group);
+    let others = [BOB, CAROL].map(|who| scene.participant(who, &group));
+    let uris = [
+        format!("{BOB}?method=BYE"),
+        "sip:carol@home1.test?method=BYE".to_string(),
+    ];
+    let refer = with_list(alice.refer(""), list(&uris.map(|u| entry(&u, ""))));
+    check::accepted(&alice.send(&refer).answer());
+    for other in &others {
+        other.dialog.expect("BYE");
+    }
+    scene.nobody_invited();
 }

@@ -1,53 +1,23 @@
-//! Ad-hoc sessions against the real server: made on the spot by an INVITE to the conference factory.
-//! It is not about pre-defined groups: see `session.rs`.
+//! Ad-hoc sessions: made by an INVITE to the conference factory, and what is different in them.
 
-use crate::kit::lists::list_to;
+use crate::kit::adhoc::{creation, FACTORY};
+use crate::kit::lists::{entry, list, list_to};
 use crate::kit::refer::expect_outcome;
 use crate::kit::sip::uri_of;
-use crate::kit::{check, Group, Leg, Msg, Scene, Script, Setup, Transport, Ua, QUIET};
-
-const ALICE: &str = "sip:alice@home1.test";
-const BOB: &str = "sip:bob@home1.test";
-const CAROL: &str = "sip:carol@home1.test";
-const FACTORY: &str = "sip:conference-factory@conf.home1.test";
-
-fn scene() -> Scene {
-    Scene::with(Setup::new(Vec::<Group>::new()), Transport::Udp)
-}
-
-/// An INVITE to the factory with an offer and a list.
-fn create(scene: &Scene, ua: &Ua, uris: &[&str]) -> Msg {
-    let invite = scene
-        .invite(ua, FACTORY)
-        .with("Require", "recipient-list-invite")
-        .with("Subject", "Picnic");
-    let body = format!(
-        "--b1\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b1\r\nContent-Type: application/resource-lists+xml\r\n\
-         Content-Disposition: recipient-list\r\n\r\n{}\r\n--b1--\r\n",
-        String::from_utf8_lossy(&invite.body),
-        list_to(uris)
-    );
-    invite.body("multipart/mixed;boundary=\"b1\"", body)
-}
-
-fn created(scene: &Scene, ua: &Ua, invite: &Msg) -> Leg {
-    let sent = scene.send(ua, invite);
-    let answer = sent.answer();
-    check::accepted(&answer);
-    let mut leg = Leg::made(&sent, answer);
-    leg.dialog.ack(1);
-    leg
-}
+use crate::kit::{
+    adhoc, check, serve, Group, Leg, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE,
+    QUIET,
+};
 
 #[test]
 fn a_session_is_made_and_everybody_on_the_list_invited() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let invite = create(&scene, &ua, &[BOB, CAROL]);
-    let alice = created(&scene, &ua, &invite);
+    let invite = creation(&scene, &ua, &list_to(&[BOB, CAROL]));
+    let alice = scene.enter(&ua, &invite);
     check::focus_contact(&alice.answer);
     assert!(
-        !crate::kit::serve::user_of(&alice.focus).contains("factory"),
+        !serve::user_of(&alice.focus).contains("factory"),
         "a focus of its own: {}",
         alice.focus
     );
@@ -55,10 +25,7 @@ fn a_session_is_made_and_everybody_on_the_list_invited() {
     for target in [BOB, CAROL] {
         let invited = scene.invite_for(target);
         let focus = uri_of(invited.msg.need("From"));
-        assert_eq!(
-            crate::kit::serve::user_of(&focus),
-            crate::kit::serve::user_of(&alice.focus)
-        );
+        assert_eq!(serve::user_of(&focus), serve::user_of(&alice.focus));
         for id in ["Conversation-ID", "Contribution-ID"] {
             assert_eq!(
                 invited.msg.need(id),
@@ -81,7 +48,7 @@ fn a_session_is_made_and_everybody_on_the_list_invited() {
 
 #[test]
 fn a_list_alone_makes_a_session_too() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
     let list = list_to(&[BOB])
         .replace("resource-lists ", "p1:resource-lists ")
@@ -100,7 +67,7 @@ fn a_list_alone_makes_a_session_too() {
     // Without an offer of its own the answer carries ours, and hers comes in the ACK (RFC 3261 section 13.2.1).
     check::msrp_session(&answer.body_text());
     let mut alice = Leg::made(&sent, answer);
-    let sdp = crate::kit::serve::sdp(ua.local(), "passive");
+    let sdp = serve::sdp(ua.local(), "passive");
     let ack = alice
         .dialog
         .request("ACK")
@@ -113,12 +80,12 @@ fn a_list_alone_makes_a_session_too() {
 
 #[test]
 fn ids_are_made_when_the_creator_brings_none() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let invite = create(&scene, &ua, &[BOB, CAROL])
+    let invite = creation(&scene, &ua, &list_to(&[BOB, CAROL]))
         .without("Conversation-ID")
         .without("Contribution-ID");
-    created(&scene, &ua, &invite);
+    scene.enter(&ua, &invite);
     let seen = [BOB, CAROL].map(|who| {
         let invited = scene.invite_for(who);
         ["Conversation-ID", "Contribution-ID"].map(|id| invited.msg.need(id).to_string())
@@ -129,11 +96,13 @@ fn ids_are_made_when_the_creator_brings_none() {
 
 #[test]
 fn without_anybody_to_invite_it_is_refused() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
     let nobody = scene.send(&ua, &scene.invite(&ua, FACTORY)).answer();
     check::refused(&nobody, 403, Some("129 No destinations"));
-    let answer = scene.send(&ua, &create(&scene, &ua, &[])).answer();
+    let answer = scene
+        .send(&ua, &creation(&scene, &ua, &list_to(&[])))
+        .answer();
     assert!([400, 403].contains(&answer.status()), "{answer}");
     scene.nobody_invited();
     assert!(
@@ -144,10 +113,9 @@ fn without_anybody_to_invite_it_is_refused() {
 
 #[test]
 fn connected_participants_may_invite_and_others_may_not() {
-    let scene = scene();
-    scene.target(Script::on("INVITE").accept());
+    let scene = adhoc::accepting(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB])));
     let invited = scene.invite_for(BOB);
     scene.targets.expect("ACK");
     // Bob, invited, refers dave.
@@ -157,7 +125,7 @@ fn connected_participants_may_invite_and_others_may_not() {
         .with("Refer-To", "<sip:dave@home1.test>")
         .with("P-Asserted-Identity", format!("<{BOB}>"));
     check::accepted(&bob.send(&refer).answer());
-    scene.invite_for("sip:dave@home1.test");
+    scene.invite_for(DAVE);
     let zoe = scene.ua("sip:zoe@home1.test");
     let stranger = zoe
         .request("REFER", &alice.focus)
@@ -169,9 +137,9 @@ fn connected_participants_may_invite_and_others_may_not() {
 
 #[test]
 fn anonymity_is_refused_unless_the_operator_allows_it() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB])));
     scene.invite_for(BOB);
     let refer = alice.refer(&format!("<{CAROL}>")).with("Privacy", "id");
     check::refused(&alice.send(&refer).answer(), 403, Some("119"));
@@ -179,7 +147,7 @@ fn anonymity_is_refused_unless_the_operator_allows_it() {
     let setup = Setup::new(Vec::<Group>::new()).param_int("adhoc_allow_anonymity", 1);
     let scene = Scene::with(setup, Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB])));
     scene.invite_for(BOB);
     let refer = alice.refer(&format!("<{CAROL}>")).with("Privacy", "id");
     check::accepted(&alice.send(&refer).answer());
@@ -188,10 +156,9 @@ fn anonymity_is_refused_unless_the_operator_allows_it() {
 
 #[test]
 fn only_the_creator_may_put_somebody_out() {
-    let scene = scene();
-    scene.target(Script::on("INVITE").accept());
+    let scene = adhoc::accepting(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB, CAROL]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB, CAROL])));
     let [bob, carol] = [BOB, CAROL].map(|who| scene.invite_for(who));
     for leg in [&bob, &carol] {
         scene.leg_of(leg).expect("ACK");
@@ -208,10 +175,9 @@ fn only_the_creator_may_put_somebody_out() {
 
 #[test]
 fn the_session_ends_when_only_one_is_left() {
-    let scene = scene();
-    scene.target(Script::on("INVITE").accept());
+    let scene = adhoc::accepting(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB])));
     let bob = scene.leg_of(&scene.invite_for(BOB));
     bob.expect("ACK");
     check::accepted(&alice.dialog.bye());
@@ -226,19 +192,73 @@ fn the_session_ends_when_only_one_is_left() {
 
 #[test]
 fn only_the_factory_offers_recipient_list_invite() {
-    let scene = scene();
+    let scene = adhoc::scene(Transport::Udp);
     let ua = scene.ua(ALICE);
-    let mut alice = created(&scene, &ua, &create(&scene, &ua, &[BOB]));
+    let mut alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB])));
     assert!(
         !alice.answer.has_token("Supported", "recipient-list-invite"),
         "{}",
         alice.answer
     );
     let (_, answer) = alice.re_invite(|invite| {
-        invite.with("Require", "recipient-list-invite").body(
-            "application/sdp",
-            crate::kit::serve::sdp(ua.local(), "actpass"),
-        )
+        invite
+            .with("Require", "recipient-list-invite")
+            .body("application/sdp", serve::sdp(ua.local(), "actpass"))
     });
     check::refused(&answer, 420, None);
+}
+
+#[test]
+fn an_ad_hoc_session_of_which_the_creator_has_left_puts_nobody_out() {
+    let scene = Scene::with(Setup::new(Vec::<Group>::new()), Transport::Udp);
+    scene.target(Script::on("INVITE").accept());
+    let ua = scene.ua(ALICE);
+    let factory = FACTORY;
+    let xml = list_to(&[BOB, CAROL, DAVE]);
+    let invite = scene
+        .invite(&ua, factory)
+        .with("Require", "recipient-list-invite");
+    let body = format!(
+        "--b1\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b1\r\nContent-Type: application/resource-lists+xml\r\n\
+         Content-Disposition: recipient-list\r\n\r\n{xml}\r\n--b1--\r\n",
+        invite.body_text()
+    );
+    let sent = scene.send(&ua, &invite.body("multipart/mixed;boundary=b1", body));
+    let mut alice = Leg::made(&sent, sent.answer());
+    alice.dialog.ack(1);
+    let invited = [BOB, CAROL, DAVE].map(|who| scene.invite_for(who));
+    let [mut bob, carol, _dave] = invited.each_ref().map(|invite| scene.leg_of(invite));
+    carol.expect("ACK");
+    bob.expect("ACK");
+    check::accepted(&alice.dialog.bye());
+    let refer = bob
+        .request("REFER")
+        .with("Refer-To", format!("<{CAROL};method=BYE>"))
+        .with("P-Asserted-Identity", format!("<{BOB}>"));
+    check::refused(&bob.send(&refer).answer(), 403, Some(""));
+    carol.expect_none("BYE", QUIET);
+}
+
+#[test]
+fn session_replaces_of_an_entry_reaches_only_its_user() {
+    let scene = adhoc::accepting(Transport::Udp);
+    let ua = scene.ua(ALICE);
+    let entries = [
+        entry(
+            "sip:bob@home1.test;method=INVITE?Session-Replaces=one-to-one&amp;Subject=evil&amp;Route=%3Csip%3Aevil%3E",
+            "cp:copyControl=\"to\"",
+        ),
+        entry(CAROL, "cp:copyControl=\"to\""),
+    ];
+    scene.enter(&ua, &creation(&scene, &ua, &list(&entries)));
+    for (who, replaces) in [(BOB, Some("one-to-one")), (CAROL, None)] {
+        let invite = scene.invite_for(who);
+        assert_eq!(
+            invite.msg.header("Session-Replaces"),
+            replaces,
+            "{}",
+            invite.msg
+        );
+        check::free_of(&invite.raw, &["evil"]);
+    }
 }
