@@ -1,6 +1,6 @@
 //! What the domain asks for: imperative, to be carried out after the session's lock is given back.
 
-use super::outgoing::{Answer, OutgoingRequest};
+use super::outgoing_message::{Answer, OutgoingRequest};
 use super::quirk::Quirk;
 use super::records::ids::{Id, ReferId, TransactionId};
 

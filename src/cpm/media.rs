@@ -1,6 +1,6 @@
 //! The session descriptions of a leg: what ours becomes by an offer, and whether an answer can be used.
 
-use super::bodies::{read_sdp, SDP};
+use super::body_parts::{read_sdp, SDP};
 use super::env::Env;
 use super::records::leg::Media;
 use super::refusal::Refusal;

@@ -2,39 +2,39 @@
 //!
 //! `Session::handle(Input) -> Vec<Action>` is the whole surface: inputs are things that happened,
 //! actions are things to do once the session's lock has been given back. To find the nine steps of the
-//! OMA procedure, begin at `session/refer.rs`.
+//! OMA procedure, begin at `session/refer/mod.rs`.
 #![forbid(unsafe_code)]
 
 pub mod action;
-pub mod bodies;
+pub mod body_parts;
 mod conference;
 pub mod cpm_identifiers;
-mod departure;
-pub mod destination;
-mod dialog;
+pub mod decision_trail;
+mod departure_reason;
+mod dialog_rules;
 pub mod env;
 pub mod event_packages;
-pub mod headers;
+pub mod header_lines;
 pub mod input;
 mod media;
 mod option_tags;
-pub mod options;
-pub mod outgoing;
+pub mod options_method;
+pub mod outgoing_message;
+pub mod person;
 pub mod policy;
 pub mod quirk;
 pub mod recipient_list;
 pub mod records;
 pub mod redact;
-pub mod refer_request;
+pub mod refer_syntax;
 pub mod refusal;
-pub mod refuse;
+pub mod refusal_answer;
+pub mod request_uri;
 pub mod session;
-mod session_timer;
+mod session_timer_negotiation;
 pub mod settings;
 pub mod socket;
-pub mod stray;
+pub mod stray_answer;
 pub mod targets;
 pub mod time;
-pub mod trail;
 pub mod warning_texts;
-pub mod who;

@@ -1,6 +1,6 @@
 //! Option tags that a request requires of us (RFC 3261 section 8.2.2.3).
 
-use super::headers::SUPPORTED;
+use super::header_lines::SUPPORTED;
 use super::refusal::Refusal;
 use crate::sip::Request;
 

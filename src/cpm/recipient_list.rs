@@ -1,6 +1,6 @@
 //! Recipient lists: whom the body of a REFER (RFC 5368) or of a factory INVITE (RFC 5366) names.
 
-use super::bodies::{is_list, parts, undecodable, unsupported_type, SDP};
+use super::body_parts::{is_list, parts, undecodable, unsupported_type, SDP};
 use super::quirk::Quirk;
 use super::refusal::Refusal;
 use super::targets::{Purpose, Target, TargetAddress, Targets};

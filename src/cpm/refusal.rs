@@ -2,7 +2,7 @@
 //! header it is answered with, and what an operator can do about it.
 
 use super::action::Counter;
-use super::headers::{ACCEPT, ALLOW, ALLOW_EVENTS};
+use super::header_lines::{ACCEPT, ALLOW, ALLOW_EVENTS};
 use super::policy;
 use super::warning_texts::WarningText;
 use crate::sip::conference_info;

@@ -9,10 +9,10 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, CStr};
 
-use super::guard::{guard, guard_or_else};
+use super::export_table::{function_item, Table};
 use super::message::Message;
-use super::table::{function_item, Table};
-use super::{log, process, sl, text};
+use super::panic_guard::{guard, guard_or_else};
+use super::{log, process, sl, str_conversion};
 use crate::kamailio_sys as sys;
 
 pub use super::params::ParamTable;
@@ -180,7 +180,7 @@ where
     F: Fn(&Message<'_>, &[u8]) -> i32 + Copy + 'static,
 {
     run_command(message, |message| {
-        let mut value = text::str_of(b"");
+        let mut value = str_conversion::str_of(b"");
         // SAFETY: fixup_spve_null made `first` of the parameter. The value may lie in a static buffer of
         // a pseudo-variable, so it is copied before anything else runs.
         let value = unsafe {
@@ -188,7 +188,7 @@ where
                 log::error!("the parameter of a command could not be evaluated");
                 return -1;
             }
-            text::bytes_of(&value).to_vec()
+            str_conversion::bytes_of(&value).to_vec()
         };
         function_item::<F>()(message, &value)
     })

@@ -5,10 +5,10 @@
 
 use std::ffi::{c_int, c_void, CStr};
 
+use super::export_table::{function_item, Table};
 use super::exports::run_command;
 use super::message::Message;
-use super::table::{function_item, Table};
-use super::text;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// One entry of a [`KemiTable`].
@@ -85,7 +85,7 @@ where
 {
     run_command(message, |message| {
         // SAFETY: the KEMI engine passes NULL or a string that lives until this function returns.
-        let value = unsafe { value.as_ref().map(|value| text::bytes_of(value)) };
+        let value = unsafe { value.as_ref().map(|value| str_conversion::bytes_of(value)) };
         function_item::<F>()(message, value.unwrap_or_default())
     })
 }

@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, CStr};
 use std::fmt::{self, Write as _};
 use std::panic::Location;
 
-use super::text;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// Severity, with Kamailio's numbers (core/dprint.h).
@@ -132,7 +132,7 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
     let facility = info.syslog_level | facility;
     let module = MODULE.to_str().unwrap_or_default();
     if let Some(structured) = structured {
-        let file = text::c_string(place.file().as_bytes());
+        let file = str_conversion::c_string(place.file().as_bytes());
         // SAFETY: ksr_logdata_t is plain data, and LOG() starts from all zero too.
         let mut data: sys::ksr_logdata_t = unsafe { std::mem::zeroed() };
         data.v_facility = facility;
@@ -199,6 +199,6 @@ fn log_prefix() -> &'static [u8] {
     unsafe {
         sys::log_prefix_val
             .as_ref()
-            .map_or(&[], |value| text::bytes_of(value))
+            .map_or(&[], |value| str_conversion::bytes_of(value))
     }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ptr::NonNull;
 
 use super::sockets::{from_ip_addr, LocalSocket, Proto};
-use super::text;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// The message that this process works on (`sip_msg`), for the length of one callback.
@@ -67,7 +67,7 @@ impl<'a> Message<'a> {
         }
         // SAFETY: Kamailio fills in this member of the union for a request. The text lies in the message
         // buffer.
-        unsafe { text::bytes_of(&self.get().first_line.u.request.method) }
+        unsafe { str_conversion::bytes_of(&self.get().first_line.u.request.method) }
     }
 
     /// The status code; 0 for a request.
@@ -90,9 +90,9 @@ impl<'a> Message<'a> {
         // and nothing replaces them while our callback runs. The rest is as in `method`.
         unsafe {
             if !message.new_uri.s.is_null() && message.new_uri.len > 0 {
-                return text::bytes_of(&message.new_uri);
+                return str_conversion::bytes_of(&message.new_uri);
             }
-            text::bytes_of(&message.first_line.u.request.uri)
+            str_conversion::bytes_of(&message.first_line.u.request.uri)
         }
     }
 

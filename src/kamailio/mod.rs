@@ -9,16 +9,17 @@
 //!   processes have the same ones.
 //! * `kamailio_sys` and raw pointers stay inside.
 
+mod cfg_framework;
 pub mod clock;
-mod config;
-pub mod core;
+pub mod core_state;
 pub mod counters;
+mod export_table;
 pub mod exports;
-pub mod guard;
 mod import;
 pub mod kemi;
 pub mod log;
 pub mod message;
+pub mod panic_guard;
 pub mod params;
 pub mod process;
 pub mod rpc;
@@ -26,6 +27,5 @@ pub mod script;
 pub mod shm;
 pub mod sl;
 pub mod sockets;
-mod table;
-mod text;
+mod str_conversion;
 pub mod tm;

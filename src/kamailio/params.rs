@@ -7,9 +7,9 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use super::guard::guard;
+use super::export_table::{function_item, Table};
 use super::log;
-use super::table::{function_item, Table};
+use super::panic_guard::guard;
 use crate::kamailio_sys as sys;
 
 /// The parameters of the module.

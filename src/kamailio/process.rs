@@ -10,8 +10,8 @@
 use std::ffi::{c_int, CStr};
 use std::time::Duration;
 
-use super::guard::guard;
-use super::{config, log};
+use super::panic_guard::guard;
+use super::{cfg_framework, log};
 use crate::kamailio_sys as sys;
 
 /// The process and the moment in which Kamailio calls `child_init`. Kamailio calls it the rank
@@ -87,11 +87,11 @@ pub fn start(description: &'static CStr, mut step: impl FnMut()) -> Result<(), P
     if pid > 0 {
         return Ok(());
     }
-    if !config::init() {
+    if !cfg_framework::init() {
         log::error!("{description:?} cannot read the configuration of the core");
     }
     loop {
-        config::update();
+        cfg_framework::update();
         let finished = guard("a process of our own", false, || {
             step();
             true

@@ -8,9 +8,9 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use std::marker::PhantomData;
 use std::ptr::null_mut;
 
-use super::guard::guard_or_else;
-use super::table::{function_item, Table};
-use super::text;
+use super::export_table::{function_item, Table};
+use super::panic_guard::guard_or_else;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// One entry of an [`RpcTable`].
@@ -83,7 +83,7 @@ impl<'a> Rpc<'a> {
     /// with a fraction, which the ctl transport cannot give as text.
     pub fn next_string(&mut self) -> Option<String> {
         let scan = self.api.scan?;
-        let mut value = text::str_of(b"");
+        let mut value = str_conversion::str_of(b"");
         // SAFETY: "*" makes the argument optional, "." gives a number as text, "S" stores a str. The str
         // lies in the transport's buffer and is copied at once.
         unsafe {
@@ -95,13 +95,13 @@ impl<'a> Rpc<'a> {
             if read < 1 {
                 return None;
             }
-            Some(String::from_utf8_lossy(text::bytes_of(&value)).into_owned())
+            Some(String::from_utf8_lossy(str_conversion::bytes_of(&value)).into_owned())
         }
     }
 
     /// Adds a line of text to the answer.
     pub fn add_string(&mut self, value: &str) {
-        let value = text::c_string(value.as_bytes());
+        let value = str_conversion::c_string(value.as_bytes());
         if let Some(add) = self.api.add {
             // SAFETY: "s" takes one C string and copies it.
             unsafe { add(self.context, c"s".as_ptr() as *mut c_char, value.as_ptr()) };
@@ -138,7 +138,7 @@ impl<'a> Rpc<'a> {
     }
 
     fn fault(&mut self, fault: &Fault) {
-        let text = text::c_string(fault.text.as_bytes());
+        let text = str_conversion::c_string(fault.text.as_bytes());
         if let Some(send) = self.api.fault {
             // SAFETY: the format takes one C string.
             unsafe {
@@ -163,7 +163,7 @@ pub struct RpcStruct<'a, 'p> {
 impl<'a> RpcStruct<'a, '_> {
     /// Adds a member with text.
     pub fn string(&mut self, name: &CStr, value: &str) -> &mut Self {
-        let value = text::c_string(value.as_bytes());
+        let value = str_conversion::c_string(value.as_bytes());
         if let Some(add) = self.adder() {
             // SAFETY: "s" takes the member's name and one C string, and copies both.
             unsafe {
@@ -249,7 +249,7 @@ pub struct RpcList<'a, 'p> {
 impl<'a> RpcList<'a, '_> {
     /// Adds text.
     pub fn add_string(&mut self, value: &str) {
-        let value = text::c_string(value.as_bytes());
+        let value = str_conversion::c_string(value.as_bytes());
         if let Some(add) = self.adder() {
             // SAFETY: "s" takes one C string and copies it.
             unsafe { add(self.handle, c"s".as_ptr() as *mut c_char, value.as_ptr()) };

@@ -10,8 +10,8 @@ use std::ffi::{c_int, c_void};
 
 use once_cell::sync::OnceCell;
 
-use super::guard::guard;
 use super::message::Message;
+use super::panic_guard::guard;
 use crate::kamailio_sys as sys;
 
 /// What happens to the reply after the callback.

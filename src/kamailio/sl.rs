@@ -8,7 +8,7 @@ use once_cell::sync::OnceCell;
 
 use super::import::{find_export, Export};
 use super::message::Message;
-use super::text;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 static API: OnceCell<sys::sl_api_t> = OnceCell::new();
@@ -65,7 +65,7 @@ pub fn reply_stateless(
     let api = API.get().ok_or(SlError::NotLoaded)?;
     let send = api.sreply.ok_or(SlError::NotLoaded)?;
     add_reply_headers(message, headers)?;
-    let mut reason = text::str_of(reason.as_bytes());
+    let mut reason = str_conversion::str_of(reason.as_bytes());
     // SAFETY: `sl` itself filled in the table. Message and reason outlive the call.
     let result = unsafe { send(message.as_ptr(), i32::from(code), &mut reason) };
     if result < 0 {
@@ -81,7 +81,7 @@ pub(super) fn answer_after_panic(message: &Message<'_>) {
         return;
     }
     if let Some(send) = API.get().and_then(|api| api.freply) {
-        let mut reason = text::str_of(b"Server Internal Error");
+        let mut reason = str_conversion::str_of(b"Server Internal Error");
         // SAFETY: as in `reply_stateless`.
         unsafe { send(message.as_ptr(), 500, &mut reason) };
     }
@@ -95,7 +95,7 @@ fn add_reply_headers(message: &Message<'_>, headers: &str) -> Result<(), SlError
     if !headers.ends_with("\r\n") || headers.contains("\r\n\r\n") {
         return Err(SlError::BadHeaders);
     }
-    let lines = text::str_of(headers.as_bytes());
+    let lines = str_conversion::str_of(headers.as_bytes());
     // SAFETY: the function copies the lines into private memory that lives as long as the message.
     let lump = unsafe {
         sys::add_lump_rpl2(

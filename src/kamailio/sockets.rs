@@ -7,7 +7,7 @@ use std::ffi::c_ushort;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::text;
+use super::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// A transport. Messages over WebSocket arrive on a TCP or TLS socket of Kamailio.
@@ -170,7 +170,7 @@ pub fn all() -> Vec<LocalSocket> {
 ///
 /// `host` is a name or an address, IPv6 with or without brackets. `port` 0 matches every port.
 pub fn is_local(host: &str, port: u16) -> bool {
-    let mut host = text::str_of(host.as_bytes());
+    let mut host = str_conversion::str_of(host.as_bytes());
     if host.len == 0 {
         return false;
     }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::counters;
+use super::rpc_why;
 use super::runtime::Runtime;
-use super::why;
 use crate::cpm::action::{Action, Level};
 use crate::cpm::input::Input;
-use crate::cpm::outgoing::{Answer, OutgoingRequest};
+use crate::cpm::outgoing_message::{Answer, OutgoingRequest};
 use crate::cpm::records::{Id, TransactionId};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
@@ -69,7 +69,7 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 fn with_trails_written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
     for action in &actions {
         if let Action::Trail { refer, entry } = action {
-            why::record(runtime, *refer, entry);
+            rpc_why::record(runtime, *refer, entry);
         }
     }
     actions

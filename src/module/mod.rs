@@ -1,20 +1,20 @@
 //! Wiring: what Kamailio sees of this module, and how it starts.
 
-mod config;
 mod counters;
-mod drain;
-mod draining;
+mod drain_sessions;
+mod drain_state;
 mod executor;
+mod modparams;
 mod replies;
 mod request;
 mod rpc;
+mod rpc_why;
 mod runtime;
-mod why;
 mod workers;
 
 use std::ffi::{c_char, c_int, c_void};
 
-use self::config::Config;
+use self::modparams::Config;
 use self::runtime::Runtime;
 use crate::kamailio::exports::{
     command, command_with_string, commands, on_register, CommandTable, Exports, ParamTable,
@@ -42,40 +42,40 @@ static COMMANDS: CommandTable<4> = commands([
 
 /// `modparam("cpm", …)`.
 static PARAMS: ParamTable<31> = params([
-    string(c"domain", &config::DOMAIN),
-    string(c"factory_uri", &config::FACTORY_URI),
-    string(c"groups_dir", &config::GROUPS_DIR),
-    string(c"trusted_peers", &config::TRUSTED_PEERS),
-    string(c"orig_route", &config::ORIG_ROUTE),
-    string(c"contact_host", &config::CONTACT_HOST),
-    string(c"msrp_uri", &config::MSRP_URI),
-    string(c"msrp_fingerprint", &config::MSRP_FINGERPRINT),
-    string(c"msrp_chatroom", &config::MSRP_CHATROOM),
-    integer(c"session_expires", &config::SESSION_EXPIRES),
-    integer(c"min_se", &config::MIN_SE),
-    integer(c"refer_ok_code", &config::REFER_OK_CODE),
-    integer(c"max_refer_targets", &config::MAX_REFER_TARGETS),
-    integer(c"precheck_targets", &config::PRECHECK_TARGETS),
-    integer(c"inactivity_timeout", &config::INACTIVITY_TIMEOUT),
-    integer(c"max_sessions", &config::MAX_SESSIONS),
-    integer(c"strict", &config::STRICT),
-    integer(c"invite_rate", &config::INVITE_RATE),
-    integer(c"adhoc_allow_anonymity", &config::ADHOC_ALLOW_ANONYMITY),
-    string(c"invite_by", &config::INVITE_BY),
-    string(c"adhoc_policy_file", &config::ADHOC_POLICY_FILE),
-    integer(c"max_participants", &config::MAX_PARTICIPANTS),
-    integer(c"min_participants", &config::MIN_PARTICIPANTS),
-    integer(c"invite_timeout", &config::INVITE_TIMEOUT),
-    integer(c"refer_notify_interval", &config::REFER_NOTIFY_INTERVAL),
+    string(c"domain", &modparams::DOMAIN),
+    string(c"factory_uri", &modparams::FACTORY_URI),
+    string(c"groups_dir", &modparams::GROUPS_DIR),
+    string(c"trusted_peers", &modparams::TRUSTED_PEERS),
+    string(c"orig_route", &modparams::ORIG_ROUTE),
+    string(c"contact_host", &modparams::CONTACT_HOST),
+    string(c"msrp_uri", &modparams::MSRP_URI),
+    string(c"msrp_fingerprint", &modparams::MSRP_FINGERPRINT),
+    string(c"msrp_chatroom", &modparams::MSRP_CHATROOM),
+    integer(c"session_expires", &modparams::SESSION_EXPIRES),
+    integer(c"min_se", &modparams::MIN_SE),
+    integer(c"refer_ok_code", &modparams::REFER_OK_CODE),
+    integer(c"max_refer_targets", &modparams::MAX_REFER_TARGETS),
+    integer(c"precheck_targets", &modparams::PRECHECK_TARGETS),
+    integer(c"inactivity_timeout", &modparams::INACTIVITY_TIMEOUT),
+    integer(c"max_sessions", &modparams::MAX_SESSIONS),
+    integer(c"strict", &modparams::STRICT),
+    integer(c"invite_rate", &modparams::INVITE_RATE),
+    integer(c"adhoc_allow_anonymity", &modparams::ADHOC_ALLOW_ANONYMITY),
+    string(c"invite_by", &modparams::INVITE_BY),
+    string(c"adhoc_policy_file", &modparams::ADHOC_POLICY_FILE),
+    integer(c"max_participants", &modparams::MAX_PARTICIPANTS),
+    integer(c"min_participants", &modparams::MIN_PARTICIPANTS),
+    integer(c"invite_timeout", &modparams::INVITE_TIMEOUT),
+    integer(c"refer_notify_interval", &modparams::REFER_NOTIFY_INTERVAL),
     integer(
         c"conference_notify_interval",
-        &config::CONFERENCE_NOTIFY_INTERVAL,
+        &modparams::CONFERENCE_NOTIFY_INTERVAL,
     ),
-    integer(c"max_subscriptions", &config::MAX_SUBSCRIPTIONS),
-    integer(c"trail_size", &config::TRAIL_SIZE),
-    string_function(c"warning_text", config::warning_text),
-    integer(c"sender_processes", &config::SENDER_PROCESSES),
-    string(c"debug_panic_header", &config::DEBUG_PANIC_HEADER),
+    integer(c"max_subscriptions", &modparams::MAX_SUBSCRIPTIONS),
+    integer(c"trail_size", &modparams::TRAIL_SIZE),
+    string_function(c"warning_text", modparams::warning_text),
+    integer(c"sender_processes", &modparams::SENDER_PROCESSES),
+    string(c"debug_panic_header", &modparams::DEBUG_PANIC_HEADER),
 ]);
 
 /// `kamcmd cpm.…`.
@@ -87,7 +87,7 @@ static RPC: RpcTable<8> = rpc_table([
     rpc::REMOVE,
     rpc::END,
     rpc::DRAIN,
-    why::WHY,
+    rpc_why::WHY,
 ]);
 
 /// `KSR.cpm.…`.
@@ -148,7 +148,7 @@ fn init() -> Result<(), String> {
     {
         return Err("cpm: kamailio did not take a callback".into());
     }
-    let draining = draining::Draining::create()
+    let draining = drain_state::Draining::create()
         .ok_or("cpm: shared memory has no room; give Kamailio more (-m)")?;
     let installed = runtime::install(Runtime {
         draining,

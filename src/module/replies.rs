@@ -6,17 +6,17 @@ use crate::cpm::action::Action;
 use crate::cpm::input::Input;
 use crate::cpm::records::{Id, Name};
 use crate::cpm::socket::Socket;
-use crate::cpm::stray::end_stray_dialog;
+use crate::cpm::stray_answer::end_stray_dialog;
 use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::Event;
-use crate::kamailio::{core, log};
+use crate::kamailio::{core_state, log};
 use crate::sip::{Method, Response};
 
 /// tm's callback: `handle` is the record the request was sent for.
 pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
     let Some(runtime) = runtime() else { return };
-    if core::shutting_down() {
+    if core_state::shutting_down() {
         return;
     }
     let record = Id(handle);

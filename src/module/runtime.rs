@@ -6,8 +6,8 @@ use std::path::Path;
 
 use once_cell::sync::OnceCell;
 
-use super::config::Config;
-use super::draining::Draining;
+use super::drain_state::Draining;
+use super::modparams::Config;
 use crate::cpm::env::Env;
 use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};

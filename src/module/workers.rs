@@ -3,12 +3,12 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::drain::end_some;
+use super::drain_sessions::end_some;
 use super::executor::{apply, perform, Place, TimedOut};
 use super::runtime::runtime;
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
-use crate::cpm::outgoing::OutgoingRequest;
+use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 

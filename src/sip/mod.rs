@@ -52,4 +52,4 @@ pub use tag::Tag;
 pub use uri::{Scheme, Uri, UriError};
 
 #[cfg(test)]
-mod properties;
+mod property_tests;

@@ -4,7 +4,7 @@
 use super::checks::{clean, clean_error};
 use super::harness::{kind, refused};
 use super::values::check_uri;
-use cpm::cpm::policy::{explain, Action, Group, PolicyRequest, Role};
+use cpm::cpm::policy::{explain, Action, Group, PolicyQuery, Role};
 use cpm::sip::resource_list::{self, Entry, ListError, MAX_ENTRIES};
 use cpm::sip::{Identity, Method, Uri};
 
@@ -111,7 +111,7 @@ pub fn group(input: &[u8]) -> u64 {
     ] {
         let uri = Uri::parse(who.as_bytes()).expect("a URI");
         for anonymous in [false, true] {
-            let verdict = group.evaluate(&PolicyRequest {
+            let verdict = group.evaluate(&PolicyQuery {
                 identities: &[Identity::of(&uri)],
                 uris: std::slice::from_ref(&uri),
                 anonymous,
@@ -128,7 +128,7 @@ pub fn group(input: &[u8]) -> u64 {
             clean(&answer);
         }
     }
-    let nobody = group.evaluate(&PolicyRequest {
+    let nobody = group.evaluate(&PolicyQuery {
         identities: &[],
         uris: &[],
         anonymous: false,

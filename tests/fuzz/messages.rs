@@ -4,9 +4,9 @@
 use super::checks::{clean, clean_error, clean_params, clean_words, visible};
 use super::harness::{kind, refused};
 use super::values::{check_address, check_refer_to, check_uri};
-use cpm::cpm::bodies::read_sdp;
+use cpm::cpm::body_parts::read_sdp;
 use cpm::cpm::recipient_list::read_recipients;
-use cpm::cpm::refer_request::ReferRequest;
+use cpm::cpm::refer_syntax::ReferRequest;
 use cpm::cpm::refusal::Refusal;
 use cpm::cpm::targets::{TargetAddress, Targets};
 use cpm::sip::resource_list;

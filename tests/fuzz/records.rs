@@ -30,7 +30,7 @@ pub fn record(input: &[u8]) -> u64 {
             let common = &subscription.common;
             kind((common.ending.is_some(), common.last_sent))
         }
-        Record::ReturnRights(rights) => kind(rights.known.len().min(2)),
+        Record::RejoinRights(rights) => kind(rights.known.len().min(2)),
     };
     kind((more, names.min(4), deadline.is_some()))
 }

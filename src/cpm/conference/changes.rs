@@ -1,13 +1,13 @@
 //! What changed for the subscribers: noted in the change log, told in rounds, a slice of subscribers at
 //! a time (RFC 4575 section 3.6).
 
-use crate::cpm::departure::Departure;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::person::Person;
 use crate::cpm::records::conference::Round;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ChangeLog, Ending, Record, Subscribers};
 use crate::cpm::session::Session;
 use crate::cpm::targets::TargetAddress;
-use crate::cpm::who::Who;
 use crate::sip::conference_info::{is_entity, User};
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
@@ -95,7 +95,7 @@ impl Session<'_> {
     /// A target that gets no INVITE: a referrer that suppresses NOTIFYs learns of it here or nowhere.
     pub(in crate::cpm) fn note_uninvited(
         &mut self,
-        referrer: &Who,
+        referrer: &Person,
         target: &TargetAddress,
         status: u16,
     ) {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::cpm::departure::Departure;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::conference::{status_of, Departed};
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Leg;
 use crate::cpm::session::Session;
-use crate::cpm::who::Who;
 use crate::sip::conference_info::{
     ConferenceState, Description, Document, Endpoint, Execution, Joining, Role, State, Status, User,
 };
@@ -137,7 +137,7 @@ impl Session<'_> {
         let leg = self.records.leg(id)?;
         let endpoint = endpoint(leg, status_of(leg)?);
         let display_text = leg.display_name.clone();
-        let mut who = Who::of(&leg.uri).anonymous(leg.anonymous);
+        let mut who = Person::of(&leg.uri).anonymous(leg.anonymous);
         for identity in &leg.identities {
             who.add_identity(identity.clone());
         }

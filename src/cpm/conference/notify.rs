@@ -1,10 +1,10 @@
 //! NOTIFYs of the conference state: when each subscriber's next one leaves, and what it says.
 
 use crate::cpm::action::Counter;
+use crate::cpm::person::Person;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Ending;
 use crate::cpm::session::{NotifyContent, Session};
-use crate::cpm::who::Who;
 use crate::sip::conference_info::CONTENT_TYPE;
 use crate::sip::privacy::ANONYMOUS;
 
@@ -95,7 +95,7 @@ impl Session<'_> {
     }
 
     /// How somebody who did something is shown to the subscribers.
-    pub(in crate::cpm) fn shown_uri_of(&mut self, who: &Who) -> String {
+    pub(in crate::cpm) fn shown_uri_of(&mut self, who: &Person) -> String {
         let leg = self.records.member(&who.identities);
         match leg.and_then(|id| self.records.leg(id)) {
             Some(leg) => leg.shown_uri(),

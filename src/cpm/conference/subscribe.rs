@@ -5,13 +5,13 @@ use crate::cpm::action::{Counter, Level};
 use crate::cpm::event_packages::check_event_outside_dialog;
 use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require;
+use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::{Carrier, ConferenceSubscription, Dialog, Ending, Record, Subscription};
 use crate::cpm::refusal::{Denial, Refusal};
 use crate::cpm::session::Session;
 use crate::cpm::time::millis;
-use crate::cpm::who::{identify, Who};
 use crate::sip::conference_info::CONTENT_TYPE;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
@@ -25,7 +25,7 @@ const LONGEST: u32 = 7_200;
 
 /// What a SUBSCRIBE asks for that may be served.
 struct Wish {
-    who: Who,
+    who: Person,
     /// Seconds.
     expires: u32,
     event_id: Option<String>,
@@ -143,7 +143,7 @@ impl Session<'_> {
     }
 
     /// Whether `who` may subscribe, and what the SUBSCRIBE wants.
-    fn check_wish(&mut self, request: &Request, who: Who) -> Result<Wish, Refusal> {
+    fn check_wish(&mut self, request: &Request, who: Person) -> Result<Wish, Refusal> {
         if !self.may_subscribe(&who) {
             return Err(Refusal::Policy(Action::AllowConferenceState));
         }
@@ -170,7 +170,7 @@ impl Session<'_> {
 
     /// As the document says; but somebody who was removed is shown no more than somebody who never
     /// belonged.
-    fn may_subscribe(&mut self, who: &Who) -> bool {
+    fn may_subscribe(&mut self, who: &Person) -> bool {
         let verdict = self.permissions_of(who);
         !self.is_banned(&who.identities) && verdict.allows(Action::AllowConferenceState)
     }

@@ -1,7 +1,7 @@
 //! The conditions of a rule, and when each is true (RFC 4745 section 7).
 
 use super::domain::Domain;
-use super::request::PolicyRequest;
+use super::query::PolicyQuery;
 use crate::sip::identity::Identity;
 
 /// One child of `<conditions>`. A rule matches when all of its conditions are true.
@@ -60,7 +60,7 @@ pub enum Except {
 /// A request, and what is computed from it once for all rules.
 pub struct Facts<'a> {
     /// The request itself.
-    pub request: &'a PolicyRequest<'a>,
+    pub request: &'a PolicyQuery<'a>,
     /// The domains of the requester's URIs.
     pub domains: Vec<Domain>,
     /// Whether the requester is on the group's list.

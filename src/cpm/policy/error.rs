@@ -1,6 +1,8 @@
 //! Why a group document is refused, and what in an accepted one has no effect.
 
-use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
+use super::document_limits::{
+    MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS,
+};
 
 /// Where an element begins in its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::condition::{Condition, Facts};
 use super::domain::Domain;
 use super::error::LoadNote;
 use super::permissions::Permissions;
-use super::request::{PolicyRequest, Verdict};
+use super::query::{PolicyQuery, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -66,7 +66,7 @@ impl Group {
     }
 
     /// What the matching rules together permit (RFC 4745 section 10.2). Nothing when none matches.
-    pub fn evaluate(&self, request: &PolicyRequest) -> Verdict {
+    pub fn evaluate(&self, request: &PolicyQuery) -> Verdict {
         let facts = Facts {
             request,
             domains: request.uris.iter().filter_map(Domain::of).collect(),

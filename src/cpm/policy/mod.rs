@@ -8,31 +8,31 @@
 //! The schema is that of the OMA Shared Group XDM specification; the README lists what has an effect.
 
 pub mod adhoc;
-pub mod check;
 pub mod condition;
 pub mod directory;
 mod document;
+mod document_limits;
 pub mod domain;
+pub mod dry_run;
 mod error;
 mod group;
-mod limits;
 mod namespace;
 mod permissions;
-mod request;
+mod query;
 mod rules;
 mod time;
 mod values;
 mod xml;
 
 pub use adhoc::{adhoc_document, AdhocPolicy, InviteBy};
-pub use check::{explain, report};
 pub use condition::Condition;
 pub use directory::{Directory, LoadProblem};
+pub use document_limits::MAX_DOCUMENT;
+pub use dry_run::{explain, report};
 pub use error::{DocumentError, LoadNote, Reason};
 pub use group::{Group, Member, Rule};
-pub use limits::MAX_DOCUMENT;
 pub use permissions::{Action, Permissions};
-pub use request::{PolicyRequest, Role, Verdict};
+pub use query::{PolicyQuery, Role, Verdict};
 
 #[cfg(test)]
 mod tests;

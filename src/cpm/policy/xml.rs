@@ -6,8 +6,10 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
+use super::document_limits::{
+    MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS,
+};
 use super::error::{excerpt, excerpt_of_sentence, DocumentError, Position, Reason};
-use super::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS};
 use super::namespace::Ns;
 
 /// One element. Elements nest at most [`MAX_DEPTH`] deep. That bounds every recursion over them, the one

@@ -17,7 +17,7 @@ pub struct Head {
     /// Who made an ad-hoc session.
     pub creator: Vec<Identity>,
     /// The record of who may come in by an INVITE of its own. `None`: there is nothing to remember.
-    pub return_rights: Option<Id>,
+    pub rejoin_rights: Option<Id>,
     /// Conversation-ID
     pub conversation_id: String,
     /// Contribution-ID
@@ -84,7 +84,7 @@ impl Head {
 
 /// Who may come into a session by an INVITE of their own, beyond what the group document says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReturnRights {
+pub struct RejoinRights {
     /// Ad-hoc: the creator and everybody who was invited.
     pub known: Vec<Identity>,
     /// Removed by somebody, and not invited again since.

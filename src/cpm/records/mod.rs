@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use conference::{ChangeLog, ConferenceSubscription, Subscribers};
 pub use dialog::{ByeCause, Carrier, Dialog, InFlight, Waiting};
-pub use head::{Head, ReturnRights};
+pub use head::{Head, RejoinRights};
 pub use ids::{Id, MergeKey, Name, ReferId, TransactionId};
 pub use leg::{Leg, LegState, Media};
 pub use refer::{Refer, ReferSubscription, Report, TargetRecord};
@@ -36,7 +36,7 @@ pub enum Record {
     /// A REFER.
     Refer(Box<Refer>),
     /// Who may come in by an INVITE of their own.
-    ReturnRights(ReturnRights),
+    RejoinRights(RejoinRights),
     /// What changed, for the subscribers of the conference state.
     ChangeLog(Box<ChangeLog>),
     /// Who they are.
@@ -53,7 +53,7 @@ impl Record {
             Record::Leg(leg) => leg.names(session),
             Record::Refer(refer) => refer.names(),
             Record::ConferenceSubscription(subscription) => subscription.names(),
-            Record::ReturnRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
+            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
         }
     }
 
@@ -65,7 +65,7 @@ impl Record {
             Record::Refer(refer) => refer.deadline(),
             Record::ChangeLog(log) => log.deadline(),
             Record::ConferenceSubscription(subscription) => subscription.deadline(),
-            Record::ReturnRights(_) | Record::Subscribers(_) => None,
+            Record::RejoinRights(_) | Record::Subscribers(_) => None,
         }
     }
 
@@ -76,7 +76,7 @@ impl Record {
             Record::Refer(refer) => refer.carrier.own_mut(),
             Record::ConferenceSubscription(subscription) => subscription.carrier.own_mut(),
             Record::Head(_)
-            | Record::ReturnRights(_)
+            | Record::RejoinRights(_)
             | Record::ChangeLog(_)
             | Record::Subscribers(_) => None,
         }

@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::departure::Departure;
+use crate::cpm::departure_reason::Departure;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, LegState, Waiting};
 use crate::sip::status::reason_phrase;

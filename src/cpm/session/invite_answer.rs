@@ -2,9 +2,9 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::departure::Departure;
-use crate::cpm::headers::HeaderLines;
-use crate::cpm::outgoing::OutgoingRequest;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::header_lines::HeaderLines;
+use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::EarlyDialog;
 use crate::cpm::records::{ByeCause, LegState};

@@ -1,27 +1,27 @@
 //! People who come in by themselves: INVITE to the group, the focus or our Contact (requirements
 //! section 2.5).
 
-use super::refer_answer::{referred_by, Origin};
+use super::refer::{referred_by, Origin};
 use super::Session;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::bodies::SDP;
+use crate::cpm::body_parts::SDP;
 use crate::cpm::cpm_identifiers::{contribution_id, identifier};
-use crate::cpm::departure::Departure;
-use crate::cpm::destination::leads_here;
-use crate::cpm::headers::{HeaderLines, IN_REPLY_TO, SERVICE};
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::input::Arrival;
 use crate::cpm::media::describe;
 use crate::cpm::option_tags::{check_require, check_require_at_factory};
-use crate::cpm::outgoing::Answer;
+use crate::cpm::outgoing_message::Answer;
+use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::{Action, Group};
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::leg::{Appearance, AwaitedAck};
 use crate::cpm::records::{ByeCause, Dialog, Leg, LegState, Media, Record, SessionTimer};
 use crate::cpm::refusal::{Denial, Refusal};
-use crate::cpm::session_timer::{grant, Granted};
+use crate::cpm::request_uri::leads_here;
+use crate::cpm::session_timer_negotiation::{grant, Granted};
 use crate::cpm::targets::{Purpose, Target, Targets};
 use crate::cpm::time::SIXTY_FOUR_T1;
-use crate::cpm::who::{identify, Who};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
@@ -31,7 +31,7 @@ const MAX_SUBJECT: usize = 512;
 
 /// A joiner who may come in, and what it gets with its 200; decided before anything changes.
 pub(super) struct Joiner {
-    pub who: Who,
+    pub who: Person,
     contact: Uri,
     media: Media,
     /// Our SDP is an offer.
@@ -81,7 +81,7 @@ impl Session<'_> {
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
-    fn check_join(&mut self, who: &Who) -> Result<(), Refusal> {
+    fn check_join(&mut self, who: &Person) -> Result<(), Refusal> {
         if !self.may_return(&who.identities) {
             return Err(Refusal::MayNotReturn);
         }
@@ -109,7 +109,7 @@ impl Session<'_> {
     }
 
     /// The SDP and session timer for somebody who comes in: an answer to the offer, or our offer.
-    pub(super) fn joiner(&mut self, arrival: &Arrival, who: Who) -> Result<Joiner, Refusal> {
+    pub(super) fn joiner(&mut self, arrival: &Arrival, who: Person) -> Result<Joiner, Refusal> {
         let request = &arrival.request;
         let settings = self.env.settings;
         let contact = request.contact();
@@ -248,7 +248,7 @@ impl Session<'_> {
     }
 
     /// A group whose document says so is called together when its session starts (G3).
-    fn invite_members(&mut self, arrival: &Arrival, starter: &Who) {
+    fn invite_members(&mut self, arrival: &Arrival, starter: &Person) {
         let document = self.group_document();
         let Some(group) = document.filter(|group| group.invite_members) else {
             return;
@@ -264,7 +264,7 @@ impl Session<'_> {
     }
 
     /// Everybody on a list that came with an INVITE, by the steps 7 and 8 of a REFER.
-    pub(super) fn invite_listed(&mut self, arrival: &Arrival, inviter: &Who, targets: &Targets) {
+    pub(super) fn invite_listed(&mut self, arrival: &Arrival, inviter: &Person, targets: &Targets) {
         self.open_trail(arrival);
         let origin = Origin {
             referred_by: referred_by(inviter, None),
@@ -278,7 +278,7 @@ impl Session<'_> {
 
 /// The name of somebody who comes in: as its network says, or as it says itself under a URI that is its
 /// own.
-fn display_name(request: &Request, who: &Who) -> Option<String> {
+fn display_name(request: &Request, who: &Person) -> Option<String> {
     let itself = who.identities.contains(&Identity::of(&request.from.uri));
     let by_itself = || request.from.name().filter(|_| itself);
     let name = request.asserted_name().or_else(by_itself);

@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::departure::Departure;
-use crate::cpm::outgoing::Answer;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::outgoing_message::Answer;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, LegState, Waiting};
 use crate::cpm::refusal::Refusal;

@@ -2,17 +2,17 @@
 
 use super::Session;
 use crate::cpm::action::{Action, Level};
+use crate::cpm::decision_trail;
 use crate::cpm::input::{Arrival, Input};
+use crate::cpm::person::Person;
 use crate::cpm::policy::{Action as PolicyAction, Verdict};
 use crate::cpm::records::ids::{Id, ReferId};
 use crate::cpm::records::Waiting;
 use crate::cpm::redact::Show;
-use crate::cpm::refer_request::ReferRequest;
+use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::Denial;
-use crate::cpm::refuse::{new_refer_id, refuse, Refused};
+use crate::cpm::refusal_answer::{new_refer_id, refuse, Refused};
 use crate::cpm::targets::Purpose;
-use crate::cpm::trail;
-use crate::cpm::who::Who;
 use crate::sip::{Method, Request};
 
 /// Most targets named in the line that says what was asked.
@@ -38,7 +38,7 @@ impl Session<'_> {
         }
         let refer = new_refer_id(self.env);
         self.about = Some(refer);
-        self.actions.extend(trail::open(arrival, refer));
+        self.actions.extend(decision_trail::open(arrival, refer));
         if let Some(group) = self.head.group.clone() {
             self.log(Level::Debug, format!("for group {group}"));
         }
@@ -51,7 +51,7 @@ impl Session<'_> {
         }
         let refer = new_refer_id(self.env);
         self.about = Some(refer);
-        self.actions.push(trail::open_empty(refer, ""));
+        self.actions.push(decision_trail::open_empty(refer, ""));
         refer
     }
 
@@ -127,7 +127,7 @@ impl Session<'_> {
     }
 
     /// Whom we take for the referrer, and by what.
-    pub(super) fn log_referrer(&mut self, who: &Who, request: &Request) {
+    pub(super) fn log_referrer(&mut self, who: &Person, request: &Request) {
         let by = match request.asserted_identities().is_empty() {
             true => "the identity of its dialog",
             false => "P-Asserted-Identity",
@@ -194,7 +194,7 @@ impl Session<'_> {
     }
 
     fn write(&mut self, about: &[ReferId], level: Level, line: impl Fn(Show) -> String) {
-        let lines: Vec<Action> = trail::lines(about, &self.head.token, level, line);
+        let lines: Vec<Action> = decision_trail::lines(about, &self.head.token, level, line);
         self.actions.extend(lines);
     }
 }

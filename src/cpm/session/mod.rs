@@ -2,42 +2,37 @@
 //!
 //! The procedures are one file each below; where to begin reading is `refer`, which has the nine steps.
 
-mod admission;
+mod conference_factory;
 mod deadlines;
-mod dialogs;
 mod end;
-mod factory;
-mod filter;
 mod forks;
-mod identity;
-mod invite;
+mod group_policy;
+mod in_dialog_requests;
 mod invite_answer;
 mod join;
 mod leave;
 mod log;
 mod offer_answer;
 mod operator;
-mod policy;
-mod records;
+mod outgoing_queue;
+mod record_access;
 mod refer;
-mod refer_answer;
-mod refer_notify;
 mod refresh;
+mod rejoin_rights;
 mod removal;
-mod return_rights;
-mod send_queue;
+mod sender;
 mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use self::records::Records;
+use self::record_access::Records;
 pub(super) use self::subscriptions::NotifyContent;
 use super::action::{Action, Counter};
-use super::departure::Departure;
+use super::departure_reason::Departure;
 use super::env::Env;
 use super::input::Input;
-use super::outgoing::{Answer, OutgoingRequest};
+use super::outgoing_message::{Answer, OutgoingRequest};
 use super::policy::Group;
 use super::records::ids::{Id, ReferId};
 use super::records::{Head, Record, SessionStore};
@@ -255,7 +250,7 @@ fn new_head(env: &Env<'_>) -> Head {
         token: env.token(),
         group: None,
         creator: Vec::new(),
-        return_rights: None,
+        rejoin_rights: None,
         conversation_id: env.token(),
         contribution_id: env.token(),
         in_reply_to: None,

@@ -3,16 +3,16 @@
 
 use super::{Activity, Session};
 use crate::cpm::action::Level;
-use crate::cpm::bodies::{read_sdp, SDP};
-use crate::cpm::headers::HeaderLines;
+use crate::cpm::body_parts::{read_sdp, SDP};
+use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::media::{describe, Described};
 use crate::cpm::option_tags::check_require;
-use crate::cpm::outgoing::Answer;
+use crate::cpm::outgoing_message::Answer;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::AwaitedAck;
 use crate::cpm::records::{ByeCause, Leg, Waiting};
 use crate::cpm::refusal::Refusal;
-use crate::cpm::session_timer::{grant, Granted};
+use crate::cpm::session_timer_negotiation::{grant, Granted};
 use crate::cpm::settings::Settings;
 use crate::cpm::time::SIXTY_FOUR_T1;
 use crate::sip::{Method, Request};

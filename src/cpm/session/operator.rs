@@ -1,12 +1,12 @@
 //! What an operator does to a session: invite, remove, end, drain (RPC `cpm.invite`, `cpm.remove`,
 //! `cpm.end`, `cpm.drain`).
 
-use super::refer_answer::Origin;
+use super::refer::Origin;
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::person::Person;
 use crate::cpm::records::ByeCause;
 use crate::cpm::targets::{Purpose, Target, Targets};
-use crate::cpm::who::Who;
 use crate::sip::uri::Uri;
 
 impl Session<'_> {
@@ -16,7 +16,7 @@ impl Session<'_> {
         self.log_people(Level::Info, |show| {
             format!("operator invites {}", show.who(target.as_str()))
         });
-        let focus = Who::of(&self.focus_uri());
+        let focus = Person::of(&self.focus_uri());
         let targets = Targets::plain(Purpose::Invite, vec![Target::of(target.clone())]);
         let origin = Origin {
             referred_by: format!("<{}>", focus.uri),
@@ -36,7 +36,7 @@ impl Session<'_> {
         self.log_people(Level::Info, |show| {
             format!("operator removes {}", show.who(target.as_str()))
         });
-        let focus = Who::of(&self.focus_uri());
+        let focus = Person::of(&self.focus_uri());
         let (status, _) = self.remove(&focus, target);
         self.end_if_due();
         status

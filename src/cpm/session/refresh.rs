@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::bodies::SDP;
-use crate::cpm::headers::HeaderLines;
+use crate::cpm::body_parts::SDP;
+use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, Waiting};
 use crate::cpm::time::{millis, Millis};

@@ -3,10 +3,10 @@
 
 use super::refer::KnownRefer;
 use super::Session;
-use crate::cpm::departure::Departure;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::person::Person;
 use crate::cpm::records::ByeCause;
 use crate::cpm::refusal::{Denial, Refusal};
-use crate::cpm::who::Who;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
@@ -36,7 +36,7 @@ impl Session<'_> {
 
     /// BYE to somebody who is in, CANCEL to somebody who is being invited. They do not come back by
     /// themselves. Gives the result for the one who asked, and why.
-    pub(super) fn remove(&mut self, referrer: &Who, target: &Uri) -> (u16, &'static str) {
+    pub(super) fn remove(&mut self, referrer: &Person, target: &Uri) -> (u16, &'static str) {
         const ABSENT: (u16, &str) = (404, "not in the session");
         let Some(id) = self.member_called(target) else {
             return ABSENT;

@@ -1,12 +1,12 @@
 //! Subscriptions of both event packages (RFC 6665): queued, sent, held, repeated, ended. What a NOTIFY
-//! says is the package's own: `refer_notify`, `crate::cpm::conference`.
+//! says is the package's own: `refer::notify_referrer`, `crate::cpm::conference`.
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::event_packages::{event_package, EventPackage};
-use crate::cpm::headers::HeaderLines;
+use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::Arrival;
-use crate::cpm::outgoing::Answer;
+use crate::cpm::outgoing_message::Answer;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::subscription::{AfterNotify, RetryRule};
 use crate::cpm::records::{Ending, Waiting};

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
 
-use crate::kamailio::guard::guard;
 use crate::kamailio::message::Message;
+use crate::kamailio::panic_guard::guard;
 use crate::kamailio::process;
 use crate::kamailio_sys as sys;
 

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::ptr::{addr_of, null_mut};
 
 use super::Tm;
-use crate::kamailio::text;
+use crate::kamailio::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// Timers of tm, in milliseconds, rounded down to ticks.
@@ -41,8 +41,8 @@ const TICKS_PER_SECOND: u64 = 16;
 
 /// A timer from tm's group of configuration variables, in milliseconds.
 fn read_ms(name: &CStr) -> Option<u64> {
-    let mut group_name = text::str_of(b"tm");
-    let mut name = text::str_of(name.to_bytes());
+    let mut group_name = str_conversion::str_of(b"tm");
+    let mut name = str_conversion::str_of(name.to_bytes());
     let mut group: *mut sys::cfg_group_t = null_mut();
     let mut variable: *mut sys::cfg_mapping_t = null_mut();
     // SAFETY: the function searches lists that do not change after the start. The group's handle points

@@ -16,7 +16,7 @@ use std::ptr::null_mut;
 use super::{events, Tm};
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
-use crate::kamailio::text;
+use crate::kamailio::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// A transaction by its place in tm's hash table. tm forgets it some seconds after it was completed.
@@ -161,7 +161,7 @@ impl Tm {
             let mut info: sys::cancel_info = std::mem::zeroed();
             if !headers.is_empty() {
                 info.reason.cause = sys::CANCEL_REAS_PACKED_HDRS as i16;
-                info.reason.u.packed_hdrs = text::str_of(headers.as_bytes());
+                info.reason.u.packed_hdrs = str_conversion::str_of(headers.as_bytes());
             }
             prepare(cell, &mut info.cancel_bitmap, 0);
             if info.cancel_bitmap != 0 {
@@ -194,21 +194,22 @@ impl Tm {
 
         // SAFETY: dlg_t is plain data, and all zero is an empty dialog.
         let mut dialog: sys::dlg_t = unsafe { std::mem::zeroed() };
-        dialog.id.call_id = text::str_of(request.call_id.as_bytes());
-        dialog.id.loc_tag = text::str_of(request.local_tag.as_bytes());
-        dialog.id.rem_tag = text::str_of(request.remote_tag.unwrap_or_default().as_bytes());
+        dialog.id.call_id = str_conversion::str_of(request.call_id.as_bytes());
+        dialog.id.loc_tag = str_conversion::str_of(request.local_tag.as_bytes());
+        dialog.id.rem_tag =
+            str_conversion::str_of(request.remote_tag.unwrap_or_default().as_bytes());
         dialog.loc_seq.value = request.cseq;
         dialog.loc_seq.is_set = 1;
-        dialog.loc_uri = text::str_of(request.local_uri.as_bytes());
-        dialog.rem_uri = text::str_of(request.remote_uri.as_bytes());
-        dialog.rem_target = text::str_of(request.request_uri.as_bytes());
+        dialog.loc_uri = str_conversion::str_of(request.local_uri.as_bytes());
+        dialog.rem_uri = str_conversion::str_of(request.remote_uri.as_bytes());
+        dialog.rem_target = str_conversion::str_of(request.request_uri.as_bytes());
         dialog.route_set = route.head;
         dialog.send_sock = send_sock;
         dialog.state = sys::DLG_CONFIRMED;
 
-        let mut method = text::str_of(request.method.as_bytes());
-        let mut headers = text::str_of(request.headers.as_bytes());
-        let mut body = text::str_of(request.body);
+        let mut method = str_conversion::str_of(request.method.as_bytes());
+        let mut headers = str_conversion::str_of(request.headers.as_bytes());
+        let mut body = str_conversion::str_of(request.body);
         // SAFETY: uac_req_t is plain data, and all zero is an empty request.
         let mut uac: sys::uac_req_t = unsafe { std::mem::zeroed() };
         uac.method = &mut method;
@@ -307,7 +308,7 @@ impl<'a> RouteSet<'a> {
         if text.is_empty() {
             return Ok(set);
         }
-        let value = text::str_of(text.as_bytes());
+        let value = str_conversion::str_of(text.as_bytes());
         // SAFETY: the function reads `len` bytes, which outlive the set. On an error it frees what it has
         // made and leaves the head as it was.
         let result = unsafe { sys::parse_rr_body(value.s, value.len, &mut set.head) };

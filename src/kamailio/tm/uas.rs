@@ -16,9 +16,9 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::Tm;
-use crate::kamailio::guard::guard;
 use crate::kamailio::message::Message;
-use crate::kamailio::text;
+use crate::kamailio::panic_guard::guard;
+use crate::kamailio::str_conversion;
 use crate::kamailio_sys as sys;
 
 /// What [`Tm::new_transaction`] made of a request.
@@ -142,8 +142,14 @@ impl Tm {
             return Err(TmError::AlreadyAnswered);
         }
 
-        let (mut reason, mut tag) = (text::str_of(reason.as_bytes()), text::str_of(&tag));
-        let (mut headers, mut body) = (text::str_of(headers.as_bytes()), text::str_of(body));
+        let (mut reason, mut tag) = (
+            str_conversion::str_of(reason.as_bytes()),
+            str_conversion::str_of(&tag),
+        );
+        let (mut headers, mut body) = (
+            str_conversion::str_of(headers.as_bytes()),
+            str_conversion::str_of(body),
+        );
         if message.method() == b"INVITE" && (200..300).contains(&code) {
             self.keep_until_ack(message, cell);
         }
@@ -167,13 +173,13 @@ impl Tm {
     /// tm's To-tag for replies to this request. It is the same for a retransmission of the request.
     pub fn reply_tag(&self, message: &Message<'_>) -> Option<Vec<u8>> {
         let get = self.api.main.t_get_reply_totag?;
-        let mut tag = text::str_of(b"");
+        let mut tag = str_conversion::str_of(b"");
         // SAFETY: the function fills in a str that points into a static buffer of tm. It is copied at once.
         unsafe {
             if get(message.as_ptr(), &mut tag) < 0 {
                 return None;
             }
-            Some(text::bytes_of(&tag).to_vec())
+            Some(str_conversion::bytes_of(&tag).to_vec())
         }
     }
 

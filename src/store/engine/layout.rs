@@ -2,8 +2,8 @@
 //!
 //! All structs have C layout and no `Drop`. Each field says which lock guards it.
 
+use super::hash_table::Node;
 use super::id::{Key, RecordId};
-use super::table::Node;
 use std::ptr;
 
 /// One record. It keeps its address for its whole life.
@@ -43,7 +43,7 @@ pub(super) struct Timer {
     pub link: Link,
     /// The list it is in: a slot of the wheel, `READY` or `NOWHERE`.
     pub place: usize,
-    /// The pass of [`Wheel::due`](super::wheel::Wheel::due) that returned it last.
+    /// The pass of [`Wheel::due`](super::timer_wheel::Wheel::due) that returned it last.
     pub pass: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use super::id::{Anchor, Key, RecordId};
 use super::layout::{siblings, Record};
-use super::wheel::NEVER;
+use super::timer_wheel::NEVER;
 use super::Engine;
 use crate::store::lock::Guard;
 use crate::store::memory::Memory;

@@ -6,15 +6,15 @@
 
 mod change;
 mod commit;
+mod hash_table;
 mod id;
 mod layout;
 mod locked;
-mod root;
+mod shared_root;
 mod step;
-mod table;
 #[cfg(test)]
 mod tests;
-mod wheel;
+mod timer_wheel;
 
 pub use change::{Change, CommitError};
 pub use id::{Anchor, Key, RecordId, MAX_ANCHORS};
@@ -22,15 +22,15 @@ pub use locked::Locked;
 
 use super::lock::Lock;
 use super::memory::{Block, Memory};
+use hash_table::Table;
 use layout::{KeyNode, List, Record};
-use root::{AnchorCell, Root};
+use shared_root::{AnchorCell, Root};
 use std::cell::UnsafeCell;
 use std::collections::BinaryHeap;
 use std::mem::size_of;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use table::Table;
-use wheel::Wheel;
+use timer_wheel::Wheel;
 
 /// Most buckets, and most wheel slots, of an engine.
 pub const MAX_TABLE: u32 = 1 << 24;

@@ -3,8 +3,8 @@
 use super::change::{Change, CommitError};
 use super::id::{Key, RecordId};
 use super::layout::{siblings, KeyNode, Link, List, Record};
-use super::root::Root;
-use super::wheel::{Wheel, NEVER};
+use super::shared_root::Root;
+use super::timer_wheel::{Wheel, NEVER};
 use super::{body_block, keys_block, record_block, Engine};
 use crate::store::memory::{Block, Memory};
 use std::ptr;

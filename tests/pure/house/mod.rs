@@ -213,7 +213,7 @@ fn every_parameter_has_unit_default_range_and_example() {
 #[test]
 fn the_manual_gives_defaults_and_ranges_as_they_are() {
     let manual = read("docs/manual.md");
-    let numbers = readme::numbers(&read("src/module/config.rs"));
+    let numbers = readme::numbers(&read("src/module/modparams.rs"));
     assert!(numbers.len() >= 6, "{numbers:?}");
     let entries = headed(the_section(&manual, "## Parameters"));
     for number in numbers {

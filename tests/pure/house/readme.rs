@@ -109,7 +109,7 @@ fn c_literals(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What an integer parameter must be, from `src/module/config.rs`.
+/// What an integer parameter must be, from `src/module/modparams.rs`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Number {
     pub name: String,

@@ -1,6 +1,6 @@
 //! Shared by the policy tests: the sample document, and shorthand for requests.
 
-use crate::cpm::policy::{Group, PolicyRequest, Role, Verdict};
+use crate::cpm::policy::{Group, PolicyQuery, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -75,7 +75,7 @@ pub fn evaluate_with(
 ) -> Verdict {
     let uris: Vec<Uri> = who.iter().map(|text| uri(text)).collect();
     let identities: Vec<Identity> = uris.iter().map(Identity::of).collect();
-    group.evaluate(&PolicyRequest {
+    group.evaluate(&PolicyQuery {
         identities: &identities,
         uris: &uris,
         anonymous,

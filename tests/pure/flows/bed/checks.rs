@@ -62,8 +62,8 @@ impl World {
                     pending += u32::from(leg.is_pending());
                 }
                 Record::Refer(_) => {}
-                Record::ReturnRights(_) if head.return_rights == Some(id) => {}
-                Record::ReturnRights(_) => return Err(format!("rights {id:?} of nobody")),
+                Record::RejoinRights(_) if head.rejoin_rights == Some(id) => {}
+                Record::RejoinRights(_) => return Err(format!("rights {id:?} of nobody")),
                 Record::ChangeLog(_) if head.change_log == Some(id) => {}
                 Record::ChangeLog(_) => return Err(format!("a change log {id:?} of nobody")),
                 Record::Subscribers(_) | Record::ConferenceSubscription(_) => {}
@@ -113,7 +113,7 @@ impl World {
                 let told = matches!(&subscription.carrier, Carrier::In(holder) if due(holder));
                 told || due(&id)
             }
-            Record::ReturnRights(_)
+            Record::RejoinRights(_)
             | Record::Head(_)
             | Record::ChangeLog(_)
             | Record::Subscribers(_) => true,
@@ -145,7 +145,7 @@ impl World {
                     participants += i64::from(head.connected);
                 }
                 Record::Leg(leg) if leg.is_connected() && leg.dialog.is_idle() => {}
-                Record::ReturnRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => {}
+                Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => {}
                 Record::ConferenceSubscription(it) if it.common.ending.is_none() => {}
                 other => return Err(format!("{id:?} is left over: {other:?}")),
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::text;
 use cpm::cpm::input::Input;
-use cpm::cpm::outgoing::{Answer, OutgoingRequest};
+use cpm::cpm::outgoing_message::{Answer, OutgoingRequest};
 use cpm::cpm::records::Id;
 use cpm::cpm::time::{Millis, LOST_REQUEST};
 use cpm::sip::identity::Identity;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cpm::cpm::outgoing::OutgoingRequest;
+use cpm::cpm::outgoing_message::OutgoingRequest;
 use cpm::cpm::records::Id;
 use cpm::cpm::records::TransactionId;
 use cpm::cpm::time::{Millis, SIXTY_FOUR_T1};

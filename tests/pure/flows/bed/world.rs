@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use cpm::cpm::action::{Action, TrailEntry};
 use cpm::cpm::input::{Arrival, Input};
-use cpm::cpm::outgoing::{Answer, OutgoingRequest};
+use cpm::cpm::outgoing_message::{Answer, OutgoingRequest};
 use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Record};
 use cpm::cpm::records::{ReferId, TransactionId};

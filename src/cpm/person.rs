@@ -7,7 +7,7 @@ use crate::sip::uri::Uri;
 
 /// One person, by the URIs that stand for them.
 #[derive(Clone, Debug)]
-pub struct Who {
+pub struct Person {
     /// The URI to show and to pass on.
     pub uri: Uri,
     /// All URIs that are known of them, the first one included.
@@ -22,10 +22,10 @@ pub struct Who {
     pub creator: bool,
 }
 
-impl Who {
+impl Person {
     /// Somebody with one URI.
-    pub fn of(uri: &Uri) -> Who {
-        Who {
+    pub fn of(uri: &Uri) -> Person {
+        Person {
             uri: uri.clone(),
             uris: vec![uri.clone()],
             identities: vec![Identity::of(uri)],
@@ -36,12 +36,12 @@ impl Who {
     }
 
     /// Somebody with several URIs, the first of them to be shown. `None` without any.
-    pub fn of_all(uris: Vec<Uri>) -> Option<Who> {
-        let mut who = Who::of(uris.first()?);
+    pub fn of_all(uris: Vec<Uri>) -> Option<Person> {
+        let mut who = Person::of(uris.first()?);
         for uri in &uris {
             who.add_identity(Identity::of(uri));
         }
-        Some(Who { uris, ..who })
+        Some(Person { uris, ..who })
     }
 
     /// The same person is known by one more identity.
@@ -57,8 +57,8 @@ impl Who {
     }
 
     /// The same, asking for anonymity or not.
-    pub fn anonymous(self, anonymous: bool) -> Who {
-        Who { anonymous, ..self }
+    pub fn anonymous(self, anonymous: bool) -> Person {
+        Person { anonymous, ..self }
     }
 }
 
@@ -66,11 +66,11 @@ impl Who {
 ///
 /// # Errors
 /// [`Refusal::UntrustedPeer`], [`Refusal::NoAssertedIdentity`].
-pub fn identify(arrival: &Arrival) -> Result<Who, Refusal> {
+pub fn identify(arrival: &Arrival) -> Result<Person, Refusal> {
     if !arrival.trusted {
         return Err(Refusal::UntrustedPeer);
     }
-    let who = Who::of_all(arrival.request.asserted_identities());
+    let who = Person::of_all(arrival.request.asserted_identities());
     let who = who.ok_or(Refusal::NoAssertedIdentity)?;
     Ok(who.anonymous(arrival.request.privacy().id))
 }

@@ -1,17 +1,16 @@
-//! Steps 4 to 6 of the procedure: the 2xx to a REFER, and the record that follows it from then on.
+//! Step 4 of the procedure: the 2xx to a REFER, and the record that follows it from then on.
 
-use super::refer::KnownRefer;
-use super::Session;
+use super::KnownRefer;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::headers::{HeaderLines, ALLOW, ALLOW_EVENTS};
-use crate::cpm::outgoing::Answer;
+use crate::cpm::header_lines::{HeaderLines, ALLOW, ALLOW_EVENTS};
+use crate::cpm::outgoing_message::Answer;
+use crate::cpm::person::Person;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::{Carrier, Dialog, Record, Refer, ReferSubscription, TargetRecord};
-use crate::cpm::refer_request::ReferRequest;
+use crate::cpm::session::Session;
 use crate::cpm::socket::Socket;
 use crate::cpm::targets::Targets;
 use crate::cpm::time::{Millis, SIXTY_FOUR_T1};
-use crate::cpm::who::Who;
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
 use crate::sip::uri::Uri;
@@ -21,31 +20,16 @@ use crate::sip::{ReferredBy, Tag};
 const EXPIRES_MARGIN: Millis = 60_000;
 
 /// The 2xx to a REFER while it is put together.
-pub(super) struct ReferAnswer {
+pub(in crate::cpm::session) struct ReferAnswer {
     code: u16,
     to_tag: Tag,
     /// Our Contact.
     contact: Uri,
-    lines: HeaderLines,
-}
-
-impl ReferAnswer {
-    /// Step 5: option tag `norefersub` among those that are supported. RFC 4488 section 4 asks for it
-    /// outside a dialog; it harms nobody inside.
-    pub(super) fn name_norefersub(&mut self) {
-        self.lines = std::mem::take(&mut self.lines).supported();
-    }
-
-    /// Step 6: `Refer-Sub: false` if the REFER has it (RFC 4488 section 4).
-    pub(super) fn repeat_refer_sub(&mut self, refer: &ReferRequest) {
-        if refer.refer_sub_false {
-            self.lines = std::mem::take(&mut self.lines).line("Refer-Sub", "false");
-        }
-    }
+    pub(super) lines: HeaderLines,
 }
 
 /// What a record keeps of the request that ordered its INVITEs.
-pub(super) struct Origin {
+pub(in crate::cpm::session) struct Origin {
     /// Referred-By of the INVITEs.
     pub referred_by: String,
     /// The socket it came in on. `None`: it did not come over the network.
@@ -56,7 +40,7 @@ pub(super) struct Origin {
 
 impl Session<'_> {
     /// Step 4: a 2xx (RFC 3515 section 2.4.2), in the dialog of the REFER or one that it makes.
-    pub(super) fn accept(&mut self, refer: &KnownRefer<'_>) -> ReferAnswer {
+    pub(in crate::cpm::session) fn accept(&mut self, refer: &KnownRefer<'_>) -> ReferAnswer {
         let settings = self.env.settings;
         let dialog = refer.holder.and_then(|id| self.records.dialog_mut(id));
         let (to_tag, contact) = match dialog {
@@ -87,7 +71,7 @@ impl Session<'_> {
     }
 
     /// Sends the answer and the first NOTIFY. Gives the record that follows the REFER from now on.
-    pub(super) fn begin_reporting(
+    pub(in crate::cpm::session) fn begin_reporting(
         &mut self,
         refer: &KnownRefer<'_>,
         targets: &Targets,
@@ -186,12 +170,17 @@ impl Session<'_> {
 
     /// An order to invite that nobody sent a REFER for: the list of a factory INVITE, a group's members,
     /// an operator's command. Nobody is owed a NOTIFY.
-    pub(super) fn place_order(&mut self, referrer: &Who, targets: &Targets, origin: Origin) -> Id {
+    pub(in crate::cpm::session) fn place_order(
+        &mut self,
+        referrer: &Person,
+        targets: &Targets,
+        origin: Origin,
+    ) -> Id {
         let refer = self.new_refer(referrer, targets, origin);
         self.records.add(Record::Refer(Box::new(refer)))
     }
 
-    fn new_refer(&mut self, referrer: &Who, targets: &Targets, origin: Origin) -> Refer {
+    fn new_refer(&mut self, referrer: &Person, targets: &Targets, origin: Origin) -> Refer {
         Refer {
             label: self.refer_id(),
             cseq: origin.cseq,
@@ -214,7 +203,10 @@ impl Session<'_> {
 
 /// Referred-By of the INVITEs (RFC 3892 section 2.2, A8): the received one if it names the referrer,
 /// else the asserted identity. Of an anonymous referrer nothing.
-pub(super) fn referred_by(referrer: &Who, received: Option<&ReferredBy>) -> String {
+pub(in crate::cpm::session) fn referred_by(
+    referrer: &Person,
+    received: Option<&ReferredBy>,
+) -> String {
     if referrer.anonymous {
         return format!("<{ANONYMOUS}>");
     }

@@ -2,9 +2,9 @@
 
 use super::Session;
 use crate::cpm::input::Arrival;
+use crate::cpm::person::{identify, Person};
 use crate::cpm::records::ids::{Id, Name};
 use crate::cpm::refusal::{Denial, Refusal};
-use crate::cpm::who::{identify, Who};
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS_HOST;
 use crate::sip::uri::Uri;
@@ -16,7 +16,7 @@ impl Session<'_> {
         &mut self,
         arrival: &Arrival,
         holder: Option<Id>,
-    ) -> Result<Who, Denial> {
+    ) -> Result<Person, Denial> {
         if let Some(holder) = holder {
             return self.sender_in_dialog(arrival, holder);
         }
@@ -37,15 +37,15 @@ impl Session<'_> {
         &mut self,
         arrival: &Arrival,
         holder: Id,
-    ) -> Result<Who, Denial> {
+    ) -> Result<Person, Denial> {
         let request = &arrival.request;
         let known = self.peer_of_dialog(holder).ok_or(Refusal::NoSuchDialog)?;
         let anonymous = known.anonymous || request.privacy().id;
-        let asserted = Who::of_all(request.asserted_identities());
+        let asserted = Person::of_all(request.asserted_identities());
         let mut who = match asserted {
             Some(who) if who.is_any_of(&known.identities) => who,
             Some(other) => return Err(Refusal::IdentityNotOfDialog.of(other.uri.as_str())),
-            None => Who::of(&known.uri),
+            None => Person::of(&known.uri),
         };
         for identity in known.identities {
             who.add_identity(identity);
@@ -56,7 +56,7 @@ impl Session<'_> {
     }
 
     /// The peer of the dialog that a record keeps, as the session knows it.
-    pub(in crate::cpm) fn peer_of_dialog(&mut self, holder: Id) -> Option<Who> {
+    pub(in crate::cpm) fn peer_of_dialog(&mut self, holder: Id) -> Option<Person> {
         let (uri, identities, anonymous) = if let Some(leg) = self.records.leg(holder) {
             (&leg.uri, &leg.identities, leg.anonymous)
         } else if let Some(refer) = self.records.refer(holder) {
@@ -70,7 +70,7 @@ impl Session<'_> {
             )
         };
         let identities = identities.clone();
-        let mut who = Who::of(uri).anonymous(anonymous);
+        let mut who = Person::of(uri).anonymous(anonymous);
         who.identities = identities;
         self.complete(&mut who);
         Some(who)
@@ -99,7 +99,7 @@ impl Session<'_> {
     }
 
     /// Adds what the session itself knows of somebody.
-    pub(in crate::cpm) fn complete(&mut self, who: &mut Who) {
+    pub(in crate::cpm) fn complete(&mut self, who: &mut Person) {
         let leg = self.records.member(&who.identities);
         if let Some(leg) = leg.and_then(|id| self.records.leg(id)) {
             who.participant = leg.is_connected();

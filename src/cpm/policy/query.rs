@@ -19,7 +19,7 @@ pub struct Role {
 /// (RFC 3325 section 9.1). An identity condition is true when any of them fits. Both are empty when
 /// nobody was authenticated.
 #[derive(Clone, Copy, Debug)]
-pub struct PolicyRequest<'a> {
+pub struct PolicyQuery<'a> {
     /// The identities of the person, each once.
     pub identities: &'a [Identity],
     /// The URIs those identities come from; conditions on a domain look at their hosts.

@@ -3,14 +3,24 @@
 //!
 //! REFER with `method=BYE` is beside it in `removal`, the operator's commands in `operator`.
 
-use super::invite::Pace;
+mod answer;
+mod authorise;
+mod extract_targets;
+mod filter_targets;
+mod invite_target;
+mod notify_referrer;
+mod privacy;
+mod refer_sub;
+
+pub(super) use self::answer::{referred_by, Origin};
+use self::invite_target::Pace;
 use super::Session;
 use crate::cpm::input::Arrival;
+use crate::cpm::person::Person;
 use crate::cpm::records::ids::{Id, MergeKey, Name};
-use crate::cpm::refer_request::ReferRequest;
+use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::{Denial, Refusal};
 use crate::cpm::targets::{Purpose, Targets};
-use crate::cpm::who::Who;
 use crate::sip::{Method, Request};
 
 /// A REFER that can be read, of a sender who is known.
@@ -22,7 +32,7 @@ pub(super) struct KnownRefer<'a> {
     /// What it asks for.
     pub request: ReferRequest,
     /// Who asks.
-    pub referrer: Who,
+    pub referrer: Person,
 }
 
 impl Session<'_> {
@@ -68,13 +78,13 @@ impl Session<'_> {
         // 7. and 8. for each target by itself:
         self.invite_targets(record, &referrer, &targets);
 
-        // 9. NOTIFY what each INVITE comes to (RFC 3515 section 2.4.5): `refer_notify`.
+        // 9. NOTIFY what each INVITE comes to (RFC 3515 section 2.4.5): `notify_referrer`.
         Ok(())
     }
 
     /// Steps 7 and 8, in list order; no result of one target touches another. Also for the lists that no
     /// REFER brought: of a factory INVITE, of a group's members, of an operator.
-    pub(super) fn invite_targets(&mut self, record: Id, referrer: &Who, targets: &Targets) {
+    pub(super) fn invite_targets(&mut self, record: Id, referrer: &Person, targets: &Targets) {
         let mut pace = Pace::new(self.env.settings.invite_rate);
         for (index, target) in (0u32..).zip(&targets.list) {
             // 7. Filter: whom the group policy lets join, and who is not in already (RFC 4745).

@@ -5,11 +5,11 @@ use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require_at_factory;
+use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
 use crate::cpm::recipient_list::read_recipients;
 use crate::cpm::refusal::{Denial, Refusal};
 use crate::cpm::targets::{Purpose, Targets};
-use crate::cpm::who::{identify, Who};
 use crate::sip::identity::Identity;
 use crate::sip::{Method, Request};
 
@@ -73,7 +73,7 @@ impl Session<'_> {
     }
 
     /// Whether somebody may create a session, and with whom.
-    fn check_creation(&mut self, who: &Who, request: &Request) -> Result<Targets, Refusal> {
+    fn check_creation(&mut self, who: &Person, request: &Request) -> Result<Targets, Refusal> {
         let verdict = self.permissions_of(who);
         let initiate = Action::AllowInitiateConference;
         if !verdict.allows(initiate) || !verdict.allows(Action::JoinHandling) {

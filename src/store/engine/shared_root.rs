@@ -1,8 +1,8 @@
 //! The engine's first block, from which everything else is reached.
 
+use super::hash_table::Table;
 use super::layout::{KeyNode, List, Record};
-use super::table::Table;
-use super::wheel::Wheel;
+use super::timer_wheel::Wheel;
 use crate::store::lock::Lock;
 use std::cell::UnsafeCell;
 use std::mem::size_of;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Session;
-use crate::cpm::policy::{Group, PolicyRequest, Role, Verdict};
-use crate::cpm::who::Who;
+use crate::cpm::person::Person;
+use crate::cpm::policy::{Group, PolicyQuery, Role, Verdict};
 
 impl Session<'_> {
     /// The document that rules this session. `None`: it is gone, so nothing is permitted.
@@ -16,11 +16,11 @@ impl Session<'_> {
     }
 
     /// What that document permits to somebody, now.
-    pub(in crate::cpm) fn permissions_of(&self, who: &Who) -> Verdict {
+    pub(in crate::cpm) fn permissions_of(&self, who: &Person) -> Verdict {
         let Some(group) = self.group_document() else {
             return Verdict::default();
         };
-        group.evaluate(&PolicyRequest {
+        group.evaluate(&PolicyQuery {
             identities: &who.identities,
             uris: &who.uris,
             anonymous: who.anonymous,

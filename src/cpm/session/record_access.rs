@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Change;
 use crate::cpm::records::conference::status_of;
 use crate::cpm::records::{
-    Carrier, ChangeLog, ConferenceSubscription, Dialog, Id, Leg, Name, Record, Refer, ReturnRights,
+    Carrier, ChangeLog, ConferenceSubscription, Dialog, Id, Leg, Name, Record, Refer, RejoinRights,
     SessionStore, Subscribers, Subscription,
 };
 use crate::cpm::time::Millis;
@@ -76,7 +76,7 @@ impl<'a> Records<'a> {
 
     record_kind!(Leg, leg, leg_mut, Leg);
     record_kind!(Refer, refer, refer_mut, Refer);
-    record_kind!(ReturnRights, return_rights, return_rights_mut, ReturnRights);
+    record_kind!(RejoinRights, rejoin_rights, rejoin_rights_mut, RejoinRights);
     record_kind!(ChangeLog, change_log, change_log_mut, ChangeLog);
     record_kind!(Subscribers, subscribers, subscribers_mut, Subscribers);
     record_kind!(

@@ -3,7 +3,7 @@
 use super::directory::Directory;
 use super::group::Group;
 use super::permissions::Action;
-use super::request::{PolicyRequest, Role, Verdict};
+use super::query::{PolicyQuery, Role, Verdict};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
@@ -106,7 +106,7 @@ fn summary(group: &Group) -> String {
 }
 
 fn evaluate(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
-    group.evaluate(&PolicyRequest {
+    group.evaluate(&PolicyQuery {
         identities: &[Identity::of(uri)],
         uris: std::slice::from_ref(uri),
         anonymous,

@@ -2,7 +2,7 @@
 //! were removed (G4).
 
 use super::Session;
-use crate::cpm::records::{Record, ReturnRights};
+use crate::cpm::records::{Record, RejoinRights};
 use crate::sip::identity::Identity;
 
 /// Most people remembered; then the oldest are forgotten. A participant may invite one stranger after
@@ -20,7 +20,7 @@ impl Session<'_> {
 
     /// Left for good by their own will: they come back by invitation only.
     pub(super) fn forget(&mut self, who: &[Identity]) {
-        if self.head.group.is_none() && self.head.return_rights.is_some() {
+        if self.head.group.is_none() && self.head.rejoin_rights.is_some() {
             self.edit_return_rights(|rights| rights.known.retain(|known| !who.contains(known)));
         }
     }
@@ -32,7 +32,7 @@ impl Session<'_> {
 
     /// Invited again by somebody who may.
     pub(super) fn lift_ban(&mut self, who: &[Identity]) {
-        if self.head.return_rights.is_some() {
+        if self.head.rejoin_rights.is_some() {
             self.edit_return_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
         }
     }
@@ -41,7 +41,7 @@ impl Session<'_> {
     pub(super) fn may_return(&mut self, who: &[Identity]) -> bool {
         let adhoc = self.head.group.is_none();
         let creator = any(who, &self.head.creator);
-        let Some(rights) = self.return_rights() else {
+        let Some(rights) = self.rejoin_rights() else {
             return !adhoc;
         };
         let known = creator || any(who, &rights.known);
@@ -50,32 +50,32 @@ impl Session<'_> {
 
     /// Removed by somebody, and not invited again since.
     pub(in crate::cpm) fn is_banned(&mut self, who: &[Identity]) -> bool {
-        let rights = self.return_rights();
+        let rights = self.rejoin_rights();
         rights.is_some_and(|rights| any(who, &rights.removed))
     }
 
     /// With the session goes what it remembers.
     pub(super) fn forget_return_rights(&mut self) {
-        if let Some(id) = self.head.return_rights.take() {
+        if let Some(id) = self.head.rejoin_rights.take() {
             self.records.remove(id);
         }
     }
 
-    fn return_rights(&mut self) -> Option<&ReturnRights> {
-        self.records.return_rights(self.head.return_rights?)
+    fn rejoin_rights(&mut self) -> Option<&RejoinRights> {
+        self.records.rejoin_rights(self.head.rejoin_rights?)
     }
 
-    fn edit_return_rights(&mut self, edit: impl FnOnce(&mut ReturnRights)) {
-        let id = match self.head.return_rights {
+    fn edit_return_rights(&mut self, edit: impl FnOnce(&mut RejoinRights)) {
+        let id = match self.head.rejoin_rights {
             Some(id) => id,
             None => {
-                let empty = Record::ReturnRights(ReturnRights::default());
+                let empty = Record::RejoinRights(RejoinRights::default());
                 let id = self.records.add(empty);
-                self.head.return_rights = Some(id);
+                self.head.rejoin_rights = Some(id);
                 id
             }
         };
-        if let Some(rights) = self.records.return_rights_mut(id) {
+        if let Some(rights) = self.records.rejoin_rights_mut(id) {
             edit(rights);
         }
     }

@@ -1,6 +1,6 @@
 //! Session timers (RFC 4028): what two ends agree on by a request and its 2xx.
 
-use super::headers::HeaderLines;
+use super::header_lines::HeaderLines;
 use super::records::session_timer::{RunningTimer, SessionTimer};
 use super::refusal::Refusal;
 use super::settings::Settings;

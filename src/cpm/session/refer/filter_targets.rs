@@ -1,12 +1,12 @@
 //! Step 7 of the procedure: whom of the targets to invite, and what becomes of the others.
 
-use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::destination::leads_here;
+use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
+use crate::cpm::request_uri::leads_here;
+use crate::cpm::session::Session;
 use crate::cpm::targets::{Target, TargetAddress};
-use crate::cpm::who::Who;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
@@ -24,11 +24,11 @@ enum Fate {
 impl Session<'_> {
     /// The URI to invite. `None`: the target is settled without an INVITE, or another INVITE to it is
     /// under way.
-    pub(super) fn filter_target(
+    pub(in crate::cpm::session) fn filter_target(
         &mut self,
         refer: Id,
         index: u32,
-        referrer: &Who,
+        referrer: &Person,
         target: &Target,
     ) -> Option<Uri> {
         match self.fate_of(referrer, &target.address) {
@@ -50,11 +50,11 @@ impl Session<'_> {
         None
     }
 
-    fn fate_of(&mut self, referrer: &Who, address: &TargetAddress) -> Fate {
+    fn fate_of(&mut self, referrer: &Person, address: &TargetAddress) -> Fate {
         let Some(uri) = address.uri() else {
             return Fate::Settled(404, "a URI that cannot be invited");
         };
-        let who = Who::of(uri);
+        let who = Person::of(uri);
         if self.is_ourselves(uri) || leads_here(uri, self.env) {
             return Fate::Settled(403, "the focus does not invite itself or another one");
         }
@@ -80,7 +80,7 @@ impl Session<'_> {
     }
 
     /// A target has its result at once, and it is logged why.
-    pub(super) fn settle_without_invite(
+    pub(in crate::cpm::session) fn settle_without_invite(
         &mut self,
         refer: Id,
         index: u32,
@@ -96,7 +96,7 @@ impl Session<'_> {
     }
 
     /// `refer` waits for what becomes of `leg`.
-    pub(super) fn await_leg(&mut self, refer: Id, index: u32, leg: Id) {
+    pub(in crate::cpm::session) fn await_leg(&mut self, refer: Id, index: u32, leg: Id) {
         let record = self.records.refer_mut(refer);
         if let Some(target) = record.and_then(|r| r.targets.get_mut(index as usize)) {
             target.leg = Some(leg);

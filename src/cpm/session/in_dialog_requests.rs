@@ -3,8 +3,8 @@
 use super::{Activity, Session};
 use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require;
-use crate::cpm::options::focus_lines;
-use crate::cpm::outgoing::Answer;
+use crate::cpm::options_method::focus_lines;
+use crate::cpm::outgoing_message::Answer;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Leg;
 use crate::cpm::refusal::Refusal;

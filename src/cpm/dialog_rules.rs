@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::env::Env;
-use super::headers::HeaderLines;
-use super::outgoing::OutgoingRequest;
+use super::header_lines::HeaderLines;
+use super::outgoing_message::OutgoingRequest;
 use super::records::dialog::{ByeCause, Dialog};
 use super::records::ids::Id;
 use super::socket::Socket;

@@ -1,7 +1,7 @@
 //! A 2xx to an INVITE of ours of which nothing is left: ACK it, then BYE (RFC 3261 section 13.2.2.4).
 
 use super::env::Env;
-use super::outgoing::OutgoingRequest;
+use super::outgoing_message::OutgoingRequest;
 use super::records::dialog::ByeCause;
 use super::socket::Socket;
 use crate::sip::{Method, Response};

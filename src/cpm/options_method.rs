@@ -1,9 +1,9 @@
 //! Answers to OPTIONS: what the focus and the conference factory take (RFC 3261 section 11).
 
 use super::env::Env;
-use super::headers::{HeaderLines, ACCEPT, ALLOW, ALLOW_EVENTS, SUPPORTED};
+use super::header_lines::{HeaderLines, ACCEPT, ALLOW, ALLOW_EVENTS, SUPPORTED};
 use super::option_tags::{check_require_at_factory, RECIPIENT_LIST_INVITE};
-use super::outgoing::Answer;
+use super::outgoing_message::Answer;
 use super::refusal::Refusal;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::uri::Uri;

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::action::{Action, Level};
+use super::decision_trail::{self, lines};
 use super::env::Env;
-use super::headers::HeaderLines;
+use super::header_lines::HeaderLines;
 use super::input::Arrival;
-use super::outgoing::Answer;
+use super::outgoing_message::Answer;
 use super::records::ids::ReferId;
 use super::redact::Show;
 use super::refusal::{Denial, Refusal};
-use super::trail::{self, lines};
 use crate::sip::warning::warning;
 use crate::sip::Method;
 
@@ -91,7 +91,7 @@ pub fn refuse_at_the_door(env: &Env<'_>, arrival: &Arrival, refusal: Refusal) ->
     if arrival.request.method == Method::Refer {
         let refer = new_refer_id(env);
         refused.refer = Some(refer);
-        actions = trail::open(arrival, refer);
+        actions = decision_trail::open(arrival, refer);
     }
     actions.extend(refuse(env, &refused, &refusal.into()));
     actions
@@ -117,7 +117,7 @@ pub fn refuse_unreadable(
     };
     let mut actions: Vec<Action> = refer
         .into_iter()
-        .map(|refer| trail::open_empty(refer, ""))
+        .map(|refer| decision_trail::open_empty(refer, ""))
         .collect();
     actions.extend(refuse(env, &refused, &refusal.into()));
     actions

@@ -1,12 +1,12 @@
 //! Step 9 of the procedure: what the referrer is told (RFC 3515 section 2.4.5, requirements section 2.4).
 
-use super::subscriptions::NotifyContent;
-use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{Ending, Report};
 use crate::cpm::refusal::Refusal;
+use crate::cpm::session::NotifyContent;
+use crate::cpm::session::Session;
 use crate::cpm::time::millis;
 use crate::sip::sipfrag::status_line;
 use crate::sip::Method;
@@ -18,7 +18,7 @@ const EXPIRES_MARGIN: u32 = 60;
 
 impl Session<'_> {
     /// Reports that the REFER is being carried out.
-    pub(super) fn report_trying(&mut self, refer: Id) {
+    pub(in crate::cpm::session) fn report_trying(&mut self, refer: Id) {
         self.report(refer, Report::trying());
     }
 
@@ -32,7 +32,13 @@ impl Session<'_> {
     }
 
     /// The final result of one target.
-    pub(super) fn settle_target(&mut self, refer: Id, index: u32, status: u16, reason: &str) {
+    pub(in crate::cpm::session) fn settle_target(
+        &mut self,
+        refer: Id,
+        index: u32,
+        status: u16,
+        reason: &str,
+    ) {
         let Some(record) = self.records.refer_mut(refer) else {
             return;
         };
@@ -62,7 +68,13 @@ impl Session<'_> {
 
     /// A target rings. Progress is held back until `refer_notify_interval` after the last NOTIFY; the
     /// latest one counts.
-    pub(super) fn report_progress(&mut self, refer: Id, leg: Id, status: u16, reason: &str) {
+    pub(in crate::cpm::session) fn report_progress(
+        &mut self,
+        refer: Id,
+        leg: Id,
+        status: u16,
+        reason: &str,
+    ) {
         let now = self.env.now;
         let Some(record) = self.records.refer_mut(refer) else {
             return;
@@ -85,7 +97,11 @@ impl Session<'_> {
     }
 
     /// What the next NOTIFY of a REFER says, which will have this CSeq. `None`: nothing at the moment.
-    pub(super) fn next_refer_notify(&mut self, refer: Id, cseq: u32) -> Option<NotifyContent> {
+    pub(in crate::cpm::session) fn next_refer_notify(
+        &mut self,
+        refer: Id,
+        cseq: u32,
+    ) -> Option<NotifyContent> {
         let now = self.env.now;
         let interval = self.env.settings.refer_notify_interval;
         let record = self.records.refer_mut(refer)?;
@@ -150,7 +166,7 @@ impl Session<'_> {
     }
 
     /// The NOTIFY that was refused is told once more (RFC 5057 section 5.1).
-    pub(super) fn repeat_report(&mut self, refer: Id) {
+    pub(in crate::cpm::session) fn repeat_report(&mut self, refer: Id) {
         let record = self.records.refer_mut(refer);
         if let Some(subscription) = record.and_then(|record| record.subscription.as_mut()) {
             let reported = subscription.reported.clone();
@@ -161,7 +177,7 @@ impl Session<'_> {
     }
 
     /// Whether progress that was held back may be reported now.
-    pub(super) fn progress_is_due(&mut self, refer: Id) -> bool {
+    pub(in crate::cpm::session) fn progress_is_due(&mut self, refer: Id) -> bool {
         let now = self.env.now;
         let record = self.records.refer(refer);
         let subscription = record.and_then(|record| record.subscription.as_ref());
@@ -169,7 +185,7 @@ impl Session<'_> {
     }
 
     /// SUBSCRIBE in the dialog of a REFER: refreshed, or ended by `Expires: 0` (N10).
-    pub(super) fn refer_subscribe_received(
+    pub(in crate::cpm::session) fn refer_subscribe_received(
         &mut self,
         holder: Id,
         arrival: &Arrival,

@@ -1,14 +1,14 @@
 //! Step 8 of the procedure: an INVITE from the focus to one target, sent in its turn, and withdrawn when
 //! nobody wants it any more.
 
-use super::{Activity, Session};
 use crate::cpm::action::{Action, Counter, Level};
-use crate::cpm::bodies::SDP;
-use crate::cpm::departure::Departure;
-use crate::cpm::headers::{HeaderLines, IN_REPLY_TO, SERVICE};
+use crate::cpm::body_parts::SDP;
+use crate::cpm::departure_reason::Departure;
+use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::records::ids::{Id, TransactionId};
 use crate::cpm::records::leg::{Appearance, Attempt};
 use crate::cpm::records::{Dialog, Leg, LegState, Media, Record, Refer, SessionTimer};
+use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
 use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
@@ -29,12 +29,12 @@ pub(super) struct Pace {
 
 impl Pace {
     /// `rate` in INVITEs per second; 0: no pacing.
-    pub(super) fn new(rate: u32) -> Pace {
+    pub(in crate::cpm::session) fn new(rate: u32) -> Pace {
         Pace { rate, begun: 0 }
     }
 
     /// How long the next INVITE waits for its turn.
-    pub(super) fn next_delay(&mut self) -> Millis {
+    pub(in crate::cpm::session) fn next_delay(&mut self) -> Millis {
         self.begun = self.begun.saturating_add(1);
         let turn = u64::from(self.begun.saturating_sub(BURST));
         (turn * 1000).checked_div(u64::from(self.rate)).unwrap_or(0)
@@ -43,7 +43,13 @@ impl Pace {
 
 impl Session<'_> {
     /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`.
-    pub(super) fn invite(&mut self, refer: Id, index: u32, target: &Uri, delay: Millis) {
+    pub(in crate::cpm::session) fn invite(
+        &mut self,
+        refer: Id,
+        index: u32,
+        target: &Uri,
+        delay: Millis,
+    ) {
         let env = self.env;
         let order = self.records.refer(refer);
         let (arrived, referrer, label) = match order {
@@ -94,7 +100,7 @@ impl Session<'_> {
     }
 
     /// Sends the INVITE of a leg whose turn it is.
-    pub(super) fn send_invite(&mut self, id: Id) {
+    pub(in crate::cpm::session) fn send_invite(&mut self, id: Id) {
         let ring_until = self.env.now + self.env.settings.invite_timeout;
         let Some(leg) = self.records.leg(id) else {
             return;
@@ -192,7 +198,12 @@ impl Session<'_> {
     }
 
     /// The INVITE left. A withdrawal that came before is made good now.
-    pub(super) fn invite_sent(&mut self, id: Id, cseq: u32, sent: TransactionId) -> Activity {
+    pub(in crate::cpm::session) fn invite_sent(
+        &mut self,
+        id: Id,
+        cseq: u32,
+        sent: TransactionId,
+    ) -> Activity {
         let Some(leg) = self.records.leg_mut(id) else {
             return Activity::People;
         };
@@ -218,7 +229,7 @@ impl Session<'_> {
     }
 
     /// The target did not answer in time: CANCEL, and 408 is the result.
-    pub(super) fn rang_too_long(&mut self, id: Id) {
+    pub(in crate::cpm::session) fn rang_too_long(&mut self, id: Id) {
         let Some(who) = self.uri_of_leg(id) else {
             return;
         };
@@ -233,12 +244,12 @@ impl Session<'_> {
     }
 
     /// The URI of the person that a leg leads to.
-    pub(super) fn uri_of_leg(&mut self, id: Id) -> Option<Uri> {
+    pub(in crate::cpm::session) fn uri_of_leg(&mut self, id: Id) -> Option<Uri> {
         self.records.leg(id).map(|leg| leg.uri.clone())
     }
 
     /// Gives up on the INVITE of a leg. A 2xx may still cross the CANCEL; then ACK and BYE.
-    pub(super) fn withdraw(&mut self, id: Id) {
+    pub(in crate::cpm::session) fn withdraw(&mut self, id: Id) {
         let until = self.env.now + LOST_REQUEST;
         let Some(leg) = self.records.leg_mut(id) else {
             return;
@@ -264,7 +275,7 @@ impl Session<'_> {
     }
 
     /// Tells every REFER that waits for this leg what has become of it.
-    pub(super) fn settle_leg(&mut self, id: Id, status: u16, reason: &str) {
+    pub(in crate::cpm::session) fn settle_leg(&mut self, id: Id, status: u16, reason: &str) {
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };

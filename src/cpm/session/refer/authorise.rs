@@ -1,0 +1,42 @@
+//! Step 1 of the procedure: may this person invite, or remove, by the group policy?
+
+use crate::cpm::person::Person;
+use crate::cpm::policy::{Action, Verdict};
+use crate::cpm::refer_syntax::ReferRequest;
+use crate::cpm::refusal::Refusal;
+use crate::cpm::session::Session;
+use crate::cpm::targets::{Purpose, Target};
+use crate::sip::identity::Identity;
+
+impl Session<'_> {
+    /// Step 1: whether the group policy lets the referrer invite, or remove (RFC 4745; P15).
+    pub(in crate::cpm::session) fn authorise(
+        &mut self,
+        referrer: &Person,
+        refer: &ReferRequest,
+    ) -> Result<Verdict, Refusal> {
+        let verdict = self.permissions_of(referrer);
+        let needed = match refer.purpose() {
+            Purpose::Invite => Action::AllowInviteUsersDynamically,
+            Purpose::Remove => Action::AllowExpelling,
+        };
+        self.log_verdict(referrer.uri.as_str(), &verdict, needed);
+        match verdict.allows(needed) || removes_itself_only(referrer, refer) {
+            true => Ok(verdict),
+            false => Err(Refusal::Policy(needed)),
+        }
+    }
+}
+
+/// A participant who names nobody but itself for removal only leaves, which needs no permission
+/// (requirements section 2.6).
+fn removes_itself_only(referrer: &Person, refer: &ReferRequest) -> bool {
+    let Ok(targets) = &refer.targets else {
+        return false;
+    };
+    let itself = |target: &Target| {
+        let uri = target.address.uri();
+        uri.is_some_and(|uri| referrer.identities.contains(&Identity::of(uri)))
+    };
+    targets.purpose == Purpose::Remove && referrer.participant && targets.list.iter().all(itself)
+}
