@@ -110,7 +110,12 @@ fn no_pace_holds_a_final_back_and_provisionals_are_merged() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let told = expect_notify(alice.ua(), alice.call_id());
-    assert_eq!(told.status, 183, "the latest: {}", told.body);
+    assert_eq!(
+        (told.status, told.state.as_str()),
+        (183, "active"),
+        "the latest: {}",
+        told.body
+    );
     assert!(told.incoming.at - first.incoming.at >= Duration::from_millis(550));
     scene.targets.reply(&invite, 199, &[]);
     scene.targets.reply(&invite, 180, &[]);

@@ -202,23 +202,6 @@ fn every_message_twice_changes_nothing() {
     alice.expect_none("BYE", QUIET);
 }
 
-#[test]
-fn two_refers_that_share_call_id_and_number_are_two() {
-    // Seen from real clients: only From-tag and branch differ (requirements.md section 11).
-    let scene = Scene::new([group()]);
-    let alice = scene.participant(ALICE, &group());
-    let first = alice.refer_outside("<sip:one@home1.test>");
-    let second = first
-        .clone()
-        .with("From", format!("<{ALICE}>;tag=other"))
-        .with("Refer-To", "<sip:two@home1.test>");
-    for refer in [&first, &second] {
-        check::accepted(&alice.send(refer).answer());
-    }
-    scene.invite_for("sip:one@home1.test");
-    scene.invite_for("sip:two@home1.test");
-}
-
 /// Raw messages that are wrong or odd at the byte level (after RFC 4475, with REFER as the method).
 fn torture(focus: &str, local: &str) -> Vec<Vec<u8>> {
     let via = |n: usize| format!("Via: SIP/2.0/UDP {local};branch=z9hG4bKtorture{n}\r\n");
