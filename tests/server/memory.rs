@@ -127,7 +127,7 @@ fn of_every_kind(scene: &Scene, own: &Lane, lane: usize, n: usize) {
     }
     check::accepted(&alice.dialog.bye());
     let bye = bob.dialog.request("BYE");
-    // It may cross with the focus's own BYE to the last one.
+    // The focus's own BYE to the last one may cross with hers.
     assert!([200, 481].contains(&bob.send(&bye).answer().status()));
     // The target must still know the INVITE when its CANCEL comes, or the focus waits for an answer in vain.
     if matches!(kind, 2 | KINDS) {
@@ -194,7 +194,7 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
             }
             None => left_out.push(format!("sip:guest{n}@home1.test")),
         }
-        // The 200s that nobody acknowledges repeat themselves: they are not looked at.
+        // A 200 that nobody acknowledges repeats itself; the copies are not looked at.
         guests.forget();
         assert!(
             left_out.len() < 5,
@@ -213,12 +213,12 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
         "{answer}"
     );
     assert!(scene.server.is_running());
-    // What has begun goes on: the refresh of a subscription, while a new one is refused.
+    // A subscription is refreshed as before; a new one is refused.
     check::accepted(&watcher.again(600));
     assert_eq!(root(&watcher.next(), "state"), "full");
     let another = watch::subscribe(&alice, &alice.focus);
     check::refused(&alice.send(&another).answer(), 503, None);
-    // What was refused left nothing: no participant, no INVITE.
+    // A refused join leaves no participant, and a refused REFER no INVITE.
     for focus in open
         .iter()
         .map(|d| d.target.clone())
@@ -237,7 +237,7 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
         scene.targets.expect_none("INVITE", QUIET);
         assert_eq!(scene.targets.count("INVITE"), before);
     }
-    // Room is made: acknowledged and left, and after tm's wait everything works again.
+    // Everybody acknowledges and leaves. After tm's wait there is room, and everything works again.
     for dialog in &mut open {
         dialog.ack(1);
         let bye = dialog.request("BYE");

@@ -99,7 +99,7 @@ fn an_acceptance_after_everything_is_gone_is_ended() {
     let late_one = |m: &Msg| m.tag_to().as_deref() == Some("late");
     scene.targets.expect_where("ACK", "late", late_one);
     scene.targets.expect_where("BYE", "late", late_one);
-    // What is not an answer to anything of ours makes us send nothing.
+    // The focus sends nothing for a 200 to an INVITE it never sent.
     let forged = late
         .with("From", "<sip:somebody@conf.home1.test>;tag=made-up")
         .with("To", format!("{};tag=forged", invite.msg.need("To")));

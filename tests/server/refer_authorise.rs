@@ -41,10 +41,7 @@ fn either_of_two_asserted_identities_will_do() {
     let invite = scene
         .invite(&dora, &group.uri)
         .with("P-Asserted-Identity", both);
-    let sent = scene.send(&dora, &invite);
-    let mut leg = Leg::made(&sent, sent.answer());
-    check::accepted(&leg.answer);
-    leg.dialog.ack(1);
+    let mut leg = scene.enter(&dora, &invite);
     for (place, target) in [(Place::InDialog, CAROL), (Place::OutOfDialog, DAVE)] {
         let refer = leg
             .refer_at(place, &format!("<{target}>"))
@@ -73,7 +70,7 @@ fn with_target_dialog(alice: &Leg, target: &str) -> Msg {
 #[test]
 fn target_dialog_says_whose_refer_it_is() {
     let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
-    // The RFC writes the tags as the recipient sees them; some write them as they see them themselves.
+    // The RFC writes the tags as the recipient sees them. Some clients write them as the sender sees them.
     for (target, own_view) in [(CAROL, false), (DAVE, true)] {
         let mut refer = with_target_dialog(&alice, target).without("P-Asserted-Identity");
         if own_view {
@@ -118,7 +115,7 @@ fn a_bogus_target_dialog_is_as_none() {
     .into_iter()
     .enumerate()
     {
-        // Without a name of her own that leaves nobody; with one it leaves her.
+        // Without P-Asserted-Identity nobody is named. With it the dialog is not needed.
         let refer = valid.clone().with("Target-Dialog", bogus);
         let nobody = refer.without("P-Asserted-Identity");
         check::refused(&alice.send(&nobody).answer(), 403, None);
@@ -206,7 +203,7 @@ fn a_group_uri_is_an_alias_of_its_live_session() {
 
 #[test]
 fn the_order_of_the_checks_is_that_of_the_specification() {
-    // Of two faults the one that comes first in requirements.md section 1.0 is answered.
+    // Each REFER has two faults. The one that comes first in requirements.md section 1.0 is answered.
     let (scene, mut alice) = with_alice(|setup| setup);
     type Row = (&'static str, u16, fn(Msg) -> Msg);
     let rows: [Row; 4] = [

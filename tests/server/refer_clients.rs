@@ -167,7 +167,7 @@ fn quirks(scene: &Scene) -> Vec<(String, i64)> {
     found
 }
 
-/// Those that have grown, with by how much.
+/// The counters that have grown, and by how much.
 fn counted(before: &[(String, i64)], after: &[(String, i64)]) -> Vec<(String, i64)> {
     let grown = |(before, after): (&(String, i64), &(String, i64))| {
         (before.1 != after.1).then(|| (after.0.clone(), after.1 - before.1))
@@ -175,7 +175,7 @@ fn counted(before: &[(String, i64)], after: &[(String, i64)]) -> Vec<(String, i6
     before.iter().zip(after).filter_map(grown).collect()
 }
 
-/// Waits until every target of the last form has been heard.
+/// Waits until every target of the last form has answered.
 fn nobody_is_being_invited(scene: &Scene) {
     let show = || {
         scene
@@ -280,7 +280,7 @@ fn the_same_invitation_over_another_route_invites_once() {
     let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
     let first = alice.refer_outside(&format!("<{CAROL}>"));
     check::accepted(&alice.send(&first).answer());
-    // Another Call-ID, and the same by another branch (RFC 3261 section 8.2.2.2).
+    // The retry has another Call-ID. The merged one is the first by another branch (RFC 3261 section 8.2.2.2).
     let retry = alice.refer_outside(&format!("<{CAROL}>"));
     check::accepted(&alice.send(&retry).answer());
     let merged = alice.send(&first).answer();

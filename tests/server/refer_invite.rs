@@ -279,7 +279,7 @@ fn a_target_that_accepted_is_a_participant() {
     expect_outcome(alice.ua(), alice.call_id(), 200);
     let invite = scene.invite_for(CAROL);
     scene.targets.expect("ACK");
-    // It may leave by itself, in the dialog the focus made with it.
+    // It may leave by BYE in the dialog of its INVITE.
     let mut carol = scene.leg_of(&invite);
     check::accepted(&carol.bye());
 }

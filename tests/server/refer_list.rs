@@ -218,7 +218,7 @@ fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
             "cp:copyControl=\"to\"",
         ),
         entry("sip:erin@home1.test", "cp:copyControl=\"to\""),
-        // No control character comes out of an escape.
+        // An escape must not become a control character.
         entry(
             "sip:frank@home1.test?Session-Replaces=a%0D%0ARoute:%20evil",
             "cp:copyControl=\"to\"",
@@ -243,7 +243,7 @@ fn only_session_replaces_goes_on_and_only_to_whom_it_is_meant_for() {
             invite.msg
         );
         check::free_of(&invite.raw, &["evil"]);
-        // Nor does the list that everybody gets tell of it.
+        // The list that everybody gets does not show it either.
         let told = invite.msg.body_text();
         assert!(!told.contains("xyz"), "{told}");
     }

@@ -8,7 +8,7 @@ use crate::kit::{
 };
 use std::time::Duration;
 
-/// A script that answers no NOTIFY: the test does.
+/// The endpoint answers no NOTIFY by itself: the test does.
 fn by_hand(ua: &Ua) {
     ua.script(Script::on("NOTIFY"));
 }
@@ -138,7 +138,7 @@ fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
     let first = expect_trying(alice.ua(), alice.call_id());
     let invite = scene.invite_for(CAROL);
     scene.targets.reply(&invite, 180, &[]);
-    // It repeats itself (RFC 3261 section 17.1.2.2), then gives up.
+    // The NOTIFY is repeated (RFC 3261 section 17.1.2.2), then given up.
     let repeated = alice.ua().inbox().wait_for_all(SOON, |all| {
         all.iter()
             .filter(|i| i.again && i.msg.branch() == first.incoming.msg.branch())
@@ -203,7 +203,7 @@ fn every_fatal_answer_ends_the_subscription_and_not_the_invite(transport: Transp
     let mine = |m: &Msg| calls.iter().any(|call| call == m.call_id());
     alice.ua().expect_none_where("NOTIFY", QUIET, mine);
     assert_eq!(scene.targets.count("CANCEL"), 0);
-    // The session's own dialog is another matter altogether.
+    // The session's own dialog lives on.
     check::accepted(&alice.dialog.bye());
 }
 
@@ -231,7 +231,7 @@ fn who_leaves_is_still_told_what_was_promised() {
         let told = expect_final(alice.ua(), alice.call_id(), status);
         assert!(told.id.is_none_or(|told| told == *id));
     }
-    // Told everything, the dialog is gone: nothing more can be asked in it.
+    // Everything has been told, so the dialog is gone.
     let late = alice
         .dialog
         .request("SUBSCRIBE")

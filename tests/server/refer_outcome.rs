@@ -70,7 +70,7 @@ fn every_failure_is_told_with_its_code_and_not_tried_again(transport: Transport)
     }
 }
 
-/// The second INVITE for that target: the same dialog-to-be, one number up.
+/// The second INVITE for that target: the same Call-ID and tag, the next CSeq.
 fn tried_again(scene: &Scene, first: &Invite, wait: Duration) -> Invite {
     let same = |m: &Msg| m.call_id() == first.msg.call_id();
     let again = scene

@@ -28,9 +28,9 @@ fn a_reliable_answer_is_acknowledged_in_its_early_dialog(transport: Transport) {
     assert_eq!(prack.request_uri(), ringing.contact_uri(), "{prack}");
     assert_eq!(prack.list("Route"), [hop], "{prack}");
     assert_eq!(prack.cseq(), invite.msg.cseq() + 1, "{prack}");
-    // The same answer again is the same answer.
+    // A copy of the answer is not acknowledged again.
     scene.targets.reply_raw(&invite, &ringing);
-    // One was lost before this one, and will come first.
+    // The one before this one was lost, and has to come first.
     scene
         .targets
         .reply(&invite, 180, &[RELIABLE[0], ("RSeq", "919")]);

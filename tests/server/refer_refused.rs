@@ -120,7 +120,7 @@ fn a_method_nobody_knows() {
     for method in ["INFO", "MESSAGE", "PUBLISH", "XYZZY"] {
         let outside = alice.ua().request(method, &alice.focus.clone());
         let answer = alice.send(&outside).answer();
-        // INFO belongs into a dialog, so that there is none is an answer too.
+        // INFO belongs into a dialog, so 481 is right as well.
         let known = answer.status() == 481 && method == "INFO";
         assert!(
             known || [404, 405, 501].contains(&answer.status()),

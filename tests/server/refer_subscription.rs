@@ -7,7 +7,7 @@ use crate::kit::{
 };
 use std::sync::Arc;
 
-/// A REFER for carol, her INVITE, which rings; and the dialog the subscription lives in.
+/// A REFER for carol, the INVITE at which she rings, and the dialog of the subscription.
 pub fn ringing(scene: &Scene, alice: &mut Leg, place: Place) -> (Msg, Arc<Incoming>, Dialog) {
     let refer = alice.refer_at(place, &format!("<{CAROL}>"));
     let sent = alice.send(&refer);

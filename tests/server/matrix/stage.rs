@@ -3,7 +3,7 @@
 use crate::kit::refer::{expect_final, expect_trying};
 use crate::kit::sip::uri_of;
 use crate::kit::{
-    check, pair, Leg, Msg, Place, Scene, Setup, Transport, ALICE, BOB, CAROL, PLACES, QUIET,
+    check, pair, Group, Leg, Msg, Place, Scene, Setup, Transport, ALICE, BOB, CAROL, PLACES, QUIET,
 };
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl Stage {
         check::accepted(&self.bob.dialog.bye());
         self.scene.targets.expect("BYE");
         self.scene.targets.forget();
-        let group = crate::kit::Group::open("s", &[ALICE, BOB]);
+        let group = Group::open("s", &[ALICE, BOB]);
         let [alice, bob] = [ALICE, BOB].map(|who| self.scene.participant(who, &group));
         assert_ne!(alice.focus, self.alice.focus);
         Stage {
@@ -103,7 +103,7 @@ impl Stage {
     /// After refusals: nobody was invited, alice was told nothing, and her next REFER is served.
     pub fn nothing_came(&mut self) {
         self.scene.nobody_invited();
-        // It had as long to come as an INVITE had.
+        // A NOTIFY had as long to come as an INVITE.
         self.alice.ua().expect_none("NOTIFY", Duration::ZERO);
         let proof = "sip:proof@home1.test";
         let refer = self.alice.refer(&format!("<{proof}>"));

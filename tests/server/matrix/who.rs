@@ -65,7 +65,7 @@ pub fn row_20(t: Transport) {
             );
         }
     } else {
-        // The source address of a connection is the system's choice; an untrusted one is made by trusting nobody.
+        // The system chooses the source address of a connection, so this server trusts another one.
         let group = Group::open("s", &[ALICE]);
         let scene = Scene::with(Setup::new([&group]).env("CPM_TRUSTED", "192.0.2.1"), t);
         let alice = scene.ua(ALICE);
@@ -162,7 +162,7 @@ pub fn row_26(t: Transport) {
         stage.scene.accept(&stage.scene.invite_for(&target));
     }
     stage.alice.ua().expect_none("NOTIFY", QUIET);
-    // To be able to do without is not to ask for it.
+    // Supported alone asks for nothing.
     let able = stage
         .alice
         .refer(&format!("<{CAROL}>"))
