@@ -185,7 +185,7 @@ fn full_shared_memory_is_answered_503_and_nothing_is_half_done() {
             .with("From", format!("{guest};tag=g{n}"))
             .with("P-Asserted-Identity", &guest);
         let sent = scene.send(&guests, &invite);
-        match sent.answer_within(Duration::from_secs(2)) {
+        match sent.answer_within(SOON) {
             Some(answer) if answer.status() == 200 => open.push(Dialog::as_uac(&sent, &answer)),
             Some(answer) => {
                 left_out.push(format!("sip:guest{n}@home1.test"));
