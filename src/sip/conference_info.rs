@@ -78,7 +78,7 @@ pub struct User {
     pub yourown: bool,
     /// What the person may do.
     pub roles: Vec<Role>,
-    /// `None` when `Deleted`.
+    /// `None` when `Deleted` because the same person is in by another leg.
     pub endpoint: Option<Endpoint>,
 }
 

@@ -125,17 +125,21 @@ fn who_comes_late_has_missed_nothing() {
         check::accepted(&alice.send(&refer).answer());
     }
     scene.targets.expect("ACK");
-    let watcher = Watcher::of(&alice);
-    let whole = &watcher.documents[0];
+    let mut watcher = Watcher::of(&alice);
+    let whole = watcher.documents[0].clone();
+    assert_eq!(users(&whole), [ALICE, BOB]);
+    assert_eq!(text(&whole, "user-count"), Some("2"));
+    let gone = watcher.next();
+    assert_eq!(root(&gone, "state"), "partial");
     for (target, status) in [(CAROL, 603), ("sip:mallory@elsewhere.test", 403)] {
         assert_eq!(
-            standing(whole, target).as_deref(),
+            standing(&gone, target).as_deref(),
             Some("disconnected failed")
         );
-        let user = user(whole, target).unwrap_or("");
+        let user = user(&gone, target).unwrap_or("");
+        assert!(user.contains("state=\"deleted\""), "{user}");
         assert!(user.contains(&format!("cause={status};")), "{user}");
     }
-    assert_eq!(text(whole, "user-count"), Some("2"));
     assert_valid(&watcher.documents);
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
-use crate::cpm::records::conference::{status_of, Departed};
+use crate::cpm::records::conference::status_of;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Leg;
 use crate::cpm::session::Session;
@@ -17,13 +17,14 @@ use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
 
 impl Session<'_> {
-    /// The whole state, with those who departed since change `told`. `subscriber` is who reads it.
-    pub(super) fn full_document(
-        &mut self,
-        told: u64,
-        subscriber: &[Identity],
-        version: u32,
-    ) -> Document {
+    /// The conference state as a full document (RFC 4575 section 4), as a reader with these identities is
+    /// shown it. Its version is 0: it belongs to no subscription.
+    pub fn conference_document(&mut self, reader: &[Identity]) -> Document {
+        self.full_document(reader, 0)
+    }
+
+    /// The whole state: who is in, and nobody else. `subscriber` is who reads it.
+    pub(super) fn full_document(&mut self, subscriber: &[Identity], version: u32) -> Document {
         let mut users = Vec::new();
         let mut seen = BTreeSet::new();
         for id in self.records.children() {
@@ -34,12 +35,6 @@ impl Session<'_> {
                 }
             }
         }
-        let departed =
-            self.departed_for(subscriber, |gone| gone.change > told || gone.never_joined());
-        users.extend(departed.into_iter().filter(|user| {
-            // In a full document nobody has to be taken out.
-            user.state != State::Deleted && seen.insert(user.entity.clone())
-        }));
         let name = self.group_name();
         let subject = self.head.subject.clone();
         Document {
@@ -54,14 +49,15 @@ impl Session<'_> {
         }
     }
 
-    /// What changed after change `told`.
+    /// What changed after change `told`, and those who have gone.
     pub(super) fn partial_document(
         &mut self,
         told: u64,
+        gone: Vec<User>,
         subscriber: &[Identity],
         version: u32,
     ) -> Document {
-        let mut users = self.departed_for(subscriber, |gone| gone.change > told);
+        let mut users = gone;
         let changed: Vec<Id> = self.change_log().map_or(Vec::new(), |log| {
             let newer = log.changed.iter().filter(|(change, _)| *change > told);
             newer.map(|(_, id)| *id).collect()
@@ -102,22 +98,6 @@ impl Session<'_> {
     fn group_name(&self) -> Option<String> {
         self.head.group.as_ref()?;
         self.group_document()?.display_name.clone()
-    }
-
-    /// Those who are in no more, as this subscriber is shown them.
-    fn departed_for(
-        &mut self,
-        subscriber: &[Identity],
-        which: impl Fn(&Departed) -> bool,
-    ) -> Vec<User> {
-        self.change_log().map_or(Vec::new(), |log| {
-            let some = log.departed.iter().filter(|gone| which(gone));
-            some.map(|gone| User {
-                yourown: subscriber.iter().any(|me| gone.identities.contains(me)),
-                ..gone.user.clone()
-            })
-            .collect()
-        })
     }
 
     /// A leg as this subscriber sees it. `None`: no leg, or not in the session.
@@ -192,20 +172,17 @@ impl Session<'_> {
 
 fn departed(mut endpoint: Endpoint, departure: Departure, now: i64) -> User {
     let entity = endpoint.entity.clone();
-    let (state, endpoint) = match departure.how {
-        None => (State::Deleted, None),
-        Some(how) => {
-            let info = Execution {
-                when: Some(now),
-                ..departure.info
-            };
-            endpoint.disconnection = Some((how, info));
-            (State::Full, Some(endpoint))
-        }
-    };
+    let endpoint = departure.how.map(|how| {
+        let info = Execution {
+            when: Some(now),
+            ..departure.info
+        };
+        endpoint.disconnection = Some((how, info));
+        endpoint
+    });
     User {
         entity,
-        state,
+        state: State::Deleted,
         display_text: None,
         yourown: false,
         roles: Vec::new(),

@@ -2,10 +2,11 @@
 
 use crate::cpm::action::Counter;
 use crate::cpm::person::Person;
+use crate::cpm::records::conference::Told;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Ending;
 use crate::cpm::session::{NotifyContent, Session};
-use crate::sip::conference_info::CONTENT_TYPE;
+use crate::sip::conference_info::{User, CONTENT_TYPE};
 use crate::sip::privacy::ANONYMOUS;
 
 impl Session<'_> {
@@ -17,7 +18,7 @@ impl Session<'_> {
         let Some(subscription) = self.records.conference_subscription(id) else {
             return;
         };
-        if subscription.told == latest && !subscription.wants_full {
+        if subscription.told.members == latest && !subscription.wants_full {
             return;
         }
         let earliest = subscription.told_at.map_or(now, |at| at + interval);
@@ -32,12 +33,17 @@ impl Session<'_> {
     }
 
     /// What the next NOTIFY of a subscriber says. `None`: nothing at the moment.
+    ///
+    /// A full document shows who is in. Those who have gone since are told in the partial one that
+    /// follows it, once, so that a client that replaces its list by full documents and one that only
+    /// applies changes have the same list in the end.
     pub(in crate::cpm) fn next_conference_notify(&mut self, id: Id) -> Option<NotifyContent> {
         let now = self.env.now;
         let live = self.head.live;
         let subscription = self.records.conference_subscription(id)?;
         let permitted = !subscription.common.is_active() || self.still_may_subscribe(id);
         let (latest, floor) = self.change_log().map(|log| (log.latest, log.floor))?;
+        let owed = self.owed_departures(id);
         let subscription = self.records.conference_subscription_mut(id)?;
         let common = &mut subscription.common;
         if common.ending.is_none() && !live {
@@ -46,16 +52,20 @@ impl Session<'_> {
             common.ending = Some(Ending::Rejected);
         }
         let ending = common.ending;
-        let behind = subscription.told < floor;
+        let told = subscription.told;
+        let behind = told.members < floor;
         let full = subscription.wants_full || behind || ending == Some(Ending::Timeout);
-        if ending.is_none() && !full && subscription.told == latest {
+        let current = told.members == latest;
+        if ending.is_none() && !full && current && owed.is_empty() {
             return None;
         }
-        let told = subscription.told;
         subscription.told_before = told;
-        subscription.told = latest;
+        subscription.told = Told {
+            members: latest,
+            departed: if full { told.departed } else { latest },
+        };
         subscription.wants_full = false;
-        if !full {
+        if !full && !current {
             subscription.told_at = Some(now);
         }
         let state = subscription.common.state(now);
@@ -65,12 +75,13 @@ impl Session<'_> {
         };
         let version = subscription.version.saturating_add(1);
         let identities = subscription.identities.clone();
+        let more = full && ending.is_none() && !owed.is_empty();
         let document = match ending {
             Some(Ending::Rejected) => None,
             // Its end is all there is to say of a session that is over.
             _ if !live => Some(self.deleted_document(version)),
-            _ if full => Some(self.full_document(told, &identities, version)),
-            _ => Some(self.partial_document(told, &identities, version)),
+            _ if full => Some(self.full_document(&identities, version)),
+            _ => Some(self.partial_document(told.members, owed, &identities, version)),
         };
         if document.is_some() {
             let subscription = self.records.conference_subscription_mut(id)?;
@@ -81,9 +92,28 @@ impl Session<'_> {
             state,
             content_type: document.as_ref().map(|_| CONTENT_TYPE),
             body: document.map_or(Vec::new(), |document| document.to_xml()),
-            more: false,
+            more,
             counter: Counter::ConferenceNotifiesSent,
         })
+    }
+
+    /// Those who have gone and of whom this subscriber has not been told, as it is shown them.
+    fn owed_departures(&mut self, id: Id) -> Vec<User> {
+        let Some(subscription) = self.records.conference_subscription(id).cloned() else {
+            return Vec::new();
+        };
+        let log = self.change_log();
+        let departed = log.iter().flat_map(|log| &log.departed);
+        departed
+            .filter(|gone| subscription.owes(gone))
+            .map(|gone| User {
+                yourown: subscription
+                    .identities
+                    .iter()
+                    .any(|me| gone.identities.contains(me)),
+                ..gone.user.clone()
+            })
+            .collect()
     }
 
     /// The subscriber missed a document, so that a partial one would not fit what it knows.

@@ -7,6 +7,7 @@ use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require;
 use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
+use crate::cpm::records::conference::Told;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::{Carrier, ConferenceSubscription, Dialog, Ending, Record, Subscription};
 use crate::cpm::refusal::{Denial, Refusal};
@@ -204,9 +205,9 @@ impl Session<'_> {
             carrier,
             event_id: wish.event_id.clone(),
             version: 0,
-            // Who departed before is no news to a newcomer.
-            told: self.change_log().map_or(0, |log| log.latest),
-            told_before: 0,
+            since: self.change_log().map_or(0, |log| log.latest),
+            told: Told::default(),
+            told_before: Told::default(),
             wants_full: true,
             told_at: None,
             merge,

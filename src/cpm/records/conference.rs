@@ -104,10 +104,12 @@ pub struct ConferenceSubscription {
     pub event_id: Option<String>,
     /// Version of the last document; 0 before the first.
     pub version: u32,
-    /// The latest change it was told of.
-    pub told: u64,
-    /// As `told` was before the NOTIFY in flight, should that be refused.
-    pub told_before: u64,
+    /// Number of the latest change when it began.
+    pub since: u64,
+    /// What it was told.
+    pub told: Told,
+    /// The same before the NOTIFY in flight, should that be refused.
+    pub told_before: Told,
     /// The next document is a full one.
     pub wants_full: bool,
     /// When the last change was told.
@@ -116,7 +118,24 @@ pub struct ConferenceSubscription {
     pub merge: Option<MergeKey>,
 }
 
+/// How far a subscriber has been told, in numbers of changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The latest change of those who are in.
+    pub members: u64,
+    /// The latest change of those who have gone. A full document tells nothing of them, so this may be
+    /// behind.
+    pub departed: u64,
+}
+
 impl ConferenceSubscription {
+    /// Whether it still has to be told that somebody has gone. Who was in and left before it began is no
+    /// news; an invitation that came to nothing is.
+    pub fn owes(&self, gone: &Departed) -> bool {
+        let news = gone.change > self.since || gone.never_joined();
+        news && gone.change > self.told.departed
+    }
+
     /// See `Record::names`.
     pub(super) fn names(&self) -> Vec<Name> {
         self.carrier.names(self.merge.as_ref())

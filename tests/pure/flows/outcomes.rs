@@ -20,6 +20,16 @@ fn latest(world: &World, peer: usize) -> String {
     told(world, peer).pop().expect("a NOTIFY").body
 }
 
+/// The last two documents: the whole state, and those who have gone, who follow it.
+fn latest_two(world: &World, peer: usize) -> (String, String) {
+    let mut bodies = told(world, peer).into_iter().map(|told| told.body);
+    let gone = bodies.next_back().expect("a NOTIFY");
+    let whole = bodies.next_back().expect("two NOTIFYs");
+    assert_eq!(root(&whole, "state"), "full");
+    assert_eq!(root(&gone, "state"), "partial");
+    (whole, gone)
+}
+
 #[test]
 fn targets_that_get_no_invite_are_visible_too() {
     perfectly(|world, cast| {
@@ -61,6 +71,8 @@ fn targets_that_get_no_invite_are_visible_too() {
         assert!(!bodies.concat().contains("no uri"));
         assert_valid(&bodies);
         coherent(world, cast.alice);
+        // The bed held what the documents add up to against a full one, after each of them.
+        assert!(world.rosters_compared > 1, "{}", world.rosters_compared);
     });
 }
 
@@ -126,10 +138,11 @@ fn the_fate_of_those_a_session_was_made_with() {
             peer.within(leg, "SUBSCRIBE", "Event: conference\r\n", Vec::new())
         });
         world.run(1_000);
-        let whole = latest(world, cast.alice);
-        let carol = standing(&whole, CAROL);
-        assert_eq!(carol.as_deref(), Some("disconnected busy"));
+        let (whole, gone) = latest_two(world, cast.alice);
         assert!(standing(&whole, BOB).is_some());
+        assert_eq!(standing(&whole, CAROL), None);
+        let carol = standing(&gone, CAROL);
+        assert_eq!(carol.as_deref(), Some("disconnected busy"));
     });
 }
 
@@ -147,16 +160,13 @@ fn a_refused_notify_loses_no_outcome() {
         world.run(1_000);
         world.manners(cast.alice).notify = Some(200);
         world.run(6_000);
-        let whole = latest(world, cast.alice);
-        assert_eq!(root(&whole, "state"), "full");
-        assert_eq!(
-            standing(&whole, MALLORY).as_deref(),
-            Some("disconnected failed")
-        );
-        assert_eq!(
-            standing(&whole, BOB).as_deref(),
-            Some("disconnected departed")
-        );
+        let (whole, gone) = latest_two(world, cast.alice);
+        assert_eq!(users(&whole), [ALICE, CAROL]);
+        for (who, fate) in [(MALLORY, "failed"), (BOB, "departed")] {
+            let seen = standing(&gone, who);
+            assert_eq!(seen, Some(format!("disconnected {fate}")), "{who}");
+            assert!(user(&gone, who).unwrap_or_default().contains("deleted"));
+        }
         coherent(world, cast.alice);
     });
 }

@@ -407,7 +407,7 @@ impl World {
         cpm::cpm::records::SessionStore::find(&self.records, name)
     }
 
-    fn with_env<T>(&self, f: impl FnOnce(&Env<'_>) -> T) -> T {
+    pub(super) fn with_env<T>(&self, f: impl FnOnce(&Env<'_>) -> T) -> T {
         let now: Millis = self.now;
         f(&Env {
             now,

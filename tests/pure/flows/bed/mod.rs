@@ -9,6 +9,7 @@ mod ledger;
 mod message;
 mod peer;
 mod play;
+mod roster;
 mod store;
 mod tm;
 mod world;

@@ -17,6 +17,7 @@ use super::chance::{Chance, Link, Network};
 use super::focus::Place;
 use super::ledger::{Ledger, Promise, Sent};
 use super::peer::{Begun, Effect, Peer, Timer};
+use super::roster::Roster;
 use super::store::Records;
 use super::tm::{Tm, TmTimer};
 
@@ -68,6 +69,10 @@ pub struct World {
     pub chance: Chance,
     /// Decision trails, as far as they were performed.
     pub trails: Vec<(ReferId, TrailEntry)>,
+    /// What conference subscribers believe, by dialog and Event id.
+    pub(super) rosters: BTreeMap<((String, String), Option<String>), Roster>,
+    /// How often that was held against a full document.
+    pub rosters_compared: u64,
     pub(super) tokens: Chance,
     pub tm: Tm,
     pub(super) counters: BTreeMap<String, i64>,
@@ -93,6 +98,8 @@ impl World {
             ledger: Ledger::default(),
             chance: Chance::new(seed),
             trails: Vec::new(),
+            rosters: BTreeMap::new(),
+            rosters_compared: 0,
             tokens: Chance::new(seed ^ 0x0070_6f6b_656e),
             tm: Tm::default(),
             counters: BTreeMap::new(),
@@ -293,7 +300,8 @@ impl World {
         );
         let fits = match outgoing.method {
             Method::Notify if request.event().is_some_and(|(e, _)| e == "conference") => {
-                self.ledger.shows(request)
+                let shown = self.ledger.shows(request);
+                shown.and_then(|()| self.roster_agrees(outgoing, request))
             }
             Method::Notify => self.ledger.tell(request, self.now),
             // A re-INVITE was asked for by nobody.
