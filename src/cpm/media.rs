@@ -51,7 +51,7 @@ pub fn describe(
     })
 }
 
-/// The SDP in a message that may carry an answer. A body that does not say what it is is taken for one.
+/// The SDP in a message that may carry an answer. Without a part of type application/sdp the first part is tried.
 fn answer_in(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, String> {
     let parts = multipart::parts(headers, body).map_err(|error| error.to_string())?;
     let is_sdp = |part: &&Part| part.kind.kind == SDP;

@@ -16,7 +16,7 @@ pub struct Person {
     pub identities: Vec<Identity>,
     /// They ask not to be shown.
     pub anonymous: bool,
-    /// They are connected to the session.
+    /// The policy treats them as a participant of the session.
     pub participant: bool,
     /// They are about to create the session.
     pub creator: bool,

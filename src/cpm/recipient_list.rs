@@ -53,11 +53,11 @@ pub fn read_list(
             Some(part)
         }
     };
-    let stranger = parts.iter().find(|part| {
+    let not_understood = parts.iter().find(|part| {
         let known = is_list(part) || part.kind.kind == SDP;
         !known && part.required() && Some(*part) != named
     });
-    if let Some(part) = stranger {
+    if let Some(part) = not_understood {
         return Err(unsupported_type(part));
     }
     let mut entries = Vec::new();

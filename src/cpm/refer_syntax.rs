@@ -12,7 +12,7 @@ use crate::sip::{Method, ReferredBy, Request};
 /// A REFER whose headers can be understood.
 #[derive(Clone, Debug)]
 pub struct ReferRequest {
-    /// Whom it is about. Errors of a list are told only to who may refer at all (P17).
+    /// Its targets. The error of a list is kept here, because only an authorised referrer is told of it (P17).
     pub targets: Result<Targets, Refusal>,
     /// No subscription: `Refer-Sub: false` (RFC 4488) or `Require: nosub` (RFC 7614).
     pub suppressed: bool,
@@ -78,7 +78,7 @@ impl ReferRequest {
     }
 }
 
-/// Step 3 of the procedure: one target from Refer-To (RFC 3515), or many from the list in the body
+/// Reads the targets for step 3: one target from Refer-To (RFC 3515), or many from the list in the body
 /// (RFC 5368).
 fn read_targets(
     request: &Request,

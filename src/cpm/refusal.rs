@@ -10,11 +10,11 @@ use crate::sip::content_encoding::ACCEPT_ENCODING;
 use crate::sip::MessageError;
 use crate::sip::Method;
 
-/// Seconds after which a request may be tried again that found no room.
+/// Retry-After of a request that found no room, seconds.
 const RETRY_LATER: u32 = 10;
-/// Seconds after which something has been settled that is under way now.
+/// Retry-After while something of the same dialog is under way, seconds.
 const RETRY_SOON: u32 = 1;
-/// Seconds after which our INVITE will have been answered, for an UPDATE that came before.
+/// Retry-After of an UPDATE that came before our INVITE was answered, seconds.
 const RETRY_UPDATE: u32 = 5;
 
 /// Longest reason in a reason phrase or a log line, characters. It may quote the request, but not at
@@ -31,7 +31,7 @@ pub enum Refusal {
     /// A trusted peer asserts nobody (RFC 3325 section 9.1).
     #[error("no usable P-Asserted-Identity")]
     NoAssertedIdentity,
-    /// The same of a SUBSCRIBE.
+    /// The same of a SUBSCRIBE, which has a Warning of its own.
     #[error("no usable P-Asserted-Identity")]
     NoAssertedSubscriber,
     /// In a dialog, somebody else than its peer is asserted (R1.3).
@@ -53,7 +53,10 @@ pub enum Refusal {
     NoTargetMayJoin,
     /// Somebody was removed, or does not belong to this ad-hoc session.
     #[error("removed, or never invited")]
-    MayNotReturn,
+    MayNotRejoin,
+    /// Somebody who was removed wants to watch.
+    #[error("removed from the session")]
+    Removed,
     /// A factory INVITE without anybody to invite.
     #[error("nobody to invite")]
     NobodyToInvite,
@@ -232,7 +235,8 @@ impl Refusal {
             | Refusal::Policy(_)
             | Refusal::AdHocPolicy(_)
             | Refusal::NoTargetMayJoin
-            | Refusal::MayNotReturn
+            | Refusal::MayNotRejoin
+            | Refusal::Removed
             | Refusal::NobodyToInvite
             | Refusal::TooManyTargets { .. }
             | Refusal::NoSuchReferSubscription
@@ -286,11 +290,11 @@ impl Refusal {
                 _ => WarningText::FunctionNotAllowed,
             },
             Refusal::NoTargetMayJoin | Refusal::NobodyToInvite => WarningText::NoDestinations,
-            Refusal::MayNotReturn => WarningText::NotAuthorised,
-            Refusal::NoAssertedSubscriber => WarningText::NoState,
+            Refusal::MayNotRejoin => WarningText::NotAuthorised,
+            Refusal::NoAssertedSubscriber | Refusal::Removed => WarningText::NoState,
             Refusal::SessionFull => WarningText::TooMany,
             Refusal::TooManyTargets { .. } => WarningText::TooManyTargets,
-            Refusal::TooManySubscriptions { .. } => WarningText::TooManyWatchers,
+            Refusal::TooManySubscriptions { .. } => WarningText::TooManySubscriptions,
             Refusal::NoSuchSession => WarningText::NoSession,
             Refusal::RuleBroken(_) => WarningText::RuleBroken,
             Refusal::ReferToScheme(_) => WarningText::SchemeNotServed,
@@ -336,6 +340,7 @@ impl Refusal {
             }
             Refusal::Policy(_) | Refusal::NoTargetMayJoin => "cpm.check says which rules match",
             Refusal::AdHocPolicy(_) => "see adhoc_policy_file, invite_by, adhoc_allow_anonymity",
+            Refusal::MayNotRejoin | Refusal::Removed => "cpm.invite lets them in again",
             Refusal::SessionFull => "max_participants, or max-participant-count of the document",
             Refusal::TooManyTargets { .. } => "max_refer_targets",
             Refusal::TooManySubscriptions { .. } => "max_subscriptions",
@@ -363,16 +368,16 @@ impl Refusal {
 pub struct Denial {
     /// Why.
     pub refusal: Refusal,
-    /// The believed identity of the sender, if that is known yet: a URI.
-    pub sender: Option<String>,
+    /// The believed identity of who asks, if that is known yet: a URI.
+    pub requester: Option<String>,
 }
 
 impl Refusal {
-    /// The same, of this sender.
-    pub fn of(self, sender: &str) -> Denial {
+    /// The same, of this requester.
+    pub fn of(self, requester: &str) -> Denial {
         Denial {
             refusal: self,
-            sender: Some(sender.to_owned()),
+            requester: Some(requester.to_owned()),
         }
     }
 }
@@ -381,7 +386,7 @@ impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Denial {
         Denial {
             refusal,
-            sender: None,
+            requester: None,
         }
     }
 }

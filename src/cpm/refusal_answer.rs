@@ -33,7 +33,7 @@ pub struct Refused<'a> {
 
 impl<'a> Refused<'a> {
     /// A request that reached no session.
-    pub fn at_the_door(arrival: &'a Arrival) -> Refused<'a> {
+    pub fn outside_session(arrival: &'a Arrival) -> Refused<'a> {
         let method = &arrival.request.method;
         Refused {
             what: method.as_str(),
@@ -52,8 +52,8 @@ pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Acti
     let (status, reason) = (refusal.status(), refusal.reason());
     let line = |show: Show| {
         let mut line = format!("{} refused {status} why=\"{reason}\"", refused.what);
-        if let Some(sender) = &denial.sender {
-            let _ = write!(line, " from={}", show.who(sender));
+        if let Some(requester) = &denial.requester {
+            let _ = write!(line, " from={}", show.who(requester));
         }
         match show {
             // A trail has begun with where its REFER came from.
@@ -86,7 +86,7 @@ pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Acti
 
 /// Refuses a request that reached no session. A REFER leaves a trail all the same.
 pub fn refuse_at_the_door(env: &Env<'_>, arrival: &Arrival, refusal: Refusal) -> Vec<Action> {
-    let mut refused = Refused::at_the_door(arrival);
+    let mut refused = Refused::outside_session(arrival);
     let mut actions = Vec::new();
     if arrival.request.method == Method::Refer {
         let refer = new_refer_id(env);

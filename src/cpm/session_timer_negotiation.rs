@@ -84,7 +84,7 @@ impl SessionTimer {
         let kept = self.running.filter(|timer| timer.ours);
         let agreed = said.or(kept.map(|timer| (timer.interval, true)));
         self.running = agreed.map(|(interval, ours)| {
-            // Less than anybody may ask for would have us send without end.
+            // A shorter interval would make us refresh without pause.
             RunningTimer::start(now, interval.max(self.min_se), ours)
         });
     }

@@ -3,7 +3,7 @@
 //! The leading numbers are OMA's and are matched by clients; warn-code is always 399 (RFC 3261
 //! section 20.43).
 
-/// A reason that a Warning gives.
+/// What a Warning says, by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningText {
     /// The asserted identity does not belong to the dialog.
@@ -23,7 +23,7 @@ pub enum WarningText {
     /// Somebody may not subscribe to the conference state.
     NoState,
     /// The session has all the subscriptions it may have.
-    TooManyWatchers,
+    TooManySubscriptions,
     /// A list is longer than the operator allows.
     TooManyTargets,
     /// A REFER names a method other than INVITE and BYE.
@@ -67,7 +67,7 @@ const TABLE: [(WarningText, &str, &str); 15] = [
         "105 Subscription of conference state not allowed",
     ),
     (
-        TooManyWatchers,
+        TooManySubscriptions,
         "too_many_watchers",
         "Too many subscriptions",
     ),

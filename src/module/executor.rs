@@ -96,8 +96,8 @@ pub fn apply(runtime: &Runtime, record: Id, input: Input<'_>) -> Vec<Action> {
     }
 }
 
-/// Whether the log is to be told. What is due is tried again with every look, and full memory lets all of it
-/// fail: of that each process speaks once a second.
+/// Whether to log this error. While memory is full everything due fails at every look; each process logs that
+/// once a second.
 pub fn is_news(error: &AccessError) -> bool {
     static SAID: AtomicU64 = AtomicU64::new(0);
     if *error != AccessError::Full {

@@ -354,7 +354,7 @@ fn routes(value: &str) -> Result<Vec<Route>, ConfigError> {
         .filter(|part| !part.is_empty())
     {
         let route = Route::parse(part.as_bytes());
-        let loose = |route: &Route| route.uri().param("lr").is_some() && part.starts_with('<');
+        let loose = |route: &Route| route.uri().param("lr").is_some() && part.contains('<');
         let Some(route) = route.filter(loose) else {
             let expected = "SIP URIs in angle brackets with the parameter lr, separated by commas";
             return Err(wrong(

@@ -1,5 +1,5 @@
 //! Header parameters: `;name=value;flag;quoted="…"`.
-//! Not here: URI parameters, which have another alphabet (`uri.rs`).
+//! Not here: URI parameters, which have another alphabet (`uri::params`).
 
 use thiserror::Error;
 

@@ -1,5 +1,4 @@
 //! Referred-By (RFC 3892 section 2.1): who refers, by the referrer's own word.
-//! Not here: whether that word is believed.
 
 use thiserror::Error;
 

@@ -211,13 +211,13 @@ impl<M: Memory> Store<M> {
         Some((*head, below))
     }
 
-    /// The anchor a test or listing may want to know.
+    /// The anchor of a session, for tests and listings.
     pub fn anchor(&self, id: Id) -> Option<Anchor> {
         from_id(id).map(RecordId::anchor)
     }
 }
 
-/// A family under its lock.
+/// A session under its lock, as the domain's store.
 struct LockedSession<'a, M: Memory> {
     engine: &'a Engine<M>,
     locked: Locked<'a, M>,

@@ -20,7 +20,7 @@ pub fn record(input: &[u8]) -> u64 {
     let names = record.names(Id(1)).len();
     let deadline = record.deadline();
     let more = match &record {
-        Record::Head(head) => kind(head.slots() > 0),
+        Record::Head(head) => kind(head.free_places() > 0),
         Record::Leg(leg) => kind((leg.is_member(), leg.is_pending(), leg.is_finished())),
         Record::Refer(refer) => kind((refer.all_settled(), refer.is_finished(u64::MAX / 2))),
         Record::ChangeLog(log) => kind((log.due.is_some(), log.departed.len().min(2))),

@@ -7,7 +7,3 @@ mod house;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod kit_selftest;
-
-// The flows name each other, and the schema, from the top.
-use flows::{bed, listing, offering, watching};
-use kit::schema;

@@ -92,7 +92,8 @@ impl Session<'_> {
         }
     }
 
-    /// A target that gets no INVITE: a referrer that suppresses NOTIFYs learns of it here or nowhere.
+    /// Shows a target that gets no INVITE to the subscribers. A referrer without NOTIFYs has no other
+    /// source.
     pub(in crate::cpm) fn note_uninvited(
         &mut self,
         referrer: &Person,
@@ -161,7 +162,7 @@ impl Session<'_> {
         self.records.subscribers_mut(id)
     }
 
-    /// For the first one who subscribes, or may want to know what came of an invitation.
+    /// Makes the log if there is none: for a first subscriber, or for one who subscribes right after a failed invitation.
     fn open_change_log(&mut self) {
         let may_be_subscribed = self.head.live && self.env.settings.max_subscriptions > 0;
         if self.head.change_log.is_none() && may_be_subscribed {
@@ -195,7 +196,7 @@ impl Session<'_> {
             subscribers.ids.push(subscription);
         }
         if let Some(log) = self.change_log_mut() {
-            // Its first change is told at once; the others are held back one by one.
+            // The newcomer's first change is told at once; the others are paced by their `told_at`.
             log.last_round = None;
         }
     }
@@ -208,7 +209,7 @@ impl Session<'_> {
         let at = subscribers.ids.iter().position(|id| *id == subscription);
         subscribers.ids.retain(|id| *id != subscription);
         if let Some(round) = self.change_log_mut().and_then(|log| log.round.as_mut()) {
-            // Nobody behind it loses a turn.
+            // Those behind the removed one move up.
             if at.is_some_and(|at| at < round.next as usize) {
                 round.next -= 1;
             }

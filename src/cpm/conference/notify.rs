@@ -24,12 +24,19 @@ impl Session<'_> {
         let earliest = subscription.told_at.map_or(now, |at| at + interval);
         if earliest > now {
             if let Some(subscription) = self.records.conference_subscription_mut(id) {
-                let held = subscription.common.held_until.unwrap_or(0);
-                subscription.common.held_until = Some(held.max(earliest));
+                subscription.paced_until = Some(earliest);
             }
             return;
         }
         self.queue_notify(id);
+    }
+
+    /// Whether a change that was held back for the sake of the interval is to be told now.
+    pub(in crate::cpm) fn change_is_due(&mut self, id: Id) -> bool {
+        let now = self.env.now;
+        let subscription = self.records.conference_subscription_mut(id);
+        let paced = subscription.and_then(|s| s.paced_until.take_if(|until| *until <= now));
+        paced.is_some()
     }
 
     /// What the next NOTIFY of a subscriber says. `None`: nothing at the moment.

@@ -94,7 +94,7 @@ impl Session<'_> {
             Refusal::NoAssertedIdentity => Refusal::NoAssertedSubscriber,
             other => other,
         })?;
-        self.complete(&mut who);
+        self.add_what_session_knows(&mut who);
         let shown = who.uri.clone();
         let wish = self.check_wish(request, who).and_then(|wish| {
             let contact = request.contact();
@@ -145,8 +145,11 @@ impl Session<'_> {
 
     /// Whether `who` may subscribe, and what the SUBSCRIBE wants.
     fn check_wish(&mut self, request: &Request, who: Person) -> Result<Wish, Refusal> {
+        if self.is_banned(&who.identities) {
+            return Err(Refusal::Removed);
+        }
         if !self.may_subscribe(&who) {
-            return Err(Refusal::Policy(Action::AllowConferenceState));
+            return Err(self.not_permitted(Action::AllowConferenceState));
         }
         if !accepts(request) {
             return Err(Refusal::ConferenceInfoNotAccepted);
@@ -210,6 +213,7 @@ impl Session<'_> {
             told_before: Told::default(),
             wants_full: true,
             told_at: None,
+            paced_until: None,
             merge,
         };
         let record = Record::ConferenceSubscription(Box::new(subscription));

@@ -16,8 +16,8 @@ use crate::sip::uri::Uri;
 
 /// Most changed legs the log lists. A subscriber that is further behind gets a full document.
 const MAX_CHANGED: usize = 256;
-/// How much of a document the departed may take, bytes: about a hundred people, as many as one REFER
-/// names. With those who are in they have to fit into a datagram, for every subscriber.
+/// Most bytes that the departed take in a document: about a hundred people, as many as one REFER names.
+/// The document has to fit into a datagram.
 const MAX_DEPARTED: usize = 48 * 1024;
 /// How long the departed are remembered after the interval in which the subscribers of the moment
 /// were told. A SUBSCRIBE that was sent right after a REFER gets here by then (RFC 3261 section
@@ -90,7 +90,7 @@ pub struct Subscribers {
 /// A conference subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConferenceSubscription {
-    /// Its life.
+    /// Expiry, hold, retry and end.
     pub common: Subscription,
     /// The subscriber, in all the forms it is known by.
     pub identities: Vec<Identity>,
@@ -112,8 +112,10 @@ pub struct ConferenceSubscription {
     pub told_before: Told,
     /// The next document is a full one.
     pub wants_full: bool,
-    /// When the last change was told.
+    /// When the last partial document was sent.
     pub told_at: Option<Millis>,
+    /// The next change is told then: not more often than once per interval.
+    pub paced_until: Option<Millis>,
     /// The SUBSCRIBE itself, when it came outside a dialog.
     pub merge: Option<MergeKey>,
 }
@@ -144,7 +146,11 @@ impl ConferenceSubscription {
     /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let lost = self.carrier.own().and_then(Dialog::deadline);
-        [lost, self.common.deadline()].into_iter().flatten().min()
+        let paced = self
+            .paced_until
+            .filter(|_| self.common.held_until.is_none());
+        let due = [lost, paced, self.common.deadline()];
+        due.into_iter().flatten().min()
     }
 }
 

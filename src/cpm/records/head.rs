@@ -57,7 +57,7 @@ impl Head {
     }
 
     /// Free places (requirements section 2.9).
-    pub fn slots(&self) -> u32 {
+    pub fn free_places(&self) -> u32 {
         self.max_participants
             .saturating_sub(self.connected.saturating_add(self.pending))
     }

@@ -23,7 +23,7 @@ pub struct Leg {
     pub display_name: Option<String>,
     /// Its identity is not to be shown.
     pub anonymous: bool,
-    /// How far it is in.
+    /// Invited, connected or gone.
     pub state: LegState,
     /// The dialog.
     pub dialog: Dialog,
@@ -76,7 +76,7 @@ pub enum LegState {
     /// We gave up on our INVITE. CANCEL was asked for if the transaction was known, else it is still
     /// owed.
     Withdrawn {
-        /// As above.
+        /// Known only after the send.
         transaction: Option<TransactionId>,
         /// When its answer is not waited for any more.
         until: Millis,
@@ -96,7 +96,7 @@ pub struct Attempt {
     pub cseq: u32,
     /// The one bounded retry was used.
     pub retried: bool,
-    /// Early dialogs of this INVITE whose provisional answers want to be acknowledged (RFC 3262).
+    /// Early dialogs of this INVITE with reliable provisional answers (RFC 3262).
     pub early: Vec<EarlyDialog>,
 }
 

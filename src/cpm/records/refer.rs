@@ -79,7 +79,7 @@ impl TargetRecord {
 /// The refer subscription of one REFER.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReferSubscription {
-    /// Its life.
+    /// Expiry, hold, retry and end.
     pub common: Subscription,
     /// Status lines still to be reported, in order. Finals are never merged (N6).
     pub reports: VecDeque<Report>,

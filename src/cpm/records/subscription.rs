@@ -12,7 +12,7 @@ const LONGEST_HOLD: u32 = 60;
 pub struct Subscription {
     /// When its time is up.
     pub expires_at: Millis,
-    /// Nothing is sent before: the subscriber asked for that by Retry-After, or its package paces it.
+    /// Nothing is sent before: the answer to a NOTIFY asked for that (Retry-After).
     pub held_until: Option<Millis>,
     /// The NOTIFY at hand was put off once already.
     pub retried: bool,
@@ -60,7 +60,7 @@ pub struct RetryRule {
 pub enum AfterNotify {
     /// The subscriber has it.
     Delivered,
-    /// The same is told once more after so many ms (RFC 5057 section 5.1).
+    /// It is repeated after so many ms: the same report, or a full document (RFC 5057 section 5.1).
     Again(Millis),
     /// The subscriber does not have it, and it is not repeated.
     Missed,
@@ -86,10 +86,15 @@ impl Subscription {
         self.ending.is_none() && !self.last_sent
     }
 
-    /// When something of it is due.
+    /// Nothing of it may be sent yet.
+    pub fn is_held(&self, now: Millis) -> bool {
+        self.held_until.is_some_and(|until| until > now)
+    }
+
+    /// When something of it is due. What is held waits, its end too.
     pub fn deadline(&self) -> Option<Millis> {
-        let expires = self.is_active().then_some(self.expires_at);
-        [expires, self.held_until].into_iter().flatten().min()
+        let expires = || self.is_active().then_some(self.expires_at);
+        self.held_until.or_else(expires)
     }
 
     /// The value of Subscription-State (RFC 6665 section 4.1.3) in a NOTIFY that leaves now.
@@ -127,6 +132,10 @@ impl Subscription {
             Some(_) => None,
         };
         match wait {
+            // The last one follows this one at once, and says all that is left to say.
+            Some(_) if self.ending.is_some() && !self.last_sent && !rule.repeats_last => {
+                AfterNotify::Missed
+            }
             Some(wait) if !self.retried => {
                 self.retried = true;
                 self.held_until = Some(now + wait);

@@ -59,7 +59,7 @@ impl Session<'_> {
         self.head.live = false;
         self.count(Counter::Sessions, -1);
         self.log(Level::Info, "session ended".into());
-        self.forget_return_rights();
+        self.forget_rejoin_rights();
         self.announce_end();
         let children = self.records.children();
         let now = self.env.now;

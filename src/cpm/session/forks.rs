@@ -7,7 +7,7 @@ use crate::cpm::records::{ByeCause, LegState};
 use crate::sip::status::reason_phrase;
 use crate::sip::{Response, Tag};
 
-/// How many further 2xx of one INVITE are remembered; more than that no proxy forks.
+/// How many further 2xx of one INVITE are remembered. No proxy forks to more.
 const MAX_FORKS: usize = 16;
 
 impl Session<'_> {

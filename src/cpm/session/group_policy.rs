@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::cpm::person::Person;
-use crate::cpm::policy::{Group, PolicyQuery, Role, Verdict};
+use crate::cpm::policy::{Action, Group, PolicyQuery, Role, Verdict};
+use crate::cpm::refusal::Refusal;
 
 impl Session<'_> {
     /// The document that rules this session. `None`: it is gone, so nothing is permitted.
@@ -12,6 +13,14 @@ impl Session<'_> {
         match &self.head.group {
             Some(group) => self.env.groups.find(group).cloned(),
             None => Some(Arc::clone(&self.env.settings.adhoc_policy)),
+        }
+    }
+
+    /// The refusal of what that document does not permit.
+    pub(in crate::cpm) fn not_permitted(&self, action: Action) -> Refusal {
+        match self.head.group {
+            Some(_) => Refusal::Policy(action),
+            None => Refusal::AdHocPolicy(action),
         }
     }
 

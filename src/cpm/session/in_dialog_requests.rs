@@ -19,13 +19,13 @@ impl Session<'_> {
         let early = |leg: &Leg| leg.is_pending() && leg.dialog.remote_tag.is_none();
         if *method == Method::Update && self.records.leg(holder).is_some_and(early) {
             self.early_update(holder, request);
-            return Activity::People;
+            return Activity::Counts;
         }
         let (to_tag, contact) = match self.check_dialog(holder, arrival) {
             Ok(dialog) => dialog,
             Err(refusal) => {
                 self.refuse(method, refusal);
-                return Activity::People;
+                return Activity::Counts;
             }
         };
         let connected = self.records.leg(holder).map(|leg| leg.is_connected());
@@ -34,7 +34,7 @@ impl Session<'_> {
         match (method, connected) {
             (Method::Bye, Some(_)) => self.bye_received(holder, request, to_tag),
             (Method::Invite | Method::Update, Some(_)) => {
-                return self.renewal_received(holder, request);
+                return self.offer_or_refresh_received(holder, request);
             }
             (Method::Refer, Some(true)) if live => self.refer_received(arrival, Some(holder)),
             (Method::Refer, None) if refers && live => self.refer_received(arrival, Some(holder)),
@@ -46,7 +46,7 @@ impl Session<'_> {
             ) => self.refuse(method, Refusal::NoInviteDialog),
             _ => self.refuse(method, Refusal::MethodNotServed),
         }
-        Activity::People
+        Activity::Counts
     }
 
     /// Whether the request is its dialog's, and in order (RFC 3261 section 12.2.2). Gives our tag and our

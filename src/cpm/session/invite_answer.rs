@@ -273,7 +273,7 @@ impl Session<'_> {
     }
 }
 
-/// The To-tag. Forked answers bring many, which are all remembered: not at any length.
+/// The To-tag. Those of forks are all kept, so a long one is refused.
 pub(super) fn usable_tag(response: &Response) -> Option<Tag> {
     response.to_tag.clone().filter(|tag| tag.len() <= MAX_TAG)
 }

@@ -82,11 +82,11 @@ impl Session<'_> {
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
     fn check_join(&mut self, who: &Person) -> Result<(), Refusal> {
-        if !self.may_return(&who.identities) {
-            return Err(Refusal::MayNotReturn);
+        if !self.may_rejoin(&who.identities) {
+            return Err(Refusal::MayNotRejoin);
         }
         let verdict = self.permissions_of(who);
-        // A document that names who may start a session means it (G3).
+        // If a document grants this to anybody, nobody else may start a session (G3).
         let names_starters = |group: &Group| {
             let mut rules = group.rules.iter();
             rules.any(|rule| rule.grants.allow_initiate_conference)
@@ -96,13 +96,13 @@ impl Session<'_> {
             && !verdict.allows(Action::AllowInitiateConference)
             && self.group_document().is_some_and(|g| names_starters(&g))
         {
-            return Err(Refusal::Policy(Action::AllowInitiateConference));
+            return Err(self.not_permitted(Action::AllowInitiateConference));
         }
         if !verdict.allows(Action::JoinHandling) {
-            return Err(Refusal::Policy(Action::JoinHandling));
+            return Err(self.not_permitted(Action::JoinHandling));
         }
         self.check_privacy(who, &verdict)?;
-        if !who.participant && self.head.slots() == 0 {
+        if !who.participant && self.head.free_places() == 0 {
             return Err(Refusal::SessionFull);
         }
         Ok(())
@@ -194,7 +194,7 @@ impl Session<'_> {
         self.count(Counter::JoinsAccepted, 1);
     }
 
-    /// The first one in names the conversation, if it brings names (CPM identifiers).
+    /// Takes the session's CPM identifiers and Subject from the INVITE that starts it.
     fn take_names(&mut self, request: &Request) {
         if let Some(id) = identifier(request, "Conversation-ID") {
             self.head.conversation_id = id;
@@ -247,7 +247,7 @@ impl Session<'_> {
             .text()
     }
 
-    /// A group whose document says so is called together when its session starts (G3).
+    /// Invites all members when the session starts, if the document says so (G3).
     fn invite_members(&mut self, arrival: &Arrival, starter: &Person) {
         let document = self.group_document();
         let Some(group) = document.filter(|group| group.invite_members) else {
@@ -271,7 +271,7 @@ impl Session<'_> {
             socket: Some(arrival.socket),
             cseq: arrival.request.cseq,
         };
-        let order = self.place_order(inviter, targets, origin);
+        let order = self.new_invitation_list(inviter, targets, origin);
         self.invite_targets(order, inviter, targets);
     }
 }

@@ -33,11 +33,11 @@ impl Session<'_> {
 
     /// Opens the trail of a request, unless it is open already.
     pub(super) fn open_trail(&mut self, arrival: &Arrival) {
-        if self.about.is_some() {
+        if self.refer_in_hand.is_some() {
             return;
         }
         let refer = new_refer_id(self.env);
-        self.about = Some(refer);
+        self.refer_in_hand = Some(refer);
         self.actions.extend(decision_trail::open(arrival, refer));
         if let Some(group) = self.head.group.clone() {
             self.log(Level::Debug, format!("for group {group}"));
@@ -46,11 +46,11 @@ impl Session<'_> {
 
     /// The name of the REFER in hand. What no request asked for (an operator did) opens its trail here.
     pub(super) fn refer_id(&mut self) -> ReferId {
-        if let Some(about) = self.about {
+        if let Some(about) = self.refer_in_hand {
             return about;
         }
         let refer = new_refer_id(self.env);
-        self.about = Some(refer);
+        self.refer_in_hand = Some(refer);
         self.actions.push(decision_trail::open_empty(refer, ""));
         refer
     }
@@ -74,27 +74,27 @@ impl Session<'_> {
             source: self.source,
             group: group.map(|group| group.as_str()),
             session: &self.head.token,
-            refer: self.about,
+            refer: self.refer_in_hand,
         };
         let actions = refuse(self.env, &refused, denial);
         self.actions.extend(actions);
     }
 
-    /// A line without people, about the request in hand.
+    /// A line that is written as it is; at INFO it must not name people. About the request in hand.
     pub(in crate::cpm) fn log(&mut self, level: Level, line: String) {
         self.log_people(level, |_| line.clone());
     }
 
     /// A line that names people, about the request in hand.
     pub(in crate::cpm) fn log_people(&mut self, level: Level, line: impl Fn(Show) -> String) {
-        let about: Vec<ReferId> = self.about.into_iter().collect();
+        let about: Vec<ReferId> = self.refer_in_hand.into_iter().collect();
         self.write(&about, level, line);
     }
 
     /// A line about the REFER of this record.
     pub(super) fn log_refer(&mut self, refer: Id, level: Level, line: impl Fn(Show) -> String) {
         let about = self.records.refer(refer).map(|record| record.label);
-        let about: Vec<ReferId> = about.or(self.about).into_iter().collect();
+        let about: Vec<ReferId> = about.or(self.refer_in_hand).into_iter().collect();
         self.write(&about, level, line);
     }
 
@@ -110,7 +110,7 @@ impl Session<'_> {
             about.extend(label.filter(|label| !about.contains(label)));
         }
         if about.is_empty() {
-            about.extend(self.about);
+            about.extend(self.refer_in_hand);
         }
         self.write(&about, level, line);
     }

@@ -20,7 +20,7 @@ mod refer;
 mod refresh;
 mod rejoin_rights;
 mod removal;
-mod sender;
+mod requester;
 mod subscriptions;
 
 use std::collections::BTreeMap;
@@ -61,8 +61,8 @@ pub struct Session<'a> {
     pub(super) departures: BTreeMap<Id, Departure>,
     /// Legs as the conference state shows them, as far as somebody asked.
     pub(super) users: BTreeMap<Id, User>,
-    /// The REFER in hand: whatever is written down meanwhile is about it.
-    about: Option<ReferId>,
+    /// The REFER in hand. Log lines meanwhile carry its refer-id.
+    refer_in_hand: Option<ReferId>,
     /// Where the request in hand came from.
     source: Option<SocketAddr>,
 }
@@ -70,10 +70,10 @@ pub struct Session<'a> {
 /// Whether an event is a sign of life of somebody in the session (parameter `inactivity_timeout`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// Somebody did something.
-    People,
+    /// It counts as one.
+    Counts,
     /// A clock, or what only keeps a leg alive.
-    Upkeep,
+    DoesNotCount,
 }
 
 impl<'a> Session<'a> {
@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
             actions: Vec::new(),
             departures: BTreeMap::new(),
             users: BTreeMap::new(),
-            about: None,
+            refer_in_hand: None,
             source: None,
         }
     }
@@ -151,11 +151,11 @@ impl<'a> Session<'a> {
         self.source = input.arrival().map(|arrival| arrival.source);
         self.open_trail_for(&input);
         let activity = self.carry_out(input);
-        if self.head.inactivity > 0 && activity == Activity::People {
+        if self.head.inactivity > 0 && activity == Activity::Counts {
             self.head.active = self.env.now;
         }
         self.end_if_due();
-        self.about = None;
+        self.refer_in_hand = None;
     }
 
     fn carry_out(&mut self, input: Input<'_>) -> Activity {
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
             }
             Input::AckReceived { leg, request } => {
                 self.ack_received(leg, request);
-                return Activity::Upkeep;
+                return Activity::DoesNotCount;
             }
             Input::AnswerFailed { leg } => self.answer_failed(leg),
             Input::AnswerReceived {
@@ -196,10 +196,10 @@ impl<'a> Session<'a> {
             } => self.send_failed(record, &method, cseq, &why),
             Input::DeadlineReached { record } => {
                 self.deadline_reached(record);
-                return Activity::Upkeep;
+                return Activity::DoesNotCount;
             }
         }
-        Activity::People
+        Activity::Counts
     }
 
     /// The records to commit, and what to do after that.

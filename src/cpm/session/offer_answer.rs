@@ -18,7 +18,7 @@ use crate::cpm::time::SIXTY_FOUR_T1;
 use crate::sip::{Method, Request};
 
 /// What a re-INVITE or UPDATE comes to, decided before anything changes.
-struct Renewal {
+struct OfferOrRefresh {
     granted: Option<Granted>,
     described: Option<Described>,
 }
@@ -42,25 +42,25 @@ impl Session<'_> {
 
     /// re-INVITE (RFC 3261 section 14.2): new SDP, perhaps a new remote target. UPDATE (RFC 3311 section
     /// 5.2): the same without an ACK, and mostly without SDP.
-    pub(super) fn renewal_received(&mut self, id: Id, request: &Request) -> Activity {
+    pub(super) fn offer_or_refresh_received(&mut self, id: Id, request: &Request) -> Activity {
         let (now, settings) = (self.env.now, self.env.settings);
         let what = match request.method {
             Method::Invite => "re-INVITE",
             _ => "UPDATE",
         };
         let Some(leg) = self.records.leg(id) else {
-            return Activity::People;
+            return Activity::Counts;
         };
         let who = leg.uri.clone();
-        let renewal = match check_renewal(leg, request, settings) {
+        let renewal = match check_offer_or_refresh(leg, request, settings) {
             Ok(renewal) => renewal,
             Err(refusal) => {
                 self.refuse_renewal(what, refusal.of(who.as_str()));
-                return Activity::People;
+                return Activity::Counts;
             }
         };
         let Some(leg) = self.records.leg_mut(id) else {
-            return Activity::People;
+            return Activity::Counts;
         };
         leg.dialog.refresh_target(request.contact());
         leg.timer.refresh_asked(request);
@@ -91,8 +91,8 @@ impl Session<'_> {
         let changed = before != (leg.media.version, leg.media.direction);
         let (to_tag, direction) = (leg.dialog.local_tag.clone(), leg.media.direction);
         let (level, activity) = match changed {
-            true => (Level::Info, Activity::People),
-            false => (Level::Debug, Activity::Upkeep),
+            true => (Level::Info, Activity::Counts),
+            false => (Level::Debug, Activity::DoesNotCount),
         };
         self.log_leg(id, level, |show| {
             let who = show.who(who.as_str());
@@ -130,14 +130,18 @@ impl Session<'_> {
 }
 
 /// Everything that may refuse a re-INVITE or UPDATE.
-fn check_renewal(leg: &Leg, request: &Request, settings: &Settings) -> Result<Renewal, Refusal> {
+fn check_offer_or_refresh(
+    leg: &Leg,
+    request: &Request,
+    settings: &Settings,
+) -> Result<OfferOrRefresh, Refusal> {
     if !leg.is_connected() {
         return Err(Refusal::ParticipantLeft);
     }
     check_require(request)?;
     let granted = grant(request, settings, leg.timer.running)?;
     let carries = request.method == Method::Invite || read_sdp(request)?.is_some();
-    // RFC 3261 section 14.2 and RFC 3311 section 5.2: one offer at a time, whoever's it is.
+    // RFC 3261 section 14.2 and RFC 3311 section 5.2: one offer at a time, ours or theirs.
     let inviting = leg
         .dialog
         .in_flight
@@ -150,5 +154,5 @@ fn check_renewal(leg: &Leg, request: &Request, settings: &Settings) -> Result<Re
         true => Some(describe(request, settings, &leg.media)?),
         false => None,
     };
-    Ok(Renewal { granted, described })
+    Ok(OfferOrRefresh { granted, described })
 }

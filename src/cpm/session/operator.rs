@@ -23,7 +23,7 @@ impl Session<'_> {
             socket: None,
             cseq: 0,
         };
-        let order = self.place_order(&focus, &targets, origin);
+        let order = self.new_invitation_list(&focus, &targets, origin);
         self.invite_targets(order, &focus, &targets);
         let order = self.records.refer(order);
         let outcome = order.and_then(|order| order.targets.first()?.outcome);
@@ -66,6 +66,9 @@ impl Session<'_> {
             Level::Warn,
             format!("given up, {} records were not done", owed.len()),
         );
+        for id in owed.iter().copied() {
+            self.release_notify(id);
+        }
         for id in owed.iter().copied() {
             self.send_all_waiting(id);
         }

@@ -48,8 +48,9 @@ impl Session<'_> {
                 return;
             }
             // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
-            let held = |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
-            let Some(what) = dialog.waiting.pop_front_if(|what| !held(what)) else {
+            let waits_for_ack =
+                |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
+            let Some(what) = dialog.waiting.pop_front_if(|what| !waits_for_ack(what)) else {
                 return;
             };
             // The CSeq it left with. `None`: there was nothing to say after all.
@@ -95,8 +96,8 @@ impl Session<'_> {
             self.request_answered(record, response);
         }
         match refresh {
-            true => Activity::Upkeep,
-            false => Activity::People,
+            true => Activity::DoesNotCount,
+            false => Activity::Counts,
         }
     }
 
@@ -213,7 +214,7 @@ impl Session<'_> {
     }
 
     /// All that waits in a dialog leaves, as if each request before it had been answered: nobody will be
-    /// there to wait. A BYE that its peer's ACK has to come before stays.
+    /// there to wait. A BYE that still waits for the peer's ACK is not sent.
     pub(super) fn send_all_waiting(&mut self, holder: Id) {
         let before = self.actions.len();
         self.ack_sent(holder);

@@ -14,31 +14,31 @@ impl Session<'_> {
     /// pre-defined group has its document for that.
     pub(super) fn remember(&mut self, who: &[Identity]) {
         if self.head.group.is_none() {
-            self.edit_return_rights(|rights| add_new(&mut rights.known, who));
+            self.edit_rejoin_rights(|rights| add_new(&mut rights.known, who));
         }
     }
 
-    /// Left for good by their own will: they come back by invitation only.
+    /// These people left for good by their own will: they come back by invitation only.
     pub(super) fn forget(&mut self, who: &[Identity]) {
         if self.head.group.is_none() && self.head.rejoin_rights.is_some() {
-            self.edit_return_rights(|rights| rights.known.retain(|known| !who.contains(known)));
+            self.edit_rejoin_rights(|rights| rights.known.retain(|known| !who.contains(known)));
         }
     }
 
-    /// Removed by somebody: they do not come back by themselves (requirements section 2.6).
+    /// These people were removed: they do not come back by themselves (requirements section 2.6).
     pub(super) fn ban(&mut self, who: &[Identity]) {
-        self.edit_return_rights(|rights| add_new(&mut rights.removed, who));
+        self.edit_rejoin_rights(|rights| add_new(&mut rights.removed, who));
     }
 
-    /// Invited again by somebody who may.
+    /// These people are invited again by somebody who may.
     pub(super) fn lift_ban(&mut self, who: &[Identity]) {
         if self.head.rejoin_rights.is_some() {
-            self.edit_return_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
+            self.edit_rejoin_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
         }
     }
 
     /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.
-    pub(super) fn may_return(&mut self, who: &[Identity]) -> bool {
+    pub(super) fn may_rejoin(&mut self, who: &[Identity]) -> bool {
         let adhoc = self.head.group.is_none();
         let creator = any(who, &self.head.creator);
         let Some(rights) = self.rejoin_rights() else {
@@ -55,7 +55,7 @@ impl Session<'_> {
     }
 
     /// With the session goes what it remembers.
-    pub(super) fn forget_return_rights(&mut self) {
+    pub(super) fn forget_rejoin_rights(&mut self) {
         if let Some(id) = self.head.rejoin_rights.take() {
             self.records.remove(id);
         }
@@ -65,7 +65,7 @@ impl Session<'_> {
         self.records.rejoin_rights(self.head.rejoin_rights?)
     }
 
-    fn edit_return_rights(&mut self, edit: impl FnOnce(&mut RejoinRights)) {
+    fn edit_rejoin_rights(&mut self, edit: impl FnOnce(&mut RejoinRights)) {
         let id = match self.head.rejoin_rights {
             Some(id) => id,
             None => {

@@ -11,8 +11,8 @@ use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
 impl Session<'_> {
-    /// The counterpart of `Session::invite_users`, by the same steps as far as they apply.
-    pub(super) fn remove_users(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
+    /// The counterpart of `Session::invite_by_refer`, by the same steps as far as they apply.
+    pub(super) fn remove_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
         let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
         let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
@@ -20,10 +20,10 @@ impl Session<'_> {
         let targets = self
             .extract_targets(refer.request.clone())
             .map_err(denied)?;
-        let mut answer = self.accept(&refer);
+        let mut answer = self.prepare_answer(&refer);
         answer.name_norefersub();
         answer.repeat_refer_sub(&refer.request);
-        let record = self.begin_reporting(&refer, &targets, answer);
+        let record = self.answer_and_begin_reporting(&refer, &targets, answer);
         for (index, target) in (0u32..).zip(&targets.list) {
             let (status, why) = match target.address.uri() {
                 Some(uri) => self.remove(&referrer, uri),

@@ -69,8 +69,7 @@ impl Session<'_> {
         let Some((subscription, carrier)) = self.records.subscription_mut(id) else {
             return;
         };
-        let held = subscription.held_until.is_some_and(|until| until > now);
-        if subscription.queued || held {
+        if subscription.queued || subscription.is_held(now) {
             return;
         }
         let Some(holder) = carrier.holder(id) else {
@@ -95,8 +94,7 @@ impl Session<'_> {
         let (subscription, _) = self.records.subscription_mut(id)?;
         subscription.queued = false;
         // The NOTIFY before this one may have been put off while this one waited.
-        let held = subscription.held_until.is_some_and(|until| until > now);
-        if held || subscription.last_sent {
+        if subscription.is_held(now) || subscription.last_sent {
             return None;
         }
         let dialog = self.records.dialog_mut(holder)?;
@@ -150,9 +148,8 @@ impl Session<'_> {
         let Some((subscription, _)) = self.records.subscription_mut(id) else {
             return;
         };
-        let told_all = subscription.last_sent;
         let after = subscription.answered(status, retry_after, rule, now);
-        self.log_notify_answered(id, status, after, told_all);
+        self.log_notify_answered(id, status, after);
         match (after, package) {
             (AfterNotify::Over, _) => self.remove_subscription(id),
             (AfterNotify::Again(_), Package::Refer) => self.repeat_report(id),
@@ -163,16 +160,17 @@ impl Session<'_> {
         }
     }
 
-    fn log_notify_answered(&mut self, id: Id, status: u16, after: AfterNotify, told_all: bool) {
+    fn log_notify_answered(&mut self, id: Id, status: u16, after: AfterNotify) {
         let (level, what) = match after {
             AfterNotify::Again(ms) => (Level::Info, format!(": once more in {} s", ms / 1000)),
-            AfterNotify::Over if !told_all => (Level::Info, ": subscription ended".to_owned()),
+            AfterNotify::Over if status >= 300 => (Level::Info, ": subscription ended".to_owned()),
             _ => (Level::Debug, String::new()),
         };
         match self.package_of(id) {
-            Some(Package::Conference) => {
+            Some(Package::Conference) if status >= 300 => {
                 self.log(level, format!("conference NOTIFY answered {status}{what}"))
             }
+            Some(Package::Conference) => {}
             _ => self.log_refer(id, level, |_| format!("NOTIFY answered {status}{what}")),
         }
     }
@@ -184,13 +182,25 @@ impl Session<'_> {
             return;
         };
         let released = subscription.held_until.take_if(|until| *until <= now);
-        let expired = subscription.is_active() && subscription.expires_at <= now;
+        let expired = subscription.is_active()
+            && subscription.expires_at <= now
+            && !subscription.is_held(now);
         if expired {
             if self.package_of(id) == Some(Package::Conference) {
                 self.log(Level::Info, "conference subscription expired".into());
             }
             self.end_subscription(id, Ending::Timeout);
-        } else if released.is_some() || self.progress_is_due(id) {
+        } else if released.is_some() || self.progress_is_due(id) || self.change_is_due(id) {
+            self.queue_notify(id);
+        }
+    }
+
+    /// What waits for its time to be told is told now.
+    pub(super) fn release_notify(&mut self, id: Id) {
+        let Some((subscription, _)) = self.records.subscription_mut(id) else {
+            return;
+        };
+        if subscription.held_until.take().is_some() {
             self.queue_notify(id);
         }
     }

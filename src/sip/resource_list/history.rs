@@ -13,7 +13,7 @@ use crate::sip::uri::Uri;
 /// Content-Disposition of the part; `handling=optional` is a MUST (RFC 5366 section 5).
 pub const HISTORY_DISPOSITION: &str = "recipient-list-history; handling=optional";
 
-/// One who may be told of.
+/// A person whom the others may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
     /// The target; without `method` and embedded headers when it is written.
@@ -27,7 +27,7 @@ pub struct HistoryEntry {
 }
 
 impl Entry {
-    /// The entry as one to be told of; `None` without a target.
+    /// The entry as the others see it; `None` without a target.
     pub fn history(&self) -> Option<HistoryEntry> {
         Some(HistoryEntry {
             uri: self.target.clone().ok()?,

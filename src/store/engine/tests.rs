@@ -1,6 +1,6 @@
 //! Tests of the engine in one process: what each call promises, case by case.
 //!
-//! Tests with several processes are in `tests/store_fork.rs`.
+//! Tests with several processes are in `tests/store`.
 
 mod due;
 mod model;

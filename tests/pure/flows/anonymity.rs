@@ -1,7 +1,7 @@
 //! Somebody who asked for anonymity: nothing that leaves for anybody else gives them away.
 //! Not here: bytes of each message in general (`super::inviting`); the bed looks at every INVITE itself.
 
-use crate::bed::{interleaved, team, World};
+use crate::flows::bed::{interleaved, team, World};
 
 const TARGET: &str = "sip:carol@home1.test";
 const ANONYMOUS: &str = "Privacy: id\r\n";

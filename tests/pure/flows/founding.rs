@@ -4,8 +4,8 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::quirk::Quirk;
 
-use crate::bed::{interleaved, World, FACTORY};
-use crate::listing::list;
+use crate::flows::bed::{interleaved, World, FACTORY};
+use crate::flows::listing::list;
 
 const OTHERS: [&str; 2] = ["sip:bob@home1.test", "sip:carol@home1.test"];
 const NAMED: &str = "Contribution-ID: the-one\r\n";

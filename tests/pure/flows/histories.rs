@@ -11,8 +11,8 @@ use cpm::sip::Method;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::bed::{quietly, How, Link, PeerDialog, World, FACTORY, GROUP};
-use crate::listing::list;
+use crate::flows::bed::{quietly, How, Link, PeerDialog, World, FACTORY, GROUP};
+use crate::flows::listing::list;
 
 const HISTORIES: u32 = 300;
 
@@ -130,6 +130,8 @@ enum Behaviour {
     NoAck,
     Notify(u16),
     NoNotify,
+    /// Refuses two NOTIFYs for now.
+    BusyForNotify(u32),
     NoBye,
     Dead,
 }
@@ -175,6 +177,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         Behaviour::Notify(481),
         Behaviour::Notify(500),
         Behaviour::NoNotify,
+        Behaviour::BusyForNotify(2),
+        Behaviour::BusyForNotify(60),
         Behaviour::NoBye,
         Behaviour::Dead,
     ]);
@@ -410,6 +414,10 @@ impl Behaviour {
             Behaviour::NoAck => manners.acks = false,
             Behaviour::Notify(code) => manners.notify = Some(code),
             Behaviour::NoNotify => manners.notify = None,
+            Behaviour::BusyForNotify(seconds) => {
+                manners.notify = Some(503);
+                (manners.retry_after, manners.patience) = (Some(seconds), 2);
+            }
             Behaviour::NoBye => manners.bye = None,
             Behaviour::Dead => manners.dead = true,
         }
@@ -433,7 +441,7 @@ impl Fault {
 impl History {
     fn world(&self) -> World {
         let (mut world, _) = World::with_cast(self.link, self.seed);
-        world.groups = crate::bed::team(self.places);
+        world.groups = crate::flows::bed::team(self.places);
         world.settings.invite_rate = 5;
         if self.impatient {
             world.settings.inactivity_timeout = 90_000;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use cpm::cpm::action::Counter;
 use cpm::sip::Method;
 
-use crate::bed::{interleaved, interleaved_over, team, World, GROUP};
+use crate::flows::bed::{interleaved, interleaved_over, team, World, GROUP};
 
 const TARGET: &str = "sip:carol@home1.test";
 

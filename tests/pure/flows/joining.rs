@@ -4,7 +4,7 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::records::Record;
 
-use crate::bed::{interleaved, team, Stage, World, GROUP};
+use crate::flows::bed::{interleaved, team, Stage, World, GROUP};
 
 const GONE: &str = "SIP;cause=410;text=\"Gone\"";
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -157,7 +157,7 @@ fn a_new_offer_is_answered_and_its_ack_awaited() {
         world.join(cast.alice);
         world.run_out();
         let leg = world.peers[cast.alice].leg().expect("a leg");
-        let body = crate::bed::sdp("127.0.1.1", "again");
+        let body = crate::flows::bed::sdp("127.0.1.1", "again");
         let branch = world.lets(cast.alice, |peer| {
             peer.within(leg, "INVITE", "Content-Type: application/sdp\r\n", body)
         });

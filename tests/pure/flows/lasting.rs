@@ -5,9 +5,9 @@ use cpm::cpm::action::Counter;
 use cpm::cpm::records::{Id, Record};
 use cpm::sip::uri::Uri;
 
-use crate::bed::{called_together, interleaved, interleaved_over, World, FACTORY};
-use crate::listing::list;
-use crate::watching::perfectly;
+use crate::flows::bed::{called_together, interleaved, interleaved_over, World, FACTORY};
+use crate::flows::listing::list;
+use crate::flows::watching::perfectly;
 
 fn creates(world: &mut World, peer: usize, entries: &[&str], contribution: &str) -> String {
     let (_, body) = list(entries, "");
@@ -18,7 +18,7 @@ fn creates(world: &mut World, peer: usize, entries: &[&str], contribution: &str)
     world.lets(peer, |peer| peer.outside("INVITE", FACTORY, &headers, body))
 }
 
-fn heads(world: &World) -> Vec<Id> {
+pub fn heads(world: &World) -> Vec<Id> {
     let rows = world.records.rows();
     let heads = rows.filter(|(_, row)| matches!(&row.record, Record::Head(head) if head.live));
     heads.map(|(id, _)| id).collect()
@@ -204,6 +204,27 @@ fn a_session_that_is_given_up_leaves_nothing() {
         for peer in [cast.alice, cast.bob] {
             assert!(world.bye_reason(peer).is_some_and(|r| r.contains("410")));
         }
+        world.end();
+    });
+}
+
+/// Who asked for patience is sent what it was promised all the same.
+#[test]
+fn what_was_put_off_is_sent_before_a_session_is_given_up() {
+    perfectly(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.manners(cast.alice).notify = Some(503);
+        world.manners(cast.alice).retry_after = Some(60);
+        world.manners(cast.dave).answer = None;
+        let refer = world.refers(cast.alice, "sip:dave@home1.test", "");
+        world.run(1_000);
+        for head in heads(world) {
+            world.operator(head, |session| session.drain());
+            world.operator(head, |session| session.give_up());
+        }
+        world.run_out();
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(487, true)));
         world.end();
     });
 }

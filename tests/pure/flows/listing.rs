@@ -4,7 +4,7 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::time::Millis;
 
-use crate::bed::{interleaved, team, Cast, World, FACTORY};
+use crate::flows::bed::{interleaved, team, Cast, World, FACTORY};
 
 /// A body of entries, and the header lines that go with it.
 pub fn list(entries: &[&str], more: &str) -> (String, Vec<u8>) {

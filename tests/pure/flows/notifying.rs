@@ -3,7 +3,7 @@
 
 use cpm::cpm::time::Millis;
 
-use crate::bed::{interleaved, interleaved_over, World};
+use crate::flows::bed::{interleaved, interleaved_over, World};
 
 const TARGET: &str = "sip:carol@home1.test";
 

@@ -4,7 +4,7 @@
 use cpm::cpm::records::{Leg, Record};
 use cpm::sip::sdp::Direction;
 
-use crate::bed::{interleaved, interleaved_over, sdp, Cast, World};
+use crate::flows::bed::{interleaved, interleaved_over, sdp, Cast, World};
 
 const SDP: &str = "Content-Type: application/sdp\r\n";
 const UNUSABLE: &str = "SIP;cause=488;text=\"Not Acceptable Here\"";
@@ -133,7 +133,7 @@ fn who_offers_nothing_is_offered_something() {
         world.join(cast.bob);
         world.manners(cast.alice).ack_sdp = Some(offer("sendonly"));
         let branch = world.lets(cast.alice, |peer| {
-            peer.outside("INVITE", crate::bed::GROUP, "", Vec::new())
+            peer.outside("INVITE", crate::flows::bed::GROUP, "", Vec::new())
         });
         assert_eq!(world.outcome(cast.alice, &branch), 200);
         let answer = world.answer(cast.alice, &branch).expect("an answer");
@@ -170,7 +170,7 @@ fn an_answer_in_the_ack_that_cannot_be_used_ends_the_leg() {
         world.join(cast.carol);
         world.manners(cast.alice).ack_sdp = (!silent).then(audio);
         let branch = world.lets(cast.alice, |peer| {
-            peer.outside("INVITE", crate::bed::GROUP, "", Vec::new())
+            peer.outside("INVITE", crate::flows::bed::GROUP, "", Vec::new())
         });
         assert_eq!(world.outcome(cast.alice, &branch), 200);
         world.run_out();

@@ -3,10 +3,10 @@
 
 use cpm::cpm::action::Counter;
 
-use crate::bed::{interleaved, Cast, World, GROUP};
-use crate::listing::{creates, refers_list};
-use crate::schema::{assert_valid, root, standing, text, user, users};
-use crate::watching::{again, believed, coherent, perfectly, told, watch, watches, SETTLED};
+use crate::flows::bed::{interleaved, Cast, World, GROUP};
+use crate::flows::listing::{creates, refers_list};
+use crate::flows::watching::{again, believed, coherent, perfectly, told, watch, watches, SETTLED};
+use crate::kit::schema::{assert_valid, root, standing, text, user, users};
 
 const ALICE: &str = "sip:alice@home1.test";
 const BOB: &str = "sip:bob@home1.test";
@@ -260,7 +260,7 @@ fn a_joiner_on_hold_has_joined() {
         world.join(cast.alice);
         world.join(cast.carol);
         watch(world, cast.alice);
-        let sdp = crate::offering::offer("sendonly");
+        let sdp = crate::flows::offering::offer("sendonly");
         let headers = "Content-Type: application/sdp\r\n";
         world.lets(cast.bob, |peer| peer.outside("INVITE", GROUP, headers, sdp));
         world.run(6_000);
@@ -289,7 +289,7 @@ fn a_hold_is_shown() {
             ("inactive", "on-hold dialed-in"),
             ("sendrecv", "connected dialed-in"),
         ] {
-            let sdp = crate::offering::offer(direction);
+            let sdp = crate::flows::offering::offer(direction);
             let headers = "Content-Type: application/sdp\r\n";
             world.lets(cast.bob, |peer| peer.within(leg, "UPDATE", headers, sdp));
             world.run(6_000);

@@ -4,7 +4,7 @@
 use cpm::cpm::action::Counter;
 use cpm::sip::Method;
 
-use crate::bed::{interleaved, interleaved_over, Stage};
+use crate::flows::bed::{interleaved, interleaved_over, Stage};
 
 const TARGET: &str = "sip:carol@home1.test";
 

@@ -3,7 +3,7 @@
 
 use cpm::cpm::action::Counter;
 
-use crate::bed::{interleaved, interleaved_over, Cast, World};
+use crate::flows::bed::{interleaved, interleaved_over, Cast, World};
 
 const EXPIRED: &str = "SIP;cause=408;text=\"Session timer expired\"";
 const MINUTE: u64 = 60_000;

@@ -3,9 +3,10 @@
 
 use cpm::cpm::action::Counter;
 
-use crate::bed::{interleaved, interleaved_over, watched_from_outside, GROUP};
-use crate::schema::{assert_valid, root, users};
-use crate::watching::{again, believed, coherent, perfectly, told, watch, watches, SETTLED};
+use crate::flows::bed::{interleaved, interleaved_over, watched_from_outside, GROUP};
+use crate::flows::lasting::heads;
+use crate::flows::watching::{again, believed, coherent, perfectly, told, watch, watches, SETTLED};
+use crate::kit::schema::{assert_valid, root, users};
 
 const ALICE: &str = "sip:alice@home1.test";
 const CAROL: &str = "sip:carol@home1.test";
@@ -234,6 +235,34 @@ fn a_refresh_that_comes_too_late_is_asked_to_come_again() {
         assert_eq!(again(world, cast.alice, &joined, "Expires: 60\r\n"), 200);
         world.run(1_000);
         assert_eq!(world.counted(Counter::ConferenceSubscriptions), 1);
+    });
+}
+
+/// Who asks for patience is given it, but the end of the session is news at once (RFC 6665 section 4.2.2).
+#[test]
+fn the_end_does_not_wait_for_a_busy_subscriber() {
+    // The NOTIFY before it has been refused, or is in flight.
+    interleaved_over(&[1_000, 0], |world, cast, wait| {
+        world.join(cast.alice);
+        world.join(cast.bob);
+        watch(world, cast.alice);
+        world.manners(cast.alice).notify = Some(503);
+        world.manners(cast.alice).retry_after = Some(60);
+        world.manners(cast.alice).patience = 1;
+        world.join(cast.carol);
+        world.run(wait);
+        let end = world.now;
+        for head in heads(world) {
+            world.operator(head, |session| session.end_by_operator());
+        }
+        world.run(SETTLED);
+        let all = told(world, cast.alice);
+        let last = all.last().expect("a NOTIFY");
+        assert_eq!(last.state, "terminated;reason=noresource");
+        // Not more than the NOTIFY before it may take, should it get lost.
+        assert!(last.at - end < 35_000, "{}", last.at - end);
+        assert_eq!(world.counted(Counter::ConferenceSubscriptions), 0);
+        world.end();
     });
 }
 

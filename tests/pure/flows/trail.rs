@@ -3,7 +3,7 @@
 use cpm::cpm::action::TrailEntry;
 use cpm::cpm::records::ReferId;
 
-use crate::bed::{interleaved, World};
+use crate::flows::bed::{interleaved, World};
 
 /// The lines of each trail whose Call-ID is that of the request, in the order they were opened.
 fn trails(world: &World, peer: usize, branch: &str) -> Vec<Vec<String>> {

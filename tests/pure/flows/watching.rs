@@ -4,8 +4,8 @@
 use cpm::cpm::action::Counter;
 use cpm::cpm::time::Millis;
 
-use crate::bed::{interleaved, interleaved_over, Cast, Link, World, GROUP};
-use crate::schema::{assert_valid, root, standing, text, user, users, version};
+use crate::flows::bed::{interleaved, interleaved_over, Cast, Link, World, GROUP};
+use crate::kit::schema::{assert_valid, root, standing, text, user, users, version};
 
 const ALICE: &str = "sip:alice@home1.test";
 const BOB: &str = "sip:bob@home1.test";

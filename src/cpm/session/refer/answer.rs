@@ -40,7 +40,10 @@ pub(in crate::cpm::session) struct Origin {
 
 impl Session<'_> {
     /// Step 4: a 2xx (RFC 3515 section 2.4.2), in the dialog of the REFER or one that it makes.
-    pub(in crate::cpm::session) fn accept(&mut self, refer: &KnownRefer<'_>) -> ReferAnswer {
+    pub(in crate::cpm::session) fn prepare_answer(
+        &mut self,
+        refer: &KnownRefer<'_>,
+    ) -> ReferAnswer {
         let settings = self.env.settings;
         let dialog = refer.holder.and_then(|id| self.records.dialog_mut(id));
         let (to_tag, contact) = match dialog {
@@ -71,7 +74,7 @@ impl Session<'_> {
     }
 
     /// Sends the answer and the first NOTIFY. Gives the record that follows the REFER from now on.
-    pub(in crate::cpm::session) fn begin_reporting(
+    pub(in crate::cpm::session) fn answer_and_begin_reporting(
         &mut self,
         refer: &KnownRefer<'_>,
         targets: &Targets,
@@ -170,7 +173,7 @@ impl Session<'_> {
 
     /// An order to invite that nobody sent a REFER for: the list of a factory INVITE, a group's members,
     /// an operator's command. Nobody is owed a NOTIFY.
-    pub(in crate::cpm::session) fn place_order(
+    pub(in crate::cpm::session) fn new_invitation_list(
         &mut self,
         referrer: &Person,
         targets: &Targets,

@@ -23,7 +23,7 @@ impl Session<'_> {
         self.log_verdict(referrer.uri.as_str(), &verdict, needed);
         match verdict.allows(needed) || removes_itself_only(referrer, refer) {
             true => Ok(verdict),
-            false => Err(Refusal::Policy(needed)),
+            false => Err(self.not_permitted(needed)),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Session<'_> {
         if self.env.settings.precheck_targets && self.nobody_may_join(&targets) {
             return Err(Refusal::NoTargetMayJoin);
         }
-        let full = self.head.slots() == 0;
+        let full = self.head.free_places() == 0;
         if full && targets.uris().all(|uri| self.member_called(uri).is_none()) {
             return Err(Refusal::SessionFull);
         }

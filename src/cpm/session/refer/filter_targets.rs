@@ -73,7 +73,7 @@ impl Session<'_> {
         if !verdict.allows(Action::JoinHandling) {
             return Fate::Settled(403, "policy: join-handling");
         }
-        if self.head.slots() == 0 {
+        if self.head.free_places() == 0 {
             return Fate::Settled(486, "session is full");
         }
         Fate::Invite(uri.clone())

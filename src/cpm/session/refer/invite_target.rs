@@ -205,12 +205,12 @@ impl Session<'_> {
         sent: TransactionId,
     ) -> Activity {
         let Some(leg) = self.records.leg_mut(id) else {
-            return Activity::People;
+            return Activity::Counts;
         };
         let attempt = leg.outgoing.as_ref();
         if attempt.is_some_and(|attempt| attempt.cseq > cseq) {
             // Its refusal was faster than this, and another one is on its way already.
-            return Activity::People;
+            return Activity::Counts;
         }
         match &mut leg.state {
             LegState::Inviting { transaction, .. } => *transaction = Some(sent),
@@ -222,10 +222,10 @@ impl Session<'_> {
                 });
             }
             // A re-INVITE of ours.
-            LegState::Connected => return Activity::Upkeep,
+            LegState::Connected => return Activity::DoesNotCount,
             LegState::Withdrawn { .. } | LegState::Waiting { .. } | LegState::Left => {}
         }
-        Activity::People
+        Activity::Counts
     }
 
     /// The target did not answer in time: CANCEL, and 408 is the result.

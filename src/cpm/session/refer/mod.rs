@@ -1,5 +1,5 @@
 //! REFER: the procedure of OMA CPM, "CPM Client inviting Users to existing CPM Group Session", in its
-//! nine steps. [`Session::invite_users`] is the page to read first.
+//! nine steps. [`Session::invite_by_refer`] is the page to read first.
 //!
 //! REFER with `method=BYE` is beside it in `removal`, the operator's commands in `operator`.
 
@@ -41,16 +41,16 @@ impl Session<'_> {
         let result =
             self.read_refer(arrival, holder)
                 .and_then(|refer| match refer.request.purpose() {
-                    Purpose::Invite => self.invite_users(refer),
-                    Purpose::Remove => self.remove_users(refer),
+                    Purpose::Invite => self.invite_by_refer(refer),
+                    Purpose::Remove => self.remove_by_refer(refer),
                 });
         if let Err(denial) = result {
             self.refuse(&Method::Refer, denial);
         }
     }
 
-    /// The nine steps. Nothing has changed when one of the first three refuses.
-    fn invite_users(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
+    /// The nine steps. When one of the first three refuses, nothing has changed but statistics.
+    fn invite_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
         let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
 
@@ -65,15 +65,15 @@ impl Session<'_> {
             .extract_targets(refer.request.clone())
             .map_err(denied)?;
 
-        // 4. Answer 2xx (RFC 3515 section 2.4.2),
-        let mut answer = self.accept(&refer);
+        // 4. Put the 2xx together (RFC 3515 section 2.4.2),
+        let mut answer = self.prepare_answer(&refer);
         // 5. name "norefersub" in Supported (RFC 4488 section 4),
         answer.name_norefersub();
         // 6. and repeat "Refer-Sub: false" (RFC 4488 section 4).
         answer.repeat_refer_sub(&refer.request);
 
-        // 9. begins here, because the first NOTIFY leaves right after the 2xx (RFC 3515 section 2.4.4).
-        let record = self.begin_reporting(&refer, &targets, answer);
+        // send it, and begin with 9.: the first NOTIFY follows the 2xx at once (RFC 3515 section 2.4.4).
+        let record = self.answer_and_begin_reporting(&refer, &targets, answer);
 
         // 7. and 8. for each target by itself:
         self.invite_targets(record, &referrer, &targets);
@@ -91,7 +91,7 @@ impl Session<'_> {
             let Some(uri) = self.filter_target(record, index, referrer, target) else {
                 continue;
             };
-            // 8. Invite as the focus (RFC 4579 section 5.4). The answers come back to `invite_answer`.
+            // 8. Invite as the focus (RFC 4579 section 5.2). The answers come back to `invite_answer`.
             self.invite(record, index, &uri, pace.next_delay());
         }
     }

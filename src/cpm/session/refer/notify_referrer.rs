@@ -211,14 +211,18 @@ impl Session<'_> {
         if let Some(subscription) = record.and_then(|record| record.subscription.as_mut()) {
             subscription.common.expires_at = now + millis(granted);
             subscription.common.held_until = None;
-            let reported = subscription.reported.clone();
-            let report = reported.unwrap_or_else(Report::trying);
-            subscription.reports.push_back(report);
+            // What waits to be reported serves as the state that is owed now.
+            if subscription.reports.is_empty() {
+                let reported = subscription.reported.clone();
+                let report = reported.unwrap_or_else(Report::trying);
+                subscription.reports.push_back(report);
+            }
         }
         self.queue_notify(refer);
     }
 
-    /// The living subscription in this dialog that an Event `id` names; without one the first.
+    /// The subscription in this dialog that an Event `id` names; without one the first. One whose last NOTIFY
+    /// is still to be repeated has not ended.
     fn refer_subscription_in(&mut self, holder: Id, id: Option<&str>) -> Option<Id> {
         let here: Vec<Id> = if let Some(leg) = self.records.leg(holder) {
             leg.subscriptions.clone()
@@ -230,8 +234,8 @@ impl Session<'_> {
         here.into_iter().find(|refer| {
             self.records.refer(*refer).is_some_and(|refer| {
                 let subscription = refer.subscription.as_ref();
-                let living = subscription.is_some_and(|s| s.common.is_active());
-                living && id.is_none_or(|id| id == refer.cseq.to_string())
+                let lasts = subscription.is_some_and(|s| !s.common.last_sent);
+                lasts && id.is_none_or(|id| id == refer.cseq.to_string())
             })
         })
     }

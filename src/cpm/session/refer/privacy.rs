@@ -14,7 +14,7 @@ impl Session<'_> {
         verdict: &Verdict,
     ) -> Result<(), Refusal> {
         match referrer.anonymous && !verdict.allows(Action::AllowAnonymity) {
-            true => Err(Refusal::Policy(Action::AllowAnonymity)),
+            true => Err(self.not_permitted(Action::AllowAnonymity)),
             false => Ok(()),
         }
     }

@@ -62,11 +62,18 @@ pub struct Told {
     pub state: String,
     pub event: String,
     pub body: String,
+    /// The answer was an error that does not end the subscription: it may come again.
+    pub refused: bool,
 }
 
 impl Told {
     pub fn is_terminal(&self) -> bool {
         self.state.starts_with("terminated")
+    }
+
+    /// Nothing may follow it.
+    fn is_the_end(&self) -> bool {
+        self.is_terminal() && !self.refused
     }
 }
 
@@ -228,7 +235,7 @@ impl Ledger {
         if promise.suppressed {
             return Err("a NOTIFY of a suppressed subscription".into());
         }
-        if promise.told.last().is_some_and(Told::is_terminal) {
+        if promise.told.last().is_some_and(Told::is_the_end) {
             return Err("a NOTIFY after the terminal one".into());
         }
         let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -249,6 +256,7 @@ impl Ledger {
             state: request.text("Subscription-State").unwrap_or_default(),
             event,
             body,
+            refused: false,
         });
         Ok(())
     }
@@ -344,8 +352,13 @@ impl Ledger {
                     flight.over |= numbered
                         || flight.invite && response.cseq_method == cpm::sip::Method::Invite;
                 }
-                if response.cseq_method == cpm::sip::Method::Notify && is_fatal(response.status) {
+                if response.cseq_method != cpm::sip::Method::Notify {
+                    return;
+                }
+                if is_fatal(response.status) {
                     self.excuse(&response.call_id, response.cseq);
+                } else if response.status >= 300 {
+                    self.refuse_notify(&response.call_id, response.cseq);
                 }
             }
             Input::TimedOut { record, .. } | Input::SendFailed { record, .. } => {
@@ -365,6 +378,14 @@ impl Ledger {
         }
     }
 
+    fn refuse_notify(&mut self, call_id: &str, cseq: u32) {
+        let here = self.promises.iter_mut().filter(|p| p.call_id == call_id);
+        let told = here.flat_map(|promise| &mut promise.told);
+        for told in told.filter(|told| told.cseq == cseq) {
+            told.refused = true;
+        }
+    }
+
     fn excuse(&mut self, call_id: &str, cseq: u32) {
         for promise in &mut self.promises {
             if promise.call_id == call_id && promise.told.iter().any(|told| told.cseq == cseq) {
@@ -376,13 +397,13 @@ impl Ledger {
     /// At the end of a history nothing is owed any more.
     pub fn settled(&self) -> Result<(), String> {
         for promise in &self.promises {
-            let terminal = promise.told.iter().filter(|t| t.is_terminal()).count();
-            let due = usize::from(!promise.suppressed);
             if promise.excused {
                 continue;
             }
-            if terminal != due {
-                return Err(format!("{terminal} terminal NOTIFYs of {promise:?}"));
+            // The last one may have been refused as often as it was sent.
+            let ended = promise.told.last().is_some_and(Told::is_terminal);
+            if ended == promise.suppressed {
+                return Err(format!("no last NOTIFY, or one too many: {promise:?}"));
             }
             // A refresh or a second attempt may repeat one.
             let finals = promise.told.iter().filter(|t| t.status >= 200);

@@ -8,7 +8,7 @@ use cpm::cpm::session::Session;
 use cpm::sip::Request;
 
 use super::world::World;
-use crate::schema::{root, text, user, users};
+use crate::kit::schema::{root, text, user, users};
 
 /// The list of a client: each user with what is said of it, but for when and by whom.
 #[derive(Clone, Debug, Default, PartialEq)]

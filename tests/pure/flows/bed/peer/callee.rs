@@ -4,7 +4,7 @@
 use cpm::sip::{Request, Tag};
 
 use super::{Effect, How, Peer, PeerDialog, Served, Stage, Timer};
-use crate::bed::message::{answer, audio_sdp, sdp};
+use crate::flows::bed::message::{answer, audio_sdp, sdp};
 
 const T1: u64 = 500;
 const T2: u64 = 4_000;

@@ -4,7 +4,7 @@
 use cpm::sip::{Request, Response, Tag};
 
 use super::{Asked, Effect, How, Peer, PeerDialog, Stage, Timer};
-use crate::bed::message::{branch_of, sdp, Draft};
+use crate::flows::bed::message::{branch_of, sdp, Draft};
 
 const T1: u64 = 500;
 const T2: u64 = 4_000;

@@ -1,4 +1,4 @@
-//! Who asks: the sender of a request, and what the session knows of them.
+//! The requester: who asks, and what the session knows of them.
 
 use super::Session;
 use crate::cpm::input::Arrival;
@@ -11,7 +11,7 @@ use crate::sip::uri::Uri;
 use crate::sip::Tag;
 
 impl Session<'_> {
-    /// The sender of a REFER in the dialog that `holder` keeps, or outside any.
+    /// The requester of a REFER in the dialog that `holder` keeps, or outside any.
     pub(super) fn identify_referrer(
         &mut self,
         arrival: &Arrival,
@@ -27,7 +27,7 @@ impl Session<'_> {
             }
         }
         let mut who = identify(arrival)?;
-        self.complete(&mut who);
+        self.add_what_session_knows(&mut who);
         Ok(who)
     }
 
@@ -51,7 +51,7 @@ impl Session<'_> {
             who.add_identity(identity);
         }
         let mut who = who.anonymous(anonymous);
-        self.complete(&mut who);
+        self.add_what_session_knows(&mut who);
         Ok(who)
     }
 
@@ -72,7 +72,7 @@ impl Session<'_> {
         let identities = identities.clone();
         let mut who = Person::of(uri).anonymous(anonymous);
         who.identities = identities;
-        self.complete(&mut who);
+        self.add_what_session_knows(&mut who);
         Some(who)
     }
 
@@ -99,7 +99,7 @@ impl Session<'_> {
     }
 
     /// Adds what the session itself knows of somebody.
-    pub(in crate::cpm) fn complete(&mut self, who: &mut Person) {
+    pub(in crate::cpm) fn add_what_session_knows(&mut self, who: &mut Person) {
         let leg = self.records.member(&who.identities);
         if let Some(leg) = leg.and_then(|id| self.records.leg(id)) {
             who.participant = leg.is_connected();
