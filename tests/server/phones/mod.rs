@@ -14,4 +14,5 @@ mod members;
 mod overtaking;
 mod referring;
 mod renaming;
+mod restarting;
 mod texts;

@@ -53,9 +53,15 @@ impl Scscf {
         Scscf { program, _dir: dir }
     }
 
-    /// Everything that came to it, in order.
+    /// Everything that came to it, in order: first the start lines alone, then the messages.
     pub fn wire(&self) -> String {
-        self.program.text()
+        let log = self.program.text();
+        let lines: Vec<&str> = log.lines().collect();
+        let came = lines.windows(2).filter_map(|pair| {
+            let (_, from) = pair[0].split_once("wire from ")?;
+            Some(format!("{from:>21}  {}\n", pair[1]))
+        });
+        format!("{}\n{log}", came.collect::<String>())
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Sofia {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     pub state: String,
-    pub status_line: String,
+    /// Of the status line in its body.
+    pub status: u16,
 }
 
 impl Sofia {
@@ -102,8 +103,10 @@ impl Sofia {
 
 fn told(line: &str) -> Option<Told> {
     let mut fields = line.strip_prefix("notify\t")?.split('\t').skip(1);
+    let state = fields.next()?.into();
+    let status = fields.next()?.strip_prefix("SIP/2.0 ")?.get(..3)?;
     Some(Told {
-        state: fields.next()?.into(),
-        status_line: fields.next()?.into(),
+        state,
+        status: status.parse().ok()?,
     })
 }
