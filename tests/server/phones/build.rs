@@ -9,11 +9,17 @@ use std::process::Command;
 pub struct Source {
     pub name: &'static str,
     pub flags: &'static [&'static str],
+    /// What it also needs when it runs.
+    pub files: &'static [&'static str],
     pub packages: &'static str,
 }
 
 /// The built program. Tests run at the same time: one of them builds, the others wait for it.
 pub fn built(source: &Source) -> PathBuf {
+    for file in source.files {
+        let why = format!("it needs: apt-get install {}", source.packages);
+        assert!(Path::new(file).exists(), "{file} is not here; {why}");
+    }
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/phones");
     let code = here.join(format!("{}.c", source.name));
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("phones");

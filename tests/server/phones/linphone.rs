@@ -11,6 +11,7 @@ use std::process::Command;
 const SOURCE: Source = Source {
     name: "linphone",
     flags: &["-llinphone", "-lbctoolbox"],
+    files: &["/usr/share/belr/grammars/cpim_grammar"],
     packages: "gcc liblinphone-dev linphone-common",
 };
 

@@ -9,6 +9,7 @@ use std::process::Command;
 const SOURCE: Source = Source {
     name: "sofia",
     flags: &["-I/usr/include/sofia-sip-1.12", "-lsofia-sip-ua"],
+    files: &[],
     packages: "gcc libsofia-sip-ua-dev",
 };
 

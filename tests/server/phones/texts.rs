@@ -50,7 +50,7 @@ fn the_sender_is_shown_what_became_of_it() {
 fn a_long_text_arrives_whole() {
     let stage = Stage::new();
     let [alice, _bob, carol] = three(&stage);
-    // Long enough for the phone to deflate it.
+    // Longer than a datagram of an Ethernet.
     let text = (0..300)
         .map(|n| format!("{n} "))
         .collect::<String>()
