@@ -86,10 +86,11 @@ impl Program {
         self.said.lines.lock().expect("no panic under this lock")
     }
 
-    /// A signal to the program.
-    pub fn signal(&self, signal: libc::c_int) {
-        // SAFETY: the child we started and have not reaped.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    /// Ends it and the processes it has started, at once.
+    pub fn kill(&self) {
+        let group = -(self.child.id() as libc::pid_t);
+        // SAFETY: the process group made for this child, which is not reaped.
+        unsafe { libc::kill(group, libc::SIGKILL) };
     }
 
     fn has_ended(&mut self) -> bool {
@@ -108,9 +109,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         drop(self.input.take());
         if !self.has_ended() {
-            let group = -(self.child.id() as libc::pid_t);
-            // SAFETY: the process group made for this child, which is not reaped.
-            unsafe { libc::kill(group, libc::SIGKILL) };
+            self.kill();
             let _ = self.child.wait();
         }
         if thread::panicking() {

@@ -67,6 +67,7 @@ impl Scscf {
 
 impl Drop for Scscf {
     fn drop(&mut self) {
-        self.program.signal(libc::SIGTERM);
+        // Asked to stop, a Kamailio that is just writing its log takes five seconds.
+        self.program.kill();
     }
 }
