@@ -109,7 +109,7 @@ follow() {
             say "$(why)"
             return
         fi
-        if answers "$1"; then shift; fi
+        while (($#)) && answers "$1"; do shift; done
     done
     printf 'cpm: ready\n'
     printf '%s' "$line" >&2

@@ -184,8 +184,8 @@ impl Document {
                     text(writer, "active", &state.active.to_string())
                 })?;
             }
-            let whole = self.state == State::Full;
-            if !whole && self.users.is_empty() {
+            let full = self.state == State::Full;
+            if !full && self.users.is_empty() {
                 return Ok(());
             }
             element(
@@ -330,18 +330,8 @@ impl Disconnection {
 
 /// RFC 3339 in UTC, which is an XML Schema dateTime: `2026-11-22T15:12:05Z`.
 fn date_time(unix: i64) -> String {
-    let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    // Days since 0000-03-01 of the proleptic Gregorian calendar, in eras of 400 years.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let moment = jiff::Timestamp::from_second(unix).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{moment:.0}")
 }
 
 fn element<W: Write>(

@@ -1,5 +1,4 @@
 //! Targets for bodies: multiparts, content encodings, session descriptions.
-//! Not here: XML documents.
 
 use super::checks::{clean, clean_error, clean_params, visible};
 use super::harness::{kind, refused};

@@ -1,5 +1,4 @@
 //! What must hold of everything a parser hands out.
-//! It is not about one parser: those are in the files of the targets.
 
 use cpm::sip::params::Params;
 

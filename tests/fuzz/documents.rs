@@ -1,5 +1,4 @@
 //! Targets for XML: resource lists and group documents.
-//! Not here: the multiparts a list may come in.
 
 use super::checks::{clean, clean_error};
 use super::harness::{kind, refused};

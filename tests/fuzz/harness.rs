@@ -1,5 +1,5 @@
 //! Runs one target for a while: seeds first, then what the mutator makes of them; keeps what behaves in a new way.
-//! It is not a fuzzer that sees branches: what is new is told by the target's own short account of an input.
+//! It sees no branches: what is new is told by the target's own short account of an input.
 
 use super::meter::measured;
 use super::mutate::{mutate, Language, Rng, LARGEST};

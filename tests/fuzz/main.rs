@@ -1,5 +1,5 @@
 //! Fuzz targets: every parser of `src/sip`, group documents and stored records, each for a bounded time.
-//! It is not a proof: `CPM_FUZZ_MS=300000 cargo nextest run --no-default-features --test fuzz` looks longer.
+//! `CPM_FUZZ_MS=300000 cargo nextest run --no-default-features --test fuzz` looks longer.
 //!
 //! No input may panic, take long, hold more than its size explains, or bring a CR, LF or NUL into a text that could be
 //! sent again; and what is printed reads as what it was. A finding is written to `target/fuzz` and becomes a file below

@@ -1,5 +1,4 @@
 //! Targets for whole messages: framing, typed headers, and what a REFER or INVITE asks for with its body.
-//! Not here: whether anybody may ask for it.
 
 use super::checks::{clean, clean_error, clean_params, clean_words, visible};
 use super::harness::{kind, refused};

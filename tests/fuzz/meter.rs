@@ -1,5 +1,5 @@
 //! What one input costs: processor time of the thread and heap it held at once.
-//! It is not a benchmark: the numbers are upper bounds for tests, in a debug build.
+//! The numbers are upper bounds for tests, in a debug build.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,5 +1,5 @@
 //! Makes inputs from inputs: flips, splices, truncation, dictionary tokens, repetition, nesting, odd numbers.
-//! It is not a grammar: it knows bytes, lines and the tokens a target hands it.
+//! It knows bytes, lines and the tokens a target hands it, and no grammar.
 
 /// A small generator (splitmix64): the same seed makes the same inputs on every machine.
 pub struct Rng(u64);

@@ -1,5 +1,4 @@
 //! Target for stored records: what shared memory (or, later, a database) gives back may be anything.
-//! Not here: how they are stored.
 
 use super::harness::kind;
 use super::mutate::Rng;

@@ -1,5 +1,4 @@
 //! Pieces of the grammars, for the mutator.
-//! Not here: whole values, which are seeds.
 
 pub const NOTHING: &[&str] = &[];
 

@@ -1,5 +1,4 @@
 //! Targets for single values: URIs, addresses, parameters, the headers of a REFER, and the short texts we write.
-//! Not here: whole messages and bodies.
 
 use super::checks::{clean, clean_error, clean_params, visible};
 use super::harness::{kind, refused};

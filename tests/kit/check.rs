@@ -1,5 +1,4 @@
 //! What tests ask of answers again and again, each with the whole message in its complaint.
-//! It is not a specification: the numbers and texts come from the test that asks.
 
 use super::sip::{has_param, split_top, Msg};
 

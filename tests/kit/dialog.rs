@@ -1,5 +1,5 @@
 //! One dialog as an endpoint keeps it (RFC 3261 section 12): tags, numbers, route set, remote target.
-//! It is not a state machine: a test may send whatever it wants in it.
+//! A test may send whatever it wants in it.
 
 use super::inbox::{Incoming, Pending};
 use super::sip::{param, uri_of, Msg};

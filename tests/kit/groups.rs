@@ -1,5 +1,5 @@
 //! Group documents (OMA list-service XML) for a test's own groups directory.
-//! It is not a policy engine: it writes what a test says, also nonsense.
+//! It writes what a test says, also nonsense.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
 //! What reached an endpoint, and waiting for it: every wait ends with the event or with its deadline.
-//! It is not a filter: all messages stay here, so that a test can look at every byte that arrived.
+//! All messages stay here, so that a test can look at every byte that arrived.
 
 use super::sip::Msg;
 use super::transport::Path;

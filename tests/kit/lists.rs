@@ -1,5 +1,4 @@
 //! Resource lists (RFC 4826) as bodies of requests, alone and inside a multipart.
-//! It is not a parser: what the server sends is looked at as text by the tests.
 
 use super::scene::Leg;
 use super::sip::Msg;

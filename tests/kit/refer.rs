@@ -1,5 +1,4 @@
 //! What the NOTIFYs of a refer subscription say, taken apart and checked (RFC 3515 section 2.4.5).
-//! It is not a subscription: order and number are for the tests to expect.
 
 use super::inbox::Incoming;
 use super::scene::Leg;

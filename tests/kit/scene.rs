@@ -1,5 +1,4 @@
 //! The usual set-up of a test: a server, a socket that stands for the S-CSCF and plays every target, participants.
-//! It is not a scenario: those are in the test files.
 
 use super::dialog::Dialog;
 use super::groups::Group;

@@ -1,5 +1,4 @@
 //! Documents of the conference event package as a watcher reads them, and the schema of RFC 4575 as their judge.
-//! It is not the module's own writer: it only looks at text.
 
 use std::collections::BTreeSet;
 use std::io::Write;

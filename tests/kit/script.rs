@@ -1,5 +1,4 @@
 //! How an endpoint answers without the test's doing: rules by method and target, and what they do.
-//! It is not the answering itself: see `serve.rs`.
 
 use std::time::Duration;
 

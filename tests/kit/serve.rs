@@ -1,5 +1,4 @@
 //! What an endpoint does with a message as it arrives: keeps it, recognises retransmissions, plays the script.
-//! It is not the endpoint's sending side: see `ua.rs`.
 
 use super::inbox::{Inbox, Incoming};
 use super::script::{Act, OnCancel, Script};

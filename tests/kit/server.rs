@@ -1,5 +1,5 @@
 //! The server under test: `kamailio-cfg/run.sh` with an already built module, on free ports of loopback.
-//! It is not a build: `tests/run.sh` builds the module and names it in CPM_MODULE.
+//! CPM_MODULE names that module: `tests/run.sh` builds it.
 
 use super::groups::Group;
 use super::transport::bind_pair;

@@ -1,5 +1,4 @@
 //! SIP messages for the tests: built from parts, taken apart again, header by header.
-//! It is not a validator: what must be true of a message on the wire is in `wire.rs`.
 
 /// A request or a response: start line, headers in order, body.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,4 @@
 //! The sockets of an endpoint: UDP and TCP on one port, each message handed over as it arrives.
-//! It is not a transaction layer: it knows where a message came from and how to answer there.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

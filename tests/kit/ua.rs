@@ -1,5 +1,5 @@
 //! A SIP endpoint on real sockets: sends what a test builds, answers by a script, keeps everything that arrives.
-//! It is not a telephone: it has no media and retransmits nothing by itself.
+//! It has no media and retransmits nothing by itself.
 
 use super::inbox::{Inbox, Incoming, Pending};
 use super::script::Script;

@@ -1,5 +1,4 @@
 //! What is true of every single message a correct server sends, checked on each one an endpoint receives.
-//! It is not a test of any procedure: those are in the test files.
 
 use super::sip::{canonical, find, Msg};
 use std::collections::HashMap;

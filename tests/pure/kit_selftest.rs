@@ -1,5 +1,4 @@
 //! The test kit tested with itself: two endpoints talk to each other, the parser reads what it wrote.
-//! It is not a test of the module and needs no Kamailio.
 
 use crate::kit::sip::{param, split_top, uri_of};
 use crate::kit::transport::next_frame;

@@ -108,7 +108,7 @@ fn a_suppressed_refer_is_visible() {
         .expect_none_where("NOTIFY", QUIET, |m| m.need("Event") == "refer");
 }
 
-/// Whoever subscribes right after a REFER learns what came of it meanwhile, of targets without an INVITE too.
+/// Whoever subscribes right after a REFER learns what came of it, also of targets that were not invited.
 #[test]
 fn who_comes_late_has_missed_nothing() {
     let may_join = Rule::one(CAROL).allow("join-handling");
@@ -158,7 +158,7 @@ fn changes_come_at_once_and_then_once_per_interval() {
     assert!(times[0] < Duration::from_millis(700), "{times:?}");
     assert!((2..=4).contains(&times.len()), "{times:?}");
     for pair in times.windows(2) {
-        // The watch on our own clock, and the way.
+        // A little less than the interval: the times are those of arrival.
         assert!(
             pair[1] - pair[0] > Duration::from_millis(1_400),
             "{times:?}"
@@ -209,7 +209,7 @@ fn what_cannot_be_watched_is_refused() {
         "105 Subscription of conference state not allowed"
     );
     alice.ua().expect_none("NOTIFY", QUIET);
-    // Nothing of that harmed the session.
+    // The session goes on as before.
     let watcher = Watcher::of(&alice);
     assert_eq!(users(&watcher.documents[0]), [ALICE, BOB]);
     check::accepted(&alice.dialog.bye());
@@ -247,7 +247,7 @@ fn the_end_of_a_session_and_of_a_participation() {
     let (scene, alice, mut bob) = with_two(200, Transport::Udp);
     let mut carol = scene.participant(CAROL, &Group::open("s", &[ALICE, BOB, CAROL]));
     let mut of_alice = Watcher::of(&alice);
-    // In the dialog of the INVITE as well.
+    // A subscription may be in the dialog of the INVITE as well.
     let inside = bob.dialog.request("SUBSCRIBE").with("Event", "conference");
     check::accepted(&bob.send(&inside).answer());
     let first = bob.dialog.expect("NOTIFY");
@@ -273,11 +273,7 @@ fn the_anonymous_are_numbers() {
     let alice = scene.participant(ALICE, &group);
     let hidden = scene.ua(BOB);
     let invite = scene.invite(&hidden, &group.uri).with("Privacy", "id");
-    let sent = scene.send(&hidden, &invite);
-    let answer = sent.answer();
-    check::accepted(&answer);
-    let mut bob = Leg::made(&sent, answer);
-    bob.dialog.ack(1);
+    let mut bob = scene.enter(&hidden, &invite);
     let mut watcher = Watcher::of(&alice);
     let shown = "sip:anonymous-1@anonymous.invalid";
     assert_eq!(users(&watcher.documents[0]), [ALICE, shown]);

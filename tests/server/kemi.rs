@@ -4,7 +4,7 @@ use crate::kit::refer::expect_outcome;
 use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport, ALICE, BOB, CAROL};
 use std::io::Write;
 
-/// Serves sessions; whoever asks with X-Ask learns from the reason phrase what a function gave.
+/// The script serves sessions. A request with X-Ask learns from the reason phrase what a function returned.
 const SCRIPT: &str = r#"
 function ksr_request_route()
     local ask = KSR.pv.get("$hdr(X-Ask)")
@@ -26,7 +26,7 @@ fn group() -> Group {
     Group::open("s", &[ALICE, BOB])
 }
 
-/// The file has to stay as long as the server reads it: until it is ready.
+/// The server reads the file until it is ready; so long the file has to stay.
 fn scripted() -> Scene {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(SCRIPT.as_bytes()).expect("written");

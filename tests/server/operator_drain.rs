@@ -8,7 +8,7 @@ use crate::kit::{
 };
 use std::time::{Duration, Instant};
 
-/// Whatever the output says for that name.
+/// The value of that name in the output of a command.
 pub fn field(output: &str, name: &str) -> String {
     let found = output
         .lines()
@@ -90,7 +90,7 @@ fn drain_gives_up_what_is_not_done_in_time() {
     while field(&answer, "done") != "1" {
         assert!(before.elapsed() < SOON * 2, "not over:\n{answer}");
         std::thread::sleep(Duration::from_millis(20));
-        // More time is not given.
+        // A later call gives no more time.
         answer = scene.server.rpc_ok(&["cpm.drain", "3600"]);
     }
     assert!(before.elapsed() > Duration::from_millis(900));

@@ -80,7 +80,7 @@ fn check_tells_what_the_policy_would_say() {
         .server
         .rpc(&["cpm.check", "sip:nogroup@groups.home1.test", ALICE, CAROL])
         .is_err());
-    // A dry run: nobody was invited, no session was made.
+    // The command changes nothing: nobody is invited, no session is made.
     scene.nobody_invited();
     assert!(!scene.server.rpc_ok(&["cpm.list"]).contains(&closed.uri));
 }
@@ -184,7 +184,7 @@ fn cpm_invite_brings_somebody_in() {
     while field(&invite(CAROL), "status") != "200" {
         assert!(Instant::now() < deadline, "she is in");
     }
-    // The document still decides, and nobody is told who did not ask.
+    // The group document still decides, and a NOTIFY goes to nobody: nobody subscribed.
     assert_eq!(field(&invite("sip:x@other.test"), "status"), "403");
     scene.targets.expect_none("INVITE", QUIET);
     alice.ua().expect_none("NOTIFY", Duration::from_millis(50));
@@ -214,7 +214,7 @@ fn cpm_remove_takes_somebody_out() {
     for leg in [&alice, &carol] {
         leg.dialog.expect_none("BYE", QUIET);
     }
-    // One is left when the next one goes.
+    // Alice is alone when carol goes, so her session ends.
     assert_eq!(remove(CAROL), "200");
     carol.dialog.expect("BYE");
     check::gone(&alice.dialog.expect("BYE").msg);

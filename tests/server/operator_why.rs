@@ -92,7 +92,7 @@ fn a_refused_refer_can_be_asked_about() {
     );
     let line = format!("refer={}", id(&told));
     assert!(scene.server.log_has(&line, SOON), "{line}");
-    // Nobody decided this one, and still it is known.
+    // A REFER for an unknown focus has a trail as well.
     let nowhere = stranger
         .request("REFER", "sip:nobody@conf.home1.test")
         .with("Refer-To", format!("<{CAROL}>"));
@@ -136,7 +136,7 @@ fn each_target_of_a_list_is_told_apart() {
         why(&scene, &id(&told), &story);
     }
     why(&scene, &call_id, &["486 ", " for sip:carol@home1.test"]);
-    // A second REFER of the dialog has the same Call-ID: the newest is told, the other one named.
+    // A second REFER of the dialog has the same Call-ID. The newest is shown, and the earlier one named.
     check::accepted(&alice.referred(&format!("<{DAVE}>")));
     let newer = why(&scene, &call_id, &["earlier: ", "already a participant"]);
     assert!(

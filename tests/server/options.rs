@@ -64,7 +64,7 @@ fn options_of_the_factory_offer_lists() {
         !answer.to_string().contains("isfocus"),
         "a factory is no focus: {answer}"
     );
-    // Asking makes nothing.
+    // OPTIONS makes no session.
     assert!(!scene.server.rpc_ok(&["cpm.list"]).contains("focus"));
     scene.nobody_invited();
 }

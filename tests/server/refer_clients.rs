@@ -3,8 +3,9 @@
 use crate::kit::adhoc::FACTORY;
 use crate::kit::lists::{list_to, with_list};
 use crate::kit::refer::{expect_outcome, expect_trying};
+use crate::kit::sip::uri_of;
 use crate::kit::{
-    check, pair, Leg, Msg, Scene, Script, Transport, ALICE, CAROL, DAVE, QUIET, SOON,
+    check, pair, Leg, Msg, Scene, Script, Transport, ALICE, CAROL, DAVE, PLACES, QUIET, SOON,
 };
 use std::time::{Duration, Instant};
 
@@ -166,7 +167,7 @@ fn quirks(scene: &Scene) -> Vec<(String, i64)> {
     found
 }
 
-/// Those that have grown, with by how much.
+/// The counters that have grown, and by how much.
 fn counted(before: &[(String, i64)], after: &[(String, i64)]) -> Vec<(String, i64)> {
     let grown = |(before, after): (&(String, i64), &(String, i64))| {
         (before.1 != after.1).then(|| (after.0.clone(), after.1 - before.1))
@@ -174,7 +175,7 @@ fn counted(before: &[(String, i64)], after: &[(String, i64)]) -> Vec<(String, i6
     before.iter().zip(after).filter_map(grown).collect()
 }
 
-/// Waits until every target of the last form has been heard.
+/// Waits until every target of the last form has answered.
 fn nobody_is_being_invited(scene: &Scene) {
     let show = || {
         scene
@@ -194,23 +195,26 @@ fn every_form_is_accepted_and_counted(transport: Transport) {
     // Nobody stays, so that each form meets the same session.
     scene.target(Script::on("INVITE").reply(603));
     for form in FORMS {
-        let before = quirks(&scene);
-        let refer = (form.make)(alice.refer(""), &alice).with("Refer-Sub", "false");
-        let answer = alice.send(&refer).answer();
-        assert_eq!(answer.status(), 200, "{}\n{refer}\n{answer}", form.what);
-        form.invited
-            .iter()
-            .for_each(|uri| drop(scene.invite_for(uri)));
-        nobody_is_being_invited(&scene);
-        let mut grown = counted(&before, &quirks(&scene));
         let mut wanted: Vec<_> = form
             .quirks
             .iter()
             .map(|name| (name.to_string(), 1))
             .collect();
-        grown.sort();
         wanted.sort();
-        assert_eq!(grown, wanted, "{}", form.what);
+        for place in PLACES {
+            let before = quirks(&scene);
+            let refer = (form.make)(alice.refer_at(place, ""), &alice).with("Refer-Sub", "false");
+            let answer = alice.send(&refer).answer();
+            assert_eq!(answer.status(), 200, "{}\n{refer}\n{answer}", form.what);
+            for uri in form.invited {
+                let invite = scene.invite_for(uri);
+                assert_eq!(uri_of(invite.msg.need("To")), *uri, "{}", form.what);
+            }
+            nobody_is_being_invited(&scene);
+            let mut grown = counted(&before, &quirks(&scene));
+            grown.sort();
+            assert_eq!(grown, wanted, "{}", form.what);
+        }
     }
     scene.targets.expect_none("INVITE", QUIET);
     alice.ua().expect_none("NOTIFY", QUIET);
@@ -276,7 +280,7 @@ fn the_same_invitation_over_another_route_invites_once() {
     let (scene, alice, _bob) = pair(Transport::Udp, |setup| setup);
     let first = alice.refer_outside(&format!("<{CAROL}>"));
     check::accepted(&alice.send(&first).answer());
-    // Another Call-ID, and the same by another branch (RFC 3261 section 8.2.2.2).
+    // The retry has another Call-ID. The merged one is the first by another branch (RFC 3261 section 8.2.2.2).
     let retry = alice.refer_outside(&format!("<{CAROL}>"));
     check::accepted(&alice.send(&retry).answer());
     let merged = alice.send(&first).answer();

@@ -88,7 +88,7 @@ fn with_precheck_a_refer_for_nobody_who_may_join_is_refused() {
             }
         }
         scene.nobody_invited();
-        // One who may is enough, and the others are told.
+        // One target who may join is enough. The result of the other one is told.
         let some = ["sip:x@other.test", CAROL];
         let mixed = with_list(
             alice.refer_outside("").with("Require", "multiple-refer"),

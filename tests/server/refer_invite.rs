@@ -2,7 +2,7 @@
 
 use crate::kit::refer::expect_outcome;
 use crate::kit::scene::{ICSI, ICSI_ENCODED};
-use crate::kit::sip::{param, uri_of};
+use crate::kit::sip::uri_of;
 use crate::kit::{
     check, serve, with_alice, Group, Leg, Script, Setup, Transport, Ua, ALICE, CAROL, PLACES,
     QUIET, SOON,
@@ -157,41 +157,6 @@ fn the_offer_points_to_the_msrp_switch_under_an_unguessable_session() {
 }
 
 #[test]
-fn referred_by_is_copied_only_from_its_owner() {
-    let (scene, mut alice) = with_alice(|setup| setup);
-    let rows = [
-        (None, ALICE, ""),
-        (
-            Some("<sip:alice@home1.test>;cid=\"1@x.test\""),
-            ALICE,
-            "cid",
-        ),
-        (
-            Some("\"Al\" <sip:alice@home1.test:5060>"),
-            "sip:alice@home1.test:5060",
-            "",
-        ),
-        (Some(ALICE), ALICE, ""),
-        (Some("<sip:boss@home1.test>"), ALICE, ""),
-    ];
-    for (n, (given, wanted, parameter)) in rows.into_iter().enumerate() {
-        let target = format!("sip:target{n}@home1.test");
-        let mut refer = alice.refer(&format!("<{target}>"));
-        if let Some(given) = given {
-            refer = refer.with("Referred-By", given);
-        }
-        check::accepted(&alice.send(&refer).answer());
-        let invite = scene.invite_for(&target);
-        let value = invite.msg.need("Referred-By");
-        assert_eq!(uri_of(value), wanted, "{given:?}: {value}");
-        assert!(
-            parameter.is_empty() || param(value, parameter).is_some(),
-            "{given:?}: {value}"
-        );
-    }
-}
-
-#[test]
 fn nothing_of_the_refer_is_passed_on() {
     let (scene, mut alice) = with_alice(|setup| setup);
     let refer = alice
@@ -314,7 +279,7 @@ fn a_target_that_accepted_is_a_participant() {
     expect_outcome(alice.ua(), alice.call_id(), 200);
     let invite = scene.invite_for(CAROL);
     scene.targets.expect("ACK");
-    // It may leave by itself, in the dialog the focus made with it.
+    // It may leave by BYE in the dialog of its INVITE.
     let mut carol = scene.leg_of(&invite);
     check::accepted(&carol.bye());
 }

@@ -1,18 +1,14 @@
 //! Step 9 of a REFER: what the referrer is told, when, and in which dialog.
 
-use crate::kit::refer::{expect_final, expect_notify, expect_trying};
+use crate::kit::refer::{expect_final, expect_trying};
 use crate::kit::sip::uri_of;
 use crate::kit::{
-    check, pair, with_alice, Dialog, Group, Incoming, Leg, Msg, Place, Scene, Script, Setup,
-    Transport, Ua, ALICE, CAROL, PLACES, QUIET, SOON,
+    check, pair, with_alice, Incoming, Leg, Msg, Place, Script, Transport, Ua, CAROL, PLACES,
+    QUIET, SOON,
 };
 use std::time::Duration;
 
-fn group() -> Group {
-    Group::open("s", &[ALICE])
-}
-
-/// A script that answers no NOTIFY: the test does.
+/// The endpoint answers no NOTIFY by itself: the test does.
 fn by_hand(ua: &Ua) {
     ua.script(Script::on("NOTIFY"));
 }
@@ -43,33 +39,6 @@ fn trying_comes_after_the_2xx_and_the_result_ends_it() {
         let last = expect_final(alice.ua(), refer.call_id(), 200);
         assert_eq!(last.body, "SIP/2.0 200 OK\r\n");
         assert_eq!(last.incoming.msg.need("Content-Length"), "16");
-    }
-}
-
-#[test]
-fn every_failure_is_told_with_its_own_code() {
-    let (scene, mut alice) = with_alice(|setup| setup);
-    let rows = [
-        (486, "Busy Here"),
-        (603, "Decline"),
-        (480, "Temporarily Unavailable"),
-        (302, "Moved Temporarily"),
-    ];
-    for (n, (status, reason)) in rows.into_iter().enumerate() {
-        let target = format!("target{n}");
-        scene.target(Script::on("INVITE").to(&target).reply(180).reply(status));
-        for place in PLACES {
-            let refer = alice.refer_at(place, &format!("<sip:{target}@home1.test>"));
-            check::accepted(&alice.send(&refer).answer());
-            expect_trying(alice.ua(), refer.call_id());
-            let last = expect_final(alice.ua(), refer.call_id(), status);
-            assert!(
-                last.body
-                    .starts_with(&format!("SIP/2.0 {status} {reason}\r\n")),
-                "{}",
-                last.body
-            );
-        }
     }
 }
 
@@ -124,43 +93,6 @@ fn an_active_subscription_outlives_the_ringing() {
 }
 
 #[test]
-fn from_the_second_refer_on_the_event_has_an_id() {
-    let (scene, mut alice) = with_alice(|setup| setup);
-    scene.target(Script::on("INVITE").reply(486));
-    scene.target(Script::on("INVITE").to("ringing").reply(180));
-    for place in PLACES {
-        // The first one goes on, so that the dialog of the one outside the session's lives.
-        let first = alice.refer_at(place, &format!("<sip:ringing-{place:?}@home1.test>"));
-        let sent = alice.send(&first);
-        let answer = sent.answer();
-        check::accepted(&answer);
-        // Optional for the first, but never a wrong one (RFC 3515 section 2.4.6).
-        let trying = expect_trying(alice.ua(), first.call_id());
-        assert!(trying.id.is_none_or(|id| id == first.cseq().to_string()));
-        let mut own = Dialog::as_uac(&sent, &answer);
-        for _ in 0..2 {
-            let dialog = if place == Place::InDialog {
-                &mut alice.dialog
-            } else {
-                &mut own
-            };
-            let refer = dialog
-                .request("REFER")
-                .with("Refer-To", "<sip:busy@home1.test>");
-            check::accepted(&dialog.send(&refer).answer());
-            let id = refer.cseq().to_string();
-            let mine = |m: &Msg| {
-                m.call_id() == refer.call_id() && m.need("Event").ends_with(&format!("id={id}"))
-            };
-            for status in ["SIP/2.0 100", "SIP/2.0 486"] {
-                let notify = alice.ua().expect_where("NOTIFY", &format!("id={id}"), mine);
-                assert!(notify.msg.body_text().starts_with(status), "{}", notify.msg);
-            }
-        }
-    }
-}
-
-#[test]
 fn two_subscriptions_in_one_dialog_are_told_apart() {
     let (scene, mut alice) = with_alice(|setup| setup);
     let mut invites = Vec::new();
@@ -178,33 +110,6 @@ fn two_subscriptions_in_one_dialog_are_told_apart() {
     let first = expect_final(alice.ua(), alice.call_id(), 486);
     assert!(first.id.is_none_or(|id| id == invites[0].0));
     alice.dialog.expect_none("NOTIFY", QUIET);
-}
-
-#[test]
-fn ringing_is_told_when_it_is_due() {
-    let (scene, mut alice) = with_alice(|setup| setup.param_int("refer_notify_interval", 200));
-    check::accepted(&alice.referred(&format!("<{CAROL}>")));
-    let invite = scene.invite_for(CAROL);
-    let first = expect_trying(alice.ua(), alice.call_id());
-    scene.targets.reply(&invite, 180, &[]);
-    let ringing = expect_notify(alice.ua(), alice.call_id());
-    assert_eq!(
-        (ringing.status, ringing.state.as_str()),
-        (180, "active"),
-        "{}",
-        ringing.incoming.msg
-    );
-    assert!(
-        ringing.incoming.at - first.incoming.at >= Duration::from_millis(150),
-        "too early"
-    );
-    scene.targets.reply(&invite, 180, &[]);
-    scene.targets.reply(&invite, 200, &[]);
-    // A final is not held back.
-    assert_eq!(
-        expect_final(alice.ua(), alice.call_id(), 200).body,
-        "SIP/2.0 200 OK\r\n"
-    );
 }
 
 #[test]
@@ -226,44 +131,6 @@ fn the_next_notify_waits_for_the_answer_to_the_last() {
 }
 
 #[test]
-fn a_fatal_answer_ends_the_subscription_and_not_the_invite() {
-    let (scene, mut alice) = with_alice(|setup| setup);
-    by_hand(alice.ua());
-    let mut n = 0;
-    for status in [481, 404, 405, 489] {
-        for place in PLACES {
-            n += 1;
-            let target = format!("sip:target{n}@home1.test");
-            let refer = alice.refer_at(place, &format!("<{target}>"));
-            check::accepted(&alice.send(&refer).answer());
-            let first = expect_trying(alice.ua(), refer.call_id());
-            let invite = scene.invite_for(&target);
-            alice.ua().reply(&first.incoming, status, &[]);
-            scene.accept(&invite);
-            let here = |m: &Msg| m.call_id() == refer.call_id();
-            alice.ua().expect_none_where("NOTIFY", QUIET, here);
-        }
-    }
-    assert_eq!(scene.targets.count("CANCEL"), 0);
-    // That says nothing about the session in the same dialog: she is still in.
-    check::accepted(&alice.dialog.bye());
-}
-
-#[test]
-fn a_referrer_reached_over_tcp_is_told_over_tcp() {
-    let scene = Scene::with(Setup::new([group()]), Transport::Tcp);
-    let mut alice = scene.participant(ALICE, &group());
-    scene.target(Script::on("INVITE").reply(180).accept());
-    for place in PLACES {
-        let refer = alice.refer_at(place, &format!("<sip:{place:?}@home1.test>"));
-        check::accepted(&alice.send(&refer).answer());
-        let first = expect_trying(alice.ua(), refer.call_id());
-        assert_eq!(first.incoming.path.transport, Transport::Tcp);
-        expect_final(alice.ua(), refer.call_id(), 200);
-    }
-}
-
-#[test]
 fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
     let (scene, mut alice) = with_alice(|setup| setup);
     by_hand(alice.ua());
@@ -271,7 +138,7 @@ fn slow_a_notify_that_is_never_answered_ends_the_subscription() {
     let first = expect_trying(alice.ua(), alice.call_id());
     let invite = scene.invite_for(CAROL);
     scene.targets.reply(&invite, 180, &[]);
-    // It repeats itself (RFC 3261 section 17.1.2.2), then gives up.
+    // The NOTIFY is repeated (RFC 3261 section 17.1.2.2), then given up.
     let repeated = alice.ua().inbox().wait_for_all(SOON, |all| {
         all.iter()
             .filter(|i| i.again && i.msg.branch() == first.incoming.msg.branch())
@@ -322,19 +189,21 @@ fn every_fatal_answer_ends_the_subscription_and_not_the_invite(transport: Transp
     ];
     let mut calls = Vec::new();
     for status in fatal {
-        let target = format!("sip:t{status}@home1.test");
-        let refer = alice.refer_outside(&format!("<{target}>"));
-        check::accepted(&alice.send(&refer).answer());
-        let first = expect_trying(alice.ua(), refer.call_id());
-        let invite = scene.invite_for(&target);
-        alice.ua().reply(&first.incoming, status, &[]);
-        scene.accept(&invite);
-        calls.push(refer.call_id().to_string());
+        for place in PLACES {
+            let target = format!("sip:{place:?}{status}@home1.test");
+            let refer = alice.refer_at(place, &format!("<{target}>"));
+            check::accepted(&alice.send(&refer).answer());
+            let first = expect_trying(alice.ua(), refer.call_id());
+            let invite = scene.invite_for(&target);
+            alice.ua().reply(&first.incoming, status, &[]);
+            scene.accept(&invite);
+            calls.push(refer.call_id().to_string());
+        }
     }
     let mine = |m: &Msg| calls.iter().any(|call| call == m.call_id());
     alice.ua().expect_none_where("NOTIFY", QUIET, mine);
     assert_eq!(scene.targets.count("CANCEL"), 0);
-    // The session's own dialog is another matter altogether.
+    // The session's own dialog lives on.
     check::accepted(&alice.dialog.bye());
 }
 
@@ -362,7 +231,7 @@ fn who_leaves_is_still_told_what_was_promised() {
         let told = expect_final(alice.ua(), alice.call_id(), status);
         assert!(told.id.is_none_or(|told| told == *id));
     }
-    // Told everything, the dialog is gone: nothing more can be asked in it.
+    // Everything has been told, so the dialog is gone.
     let late = alice
         .dialog
         .request("SUBSCRIBE")

@@ -28,9 +28,9 @@ fn a_reliable_answer_is_acknowledged_in_its_early_dialog(transport: Transport) {
     assert_eq!(prack.request_uri(), ringing.contact_uri(), "{prack}");
     assert_eq!(prack.list("Route"), [hop], "{prack}");
     assert_eq!(prack.cseq(), invite.msg.cseq() + 1, "{prack}");
-    // The same answer again is the same answer.
+    // A copy of the answer is not acknowledged again.
     scene.targets.reply_raw(&invite, &ringing);
-    // One was lost before this one, and will come first.
+    // The one before this one was lost, and has to come first.
     scene
         .targets
         .reply(&invite, 180, &[RELIABLE[0], ("RSeq", "919")]);
@@ -110,7 +110,12 @@ fn no_pace_holds_a_final_back_and_provisionals_are_merged() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let told = expect_notify(alice.ua(), alice.call_id());
-    assert_eq!(told.status, 183, "the latest: {}", told.body);
+    assert_eq!(
+        (told.status, told.state.as_str()),
+        (183, "active"),
+        "the latest: {}",
+        told.body
+    );
     assert!(told.incoming.at - first.incoming.at >= Duration::from_millis(550));
     scene.targets.reply(&invite, 199, &[]);
     scene.targets.reply(&invite, 180, &[]);

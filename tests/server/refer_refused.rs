@@ -9,7 +9,7 @@ fn group() -> Group {
 }
 
 /// Sends what `spoil` makes of a good REFER, in a dialog and outside one; then a good one still works.
-pub fn refused_everywhere(status: u16, spoil: impl Fn(Msg) -> Msg) {
+fn refused_everywhere(status: u16, spoil: impl Fn(Msg) -> Msg) {
     let (scene, mut alice) = with_alice(|setup| setup);
     for place in PLACES {
         let refer = spoil(alice.refer_at(place, &format!("<{CAROL};method=INVITE>")));
@@ -32,9 +32,7 @@ pub fn refused_everywhere(status: u16, spoil: impl Fn(Msg) -> Msg) {
 #[test]
 fn a_required_extension_that_is_unknown() {
     let (scene, mut alice) = with_alice(|setup| setup);
-    let rows: [(&[&str], &[&str]); 5] = [
-        (&["foo"], &["foo"]),
-        (&["norefersub, foo"], &["foo"]),
+    let rows: [(&[&str], &[&str]); 3] = [
         (&["norefersub,foo", "BAR"], &["foo", "bar"]),
         (&["NoReferSub", "foo ,, norefersub"], &["foo"]),
         (&["recipient-list-invite"], &["recipient-list-invite"]),
@@ -70,15 +68,6 @@ fn unsupported(answer: &Msg, wanted: &[&str]) {
 }
 
 #[test]
-fn two_referred_by() {
-    refused_everywhere(400, |refer| {
-        refer
-            .and("Referred-By", format!("<{ALICE}>"))
-            .and("b", format!("<{ALICE}>"))
-    });
-}
-
-#[test]
 fn a_refer_sub_that_is_neither_true_nor_false() {
     refused_everywhere(400, |refer| refer.with("Refer-Sub", "perhaps"));
 }
@@ -108,36 +97,6 @@ fn a_cseq_of_another_method() {
 }
 
 #[test]
-fn no_contact_although_there_is_something_to_notify() {
-    let (scene, alice) = with_alice(|setup| setup);
-    let refer = alice
-        .refer_outside(&format!("<{CAROL}>"))
-        .without("Contact");
-    check::refused(&alice.send(&refer).answer(), 400, None);
-    scene.nobody_invited();
-    let quiet = alice
-        .refer_outside(&format!("<{CAROL}>"))
-        .without("Contact")
-        .with("Refer-Sub", "false");
-    check::accepted(&alice.send(&quiet).answer());
-    scene.invite_for(CAROL);
-}
-
-#[test]
-fn a_content_length_larger_than_the_datagram() {
-    let (scene, alice) = with_alice(|setup| setup);
-    let refer = alice
-        .refer_outside(&format!("<{CAROL}>"))
-        .with("Content-Length", "500");
-    let answer = alice.send(&refer).answer_within(SOON);
-    // The host may drop it before the module sees it; whatever it does, nothing comes of it.
-    if let Some(answer) = answer {
-        check::refused(&answer, 400, None);
-    }
-    scene.nobody_invited();
-}
-
-#[test]
 fn headers_that_do_not_end_are_the_sender_s_fault_and_no_lack_of_memory() {
     let (scene, alice) = with_alice(|setup| setup);
     let via = alice.ua().via(Transport::Udp);
@@ -161,7 +120,7 @@ fn a_method_nobody_knows() {
     for method in ["INFO", "MESSAGE", "PUBLISH", "XYZZY"] {
         let outside = alice.ua().request(method, &alice.focus.clone());
         let answer = alice.send(&outside).answer();
-        // INFO belongs into a dialog, so that there is none is an answer too.
+        // INFO belongs into a dialog, so 481 is right as well.
         let known = answer.status() == 481 && method == "INFO";
         assert!(
             known || [404, 405, 501].contains(&answer.status()),

@@ -36,7 +36,7 @@ fn a_refused_invite_can_be_repeated_and_acknowledged() {
 
 #[test]
 fn a_cancelled_join_leaves_nothing() {
-    // The focus answers at once, so a CANCEL comes too late or is never needed: it is answered either way.
+    // The focus answers an INVITE at once, so a CANCEL comes too late. It is answered all the same.
     let scene = Scene::new([group()]);
     let alice = scene.ua(ALICE);
     let sent = scene.send(&alice, &scene.invite(&alice, &group().uri));
@@ -199,7 +199,7 @@ fn a_second_re_invite_before_the_ack_of_the_first_is_refused_or_served_in_order(
         .request("INVITE")
         .body("application/sdp", &offer);
     let answer = alice.send(&second).answer();
-    // 500 with Retry-After or 491 while one is going on (RFC 3261 section 14.2); 200 by one who needs no wait.
+    // 500 with Retry-After or 491 while the first is going on (RFC 3261 section 14.2), or 200.
     assert!([200, 491, 500].contains(&answer.status()), "{answer}");
     assert!(
         answer.status() != 500 || answer.header("Retry-After").is_some(),

@@ -144,7 +144,7 @@ fn who_offers_nothing_is_offered_something_and_answers_in_the_ack() {
         check::msrp_session(&ok.body_text()),
         check::msrp_session(&alice.answer.body_text())
     );
-    // The next request in the dialog comes behind the ACK.
+    // The focus handles the next request of the dialog after the ACK.
     check::accepted(&update(&mut alice, None));
     let shown = scene.server.rpc_ok(&["cpm.show", &alice.focus]);
     assert!(shown.contains("media: recvonly"), "{shown}");
@@ -173,11 +173,7 @@ fn one_offer_at_a_time() {
     let invite = scene
         .invite(&ua, &group().uri)
         .with("Allow", "INVITE, ACK, BYE");
-    let sent = scene.send(&ua, &invite);
-    let answer = sent.answer();
-    check::accepted(&answer);
-    let mut alice = Leg::made(&sent, answer);
-    alice.dialog.ack(1);
+    let mut alice = scene.enter(&ua, &invite);
     let pending = alice.dialog.expect("INVITE");
     ua.reply(&pending, 100, &[]);
     let sdp = offer(&alice, "sendonly");
@@ -188,7 +184,7 @@ fn one_offer_at_a_time() {
     alice.send(&sent.msg.ack_to_failure(&answer));
     check::refused(&update(&mut alice, Some(&sdp)), 491, None);
     check::accepted(&update(&mut alice, None));
-    // Once ours is over, hers is served.
+    // Her offer is served once ours is over.
     ua.reply(&pending, 200, &[]);
     assert!(alice.dialog.has_acks(1));
     let answer = update(&mut alice, Some(&sdp));
@@ -197,7 +193,7 @@ fn one_offer_at_a_time() {
     alice.dialog.expect_none("BYE", Duration::from_secs(1));
 }
 
-/// There is no session yet that it could change, but the INVITE must not suffer from it.
+/// No offer has been answered yet, so there is nothing to change. The INVITE goes on.
 #[test]
 fn an_update_before_the_answer_is_put_off() {
     let scene = Scene::new([group()]);
@@ -210,7 +206,7 @@ fn an_update_before_the_answer_is_put_off() {
     let answer = early.send(&update).answer();
     assert_eq!(answer.status(), 500, "{answer}");
     assert!(answer.header("Retry-After").is_some(), "{answer}");
-    // RFC 3311 section 5.2: an offer meets ours.
+    // RFC 3311 section 5.2: her offer meets ours.
     let offer = alice.invite.body_text();
     let update = early.request("UPDATE").body("application/sdp", offer);
     check::refused(&early.send(&update).answer(), 491, None);

@@ -22,12 +22,7 @@ fn hasty() -> Scene {
 
 /// Joins with what `change` makes of the INVITE.
 fn joins(scene: &Scene, ua: &Ua, change: impl Fn(Msg) -> Msg) -> Leg {
-    let sent = scene.send(ua, &change(scene.invite(ua, &group().uri)));
-    let answer = sent.answer();
-    check::accepted(&answer);
-    let mut leg = Leg::made(&sent, answer);
-    leg.dialog.ack(1);
-    leg
+    scene.enter(ua, &change(scene.invite(ua, &group().uri)))
 }
 
 /// Two without timers, so that the session outlives the third.
@@ -192,7 +187,7 @@ fn glare_is_tried_again() {
     ua.script(Script::on("UPDATE").reply(491));
     alice.dialog.expect("UPDATE");
     ua.script(Script::on("UPDATE").reply(200));
-    // RFC 3261 section 14.1: within two seconds, for the Call-ID is hers.
+    // RFC 3261 section 14.1: within two seconds, because she made the Call-ID.
     alice.dialog.expect("UPDATE");
     alice.dialog.expect_none("BYE", QUIET);
 }
@@ -204,7 +199,7 @@ fn who_has_to_refresh_and_does_not_is_out() {
     let theirs = |invite: Msg| invite.with("Session-Expires", "4;refresher=uac");
     let mut alice = joins(&scene, &scene.ua(ALICE), theirs);
     assert_eq!(alice.answer.need("Session-Expires"), "4;refresher=uac");
-    // A refresh of hers in time counts.
+    // Her refresh comes in time, and counts.
     let refresh = alice
         .dialog
         .request("UPDATE")

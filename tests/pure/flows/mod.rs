@@ -1,5 +1,5 @@
 //! The session's states on a virtual clock: whole flows between simulated endpoints and the domain,
-//! over networks that lose, repeat and reorder. Not here: Kamailio, sockets, shared memory.
+//! over networks that lose, repeat and reorder.
 
 mod anonymity;
 pub mod bed;

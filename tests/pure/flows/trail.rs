@@ -1,5 +1,4 @@
 //! The decision trail of a REFER: what an operator can read of it, and that logs tell less of people.
-//! Not here: how trails are kept and asked for.
 
 use cpm::cpm::action::TrailEntry;
 use cpm::cpm::records::ReferId;

@@ -1,22 +1,19 @@
-//! Rows about several at once: resource lists, limits, who is in already, forked answers, removal.
-//! Not here: the rows about one target: see `forms.rs` and `results.rs`.
+//! Rows 28 to 37, 67 and 68: resource lists.
 
-use super::stage::{stage, Stage, ALICE, BOB, CAROL};
+use super::stage::{each, stage, Outcome, Stage};
 use crate::kit::lists::{entry, list, list_to, with_list, with_multipart};
-use crate::kit::refer::{expect_final, expect_notify, expect_outcome, expect_trying};
-use crate::kit::{
-    check, Group, Incoming, Leg, Msg, Rule, Scene, Script, Setup, Transport, PLACES, QUIET, SOON,
-};
+use crate::kit::refer::{expect_notify, expect_trying};
+use crate::kit::{check, Incoming, Msg, Script, Transport, CAROL, QUIET, SOON};
 use std::collections::HashSet;
 
-const THREE: [&str; 3] = [
+pub(super) const THREE: [&str; 3] = [
     "sip:carol@home1.test",
     "sip:dave@home1.test",
     "tel:+358401112222",
 ];
 
 /// A REFER of alice in her dialog with that list.
-fn refer_list(stage: &mut Stage, xml: &str) -> Msg {
+pub(super) fn refer_list(stage: &mut Stage, xml: &str) -> Msg {
     let refer = stage.alice.refer("");
     with_list(
         refer
@@ -26,58 +23,11 @@ fn refer_list(stage: &mut Stage, xml: &str) -> Msg {
     )
 }
 
-fn invited(stage: &Stage, wanted: &[&str]) {
+pub(super) fn invited(stage: &Stage, wanted: &[&str]) {
     for uri in wanted {
         stage.scene.invite_for(uri);
     }
     stage.scene.targets.expect_none("INVITE", QUIET);
-}
-
-fn refused(stage: &mut Stage, refer: &Msg, status: u16) -> Msg {
-    let answer = stage.alice.send(refer).answer();
-    assert_eq!(answer.status(), status, "{refer}\n{answer}");
-    stage.scene.nobody_invited();
-    answer
-}
-
-/// A group in which only alice may put people out.
-fn with_host(t: Transport) -> Stage {
-    let rules = [
-        Rule::members()
-            .allow("join-handling")
-            .allow("allow-initiate-conference"),
-        Rule::one(ALICE)
-            .allow("oxe:allow-expelling")
-            .allow("allow-invite-users-dynamically"),
-    ];
-    let group = Group::new("sip:hosted@groups.home1.test", &[ALICE, BOB, CAROL], &rules);
-    let scene = Scene::with(Setup::new([&group]), t);
-    let [alice, bob, _carol] = [ALICE, BOB, CAROL].map(|who| scene.participant(who, &group));
-    Stage { scene, alice, bob }
-}
-
-pub fn row_15(t: Transport) {
-    for place in PLACES {
-        let mut stage = with_host(t);
-        let refer = stage.alice.refer_at(place, &format!("<{BOB};method=BYE>"));
-        check::accepted(&stage.alice.send(&refer).answer());
-        stage.bob.dialog.expect("BYE");
-        expect_outcome(stage.alice.ua(), refer.call_id(), 200);
-        stage.scene.nobody_invited();
-        // Who was put out is not let in again.
-        let bob = stage.bob.ua().clone();
-        let again = stage.scene.invite(&bob, "sip:hosted@groups.home1.test");
-        check::refused(&stage.scene.send(&bob, &again).answer(), 403, Some("127"));
-    }
-}
-
-pub fn row_16(t: Transport) {
-    let mut stage = with_host(t);
-    for place in PLACES {
-        let refer = stage.bob.refer_at(place, &format!("<{ALICE};method=BYE>"));
-        check::refused(&stage.bob.send(&refer).answer(), 403, Some(""));
-    }
-    stage.alice.dialog.expect_none("BYE", QUIET);
 }
 
 pub fn row_28(t: Transport) {
@@ -159,14 +109,33 @@ pub fn row_30(t: Transport) {
     assert_eq!(told.len(), THREE.len());
 }
 
+pub fn row_31(t: Transport) {
+    let values = [
+        ("<cid:list@home1.test>", false),
+        ("<cid:list@home1.test>;method=INVITE", false),
+        ("<CID:list@home1.test>", false),
+        ("<cid:list@home1.test>", true),
+    ];
+    each(t, Outcome::Refused(400), &values, |r, (value, body)| {
+        let refer = r.with("Refer-To", value);
+        if !body {
+            return refer;
+        }
+        refer
+            .body("application/sdp", "v=0\r\n")
+            .with("Content-ID", "<other@x>")
+    });
+}
+
 pub fn row_32(t: Transport) {
     let mut stage = stage(t);
     let refer = refer_list(&mut stage, "hello").with("Content-Type", "text/plain");
-    let answer = refused(&mut stage, &refer, 415);
+    let answer = stage.refused(&refer, 415);
     assert!(
         answer.has_token("Accept", "application/resource-lists+xml"),
         "{answer}"
     );
+    stage.nothing_came();
 }
 
 pub fn row_33(t: Transport) {
@@ -178,14 +147,16 @@ pub fn row_33(t: Transport) {
     let deep = list(&["<list>".repeat(5000)]);
     for xml in [bomb, &broken, &deep, "", "<other/>", "\u{0}\u{1}"] {
         let refer = refer_list(&mut stage, xml);
-        refused(&mut stage, &refer, 400);
+        stage.refused(&refer, 400);
     }
+    stage.nothing_came();
 }
 
 pub fn row_34(t: Transport) {
     let mut stage = stage(t);
     let refer = refer_list(&mut stage, &list(&[]));
-    refused(&mut stage, &refer, 400);
+    stage.refused(&refer, 400);
+    stage.nothing_came();
 }
 
 pub fn row_35(t: Transport) {
@@ -255,109 +226,12 @@ pub fn row_37(t: Transport) {
     invited(&stage, &THREE);
 }
 
-pub fn row_38(t: Transport) {
-    let mut stage = stage(t);
-    check::accepted(&stage.alice.referred(&format!("<{BOB}>")));
-    expect_outcome(stage.alice.ua(), stage.alice.call_id(), 200);
-    stage.scene.nobody_invited();
-}
-
-pub fn row_39(t: Transport) {
-    let mut stage = stage(t);
-    check::accepted(&stage.alice.referred(&format!("<{ALICE}>")));
-    expect_outcome(stage.alice.ua(), stage.alice.call_id(), 200);
-    stage.scene.nobody_invited();
-}
-
-pub fn row_40(t: Transport) {
-    let stage = stage(t);
-    let first = stage.alice.refer_outside(&format!("<{CAROL}>"));
-    check::accepted(&stage.alice.send(&first).answer());
-    let invite = stage.scene.invite_for(CAROL);
-    stage.scene.targets.reply(&invite, 180, &[]);
-    let second = stage.bob.refer_outside(&format!("<{CAROL}>"));
-    check::accepted(&stage.bob.send(&second).answer());
-    stage.scene.targets.expect_none("INVITE", QUIET);
-    stage.scene.accept(&invite);
-    for (leg, refer) in [(&stage.alice, &first), (&stage.bob, &second)] {
-        expect_trying(leg.ua(), refer.call_id());
-        expect_final(leg.ua(), refer.call_id(), 200);
-    }
-}
-
-/// A group for so many, with alice and bob in.
-fn limited(t: Transport, max: u32) -> (Scene, Leg, Leg) {
-    let rules = [
-        crate::kit::groups::all_actions(Rule::members()),
-        Rule::everybody().allow("join-handling"),
-    ];
-    let group = Group::limited(
-        "sip:small@groups.home1.test",
-        &[ALICE, BOB],
-        Some(max),
-        &rules,
-    );
-    let scene = Scene::with(Setup::new([&group]), t);
-    let [alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
-    (scene, alice, bob)
-}
-
-pub fn row_41(t: Transport) {
-    let (scene, mut alice, _bob) = limited(t, 2);
-    check::refused(&alice.referred(&format!("<{CAROL}>")), 486, Some("102"));
-    let carol = scene.ua(CAROL);
-    let answer = scene
-        .send(&carol, &scene.invite(&carol, "sip:small@groups.home1.test"))
-        .answer();
-    check::refused(&answer, 486, Some("102"));
-    scene.nobody_invited();
-}
-
-pub fn row_42(t: Transport) {
-    let (scene, alice, bob) = limited(t, 3);
-    let mut stage = Stage { scene, alice, bob };
-    stage.scene.target(Script::on("INVITE").accept());
-    let refer = refer_list(&mut stage, &list_to(&THREE[..2]));
-    check::accepted(&stage.alice.send(&refer).answer());
-    invited(&stage, &THREE[..1]);
-    expect_trying(stage.alice.ua(), refer.call_id());
-    let mut results = Vec::new();
-    while results.len() < 2 {
-        let next = expect_notify(stage.alice.ua(), refer.call_id());
-        if next.status >= 200 {
-            results.push((next.status, next.body.contains("dave")));
-        }
-    }
-    results.sort_unstable();
-    assert_eq!(results, [(200, false), (486, true)]);
-}
-
-pub fn row_56(t: Transport) {
-    let mut stage = stage(t);
-    check::accepted(&stage.alice.referred(&format!("<{CAROL}>")));
-    let invite = stage.scene.invite_for(CAROL);
-    let first = stage.scene.targets.reply(&invite, 200, &[]);
-    let forked = first
-        .clone()
-        .with("To", format!("{};tag=other", invite.msg.need("To")));
-    // Two workers could take them in either order, so one after the other.
-    let acknowledged = |tag: Option<String>| {
-        let targets = &stage.scene.targets;
-        targets.expect_where("ACK", &format!("{tag:?}"), |m| m.tag_to() == tag);
-    };
-    acknowledged(first.tag_to());
-    stage.scene.targets.reply_raw(&invite, &forked);
-    acknowledged(forked.tag_to());
-    let bye = stage.scene.targets.expect("BYE");
-    assert_eq!(bye.msg.tag_to(), forked.tag_to(), "the later one is let go");
-    stage.scene.targets.expect_none("BYE", QUIET);
-}
-
 pub fn row_67(t: Transport) {
     let mut stage = stage(t);
     let refer = refer_list(&mut stage, &list_to(&THREE)).with("Content-Encoding", "compress-me");
-    let answer = refused(&mut stage, &refer, 415);
+    let answer = stage.refused(&refer, 415);
     assert!(answer.header("Accept-Encoding").is_some(), "{answer}");
+    stage.nothing_came();
 }
 
 pub fn row_68(t: Transport) {

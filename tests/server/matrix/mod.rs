@@ -1,15 +1,18 @@
 //! The black-box matrix of requirements.md section 7: every row, over UDP and over TCP.
-//! It is not a description of the rows: those are in the table there, under the same numbers.
 
 mod forms;
 mod lists;
+mod policy;
 mod results;
 mod stage;
+mod who;
 
 use crate::kit::Transport;
 use forms::*;
 use lists::*;
+use policy::*;
 use results::*;
+use who::*;
 
 /// One test per row and transport, and the table of the rows that are here.
 macro_rules! rows {

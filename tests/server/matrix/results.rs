@@ -1,110 +1,49 @@
-//! Rows 43 to 66: anonymity, the sample group, what comes of an INVITE and who is told.
-//! Not here: the forms of a REFER: see `forms.rs`.
+//! Rows 50 to 59, 64 and 66: what comes of a REFER, and who is told.
 
-use super::stage::{plain, stage, stage_with, Outcome, ALICE, BOB, CAROL};
+use super::stage::{stage, stage_with};
 use crate::kit::refer::{expect_end, expect_final, expect_notify, expect_outcome, expect_trying};
-use crate::kit::sip::uri_of;
 use crate::kit::watch::Watcher;
 use crate::kit::{
-    check, Dialog, Group, Leg, Place, Scene, Script, Setup, Transport, PLACES, QUIET, SOON,
+    check, Dialog, Group, Msg, Place, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, PLACES,
+    QUIET, SOON,
 };
+use crate::refer_subscription::{ringing, subscribe};
 use std::time::Duration;
 
-pub fn row_43(t: Transport) {
-    let mut stage = stage(t);
-    for place in PLACES {
-        let refer = stage
-            .alice
-            .refer_at(place, &format!("<{CAROL}>"))
-            .with("Privacy", "id");
-        let answer = Outcome::Refused(403).check(&mut stage, &refer);
-        assert!(check::warning(&answer).contains("119"), "{answer}");
-    }
-}
-
-pub fn row_44(t: Transport) {
-    let group = Group::discreet("d", &[ALICE, BOB]);
-    let scene = Scene::with(Setup::new([&group]), t);
-    let [mut alice, _bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
-    let refer = alice
-        .refer(&format!("<{CAROL}>"))
-        .with("Privacy", "id")
-        .with("Referred-By", format!("<{ALICE}>"));
-    check::accepted(&alice.send(&refer).answer());
-    let invite = scene.invite_for(CAROL);
-    scene.accept(&invite);
-    expect_outcome(alice.ua(), alice.call_id(), 200);
-    let local = alice.ua().local().to_string();
-    check::free_of(
-        &scene.targets.every_byte(),
-        &["alice", alice.call_id(), &local],
-    );
-}
-
-pub fn row_45(t: Transport) {
-    for privacy in ["none", "header"] {
-        plain(t, Outcome::Told(CAROL), |r| r.with("Privacy", privacy));
-    }
-}
-
-/// The session "G": the sample group, started by alice, joined by bob.
-fn sample(t: Transport) -> (Scene, Leg, Leg) {
-    let scene = Scene::with(Setup::new([Group::sample()]), t);
-    let [alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &Group::sample()));
-    (scene, alice, bob)
-}
-
-pub fn row_46(t: Transport) {
-    let scene = Scene::with(Setup::new([Group::sample()]), t);
-    let mut alice = scene.participant(ALICE, &Group::sample());
-    for (place, target) in [
-        (Place::InDialog, BOB),
-        (Place::OutOfDialog, "sip:dora@home1.test"),
-    ] {
-        let refer = alice.refer_at(place, &format!("<{target}>"));
-        check::accepted(&alice.send(&refer).answer());
-        scene.invite_for(target);
-    }
-}
-
-pub fn row_47(t: Transport) {
-    let (scene, _alice, mut bob) = sample(t);
-    for place in PLACES {
-        let refer = bob.refer_at(place, &format!("<{CAROL}>"));
-        check::refused(&bob.send(&refer).answer(), 403, Some(""));
-    }
-    scene
-        .targets
-        .expect_none_where("INVITE", QUIET, |m| m.request_uri() == CAROL);
-}
-
-pub fn row_48(t: Transport) {
-    let (scene, mut alice, _bob) = sample(t);
-    for place in PLACES {
-        let refer = alice.refer_at(place, "<sip:mallory@home1.test>");
-        check::accepted(&alice.send(&refer).answer());
-        expect_outcome(alice.ua(), refer.call_id(), 403);
-    }
-    scene
-        .targets
-        .expect_none_where("INVITE", QUIET, |m| m.request_uri().contains("mallory"));
-}
-
+/// From the second REFER of a dialog on, its NOTIFYs say which one they are about (RFC 3515 section 2.4.6).
 pub fn row_50(t: Transport) {
     let mut stage = stage(t);
     stage.scene.target(Script::on("INVITE").reply(486));
-    check::accepted(&stage.alice.referred("<sip:first@home1.test>"));
-    expect_outcome(stage.alice.ua(), stage.alice.call_id(), 486);
-    let second = stage.alice.refer("<sip:second@home1.test>");
-    check::accepted(&stage.alice.send(&second).answer());
-    for _ in 0..2 {
-        let notified = expect_notify(stage.alice.ua(), stage.alice.call_id());
-        assert_eq!(
-            notified.id,
-            Some(second.cseq().to_string()),
-            "{}",
-            notified.incoming.msg
-        );
+    stage
+        .scene
+        .target(Script::on("INVITE").to("ringing").reply(180));
+    let alice = &mut stage.alice;
+    for place in PLACES {
+        // The first target rings on: so the dialog of a REFER outside the session's own stays.
+        let first = alice.refer_at(place, &format!("<sip:ringing-{place:?}@home1.test>"));
+        let sent = alice.send(&first);
+        let answer = sent.answer();
+        check::accepted(&answer);
+        // Optional for the first, but never a wrong one.
+        let trying = expect_trying(alice.ua(), first.call_id());
+        assert!(trying.id.is_none_or(|id| id == first.cseq().to_string()));
+        let mut own = Dialog::as_uac(&sent, &answer);
+        for _ in 0..2 {
+            let dialog = match place {
+                Place::InDialog => &mut alice.dialog,
+                Place::OutOfDialog => &mut own,
+            };
+            let refer = dialog
+                .request("REFER")
+                .with("Refer-To", "<sip:busy@home1.test>");
+            check::accepted(&dialog.send(&refer).answer());
+            let id = format!("id={}", refer.cseq());
+            let mine = |m: &Msg| m.call_id() == refer.call_id() && m.need("Event").ends_with(&id);
+            for status in ["SIP/2.0 100", "SIP/2.0 486"] {
+                let notify = alice.ua().expect_where("NOTIFY", &id, mine);
+                assert!(notify.msg.body_text().starts_with(status), "{}", notify.msg);
+            }
+        }
     }
 }
 
@@ -116,37 +55,17 @@ pub fn row_51(t: Transport) {
         let sent = stage.alice.send(&refer);
         let first = sent.response(SOON, |s| s >= 200).expect("an answer");
         check::accepted(&first.msg);
-        sent.resend();
-        assert_eq!(
-            sent.response(SOON, |s| s >= 200)
-                .expect("the answer again")
-                .raw,
-            first.raw
-        );
+        for _ in 0..3 {
+            sent.resend();
+            let again = sent.response(SOON, |s| s >= 200);
+            assert_eq!(again.expect("the answer again").raw, first.raw);
+        }
         stage.scene.invite_for(&target);
         stage.scene.targets.expect_none("INVITE", QUIET);
+        expect_trying(stage.alice.ua(), refer.call_id());
+        let more = |m: &Msg| m.call_id() == refer.call_id();
+        stage.alice.ua().expect_none_where("NOTIFY", QUIET, more);
     }
-}
-
-/// The document is read at start; what cannot be read serves nobody: its group is answered 404.
-pub fn row_49(t: Transport) {
-    let uri = "sip:broken@groups.home1.test";
-    let broken = Group::raw(
-        uri,
-        "<group xmlns=\"urn:oma:xml:poc:list-service\"><list-service uri=\"",
-    );
-    let open = Group::open("s", &[ALICE, BOB]);
-    let scene = Scene::with(Setup::new([&open, &broken]), t);
-    let alice = scene.participant(ALICE, &open);
-    let refer = alice
-        .ua()
-        .request("REFER", uri)
-        .with("Refer-To", format!("<{CAROL}>"));
-    for request in [scene.invite(alice.ua(), uri), refer] {
-        let answer = scene.send(alice.ua(), &request).answer();
-        assert!((400..600).contains(&answer.status()), "{answer}");
-    }
-    scene.nobody_invited();
 }
 
 pub fn row_52(t: Transport) {
@@ -181,12 +100,41 @@ pub fn row_53(t: Transport) {
         .scene
         .target(Script::on("INVITE").to("silent").reply(180));
     check::accepted(&stage.alice.referred("<sip:silent@home1.test>"));
-    stage.scene.invite_for("sip:silent@home1.test");
-    stage.scene.targets.expect("CANCEL");
+    let invite = stage.scene.invite_for("sip:silent@home1.test");
+    let mine = |m: &Msg| m.call_id() == invite.msg.call_id();
+    // tm itself may have cancelled another one, whose 180 and final arrived in two workers at once.
+    let cancel = stage.scene.targets.expect_where("CANCEL", "silent", mine);
+    let rang = cancel.at - invite.at;
+    assert!(
+        rang >= Duration::from_millis(1400) && rang < Duration::from_millis(4000),
+        "cancelled after {rang:?}"
+    );
+    same_transaction(&cancel.msg, &invite.msg);
     expect_trying(stage.alice.ua(), stage.alice.call_id());
     let status = expect_end(stage.alice.ua(), stage.alice.call_id()).status;
     assert!([408, 487].contains(&status), "{status}");
+    stage.scene.targets.expect_where("ACK", "silent", mine);
     stage.scene.targets.expect_none("INVITE", QUIET);
+}
+
+/// A CANCEL is the shadow of its INVITE (RFC 3261 section 9.1).
+fn same_transaction(cancel: &Msg, invite: &Msg) {
+    assert_eq!(cancel.request_uri(), invite.request_uri());
+    assert_eq!(
+        (cancel.branch(), cancel.call_id()),
+        (invite.branch(), invite.call_id()),
+        "{cancel}"
+    );
+    assert_eq!(
+        (cancel.tag_from(), cancel.tag_to()),
+        (invite.tag_from(), None),
+        "{cancel}"
+    );
+    assert_eq!(
+        (cancel.cseq(), cancel.list("Route")),
+        (invite.cseq(), invite.list("Route")),
+        "{cancel}"
+    );
 }
 
 pub fn row_54(t: Transport) {
@@ -221,6 +169,36 @@ pub fn row_55(t: Transport) {
     stage.scene.targets.expect_none("INVITE", QUIET);
 }
 
+pub fn row_56(t: Transport) {
+    let mut stage = stage(t);
+    check::accepted(&stage.alice.referred(&format!("<{CAROL}>")));
+    let invite = stage.scene.invite_for(CAROL);
+    let targets = &stage.scene.targets;
+    let first = targets.reply(&invite, 200, &[]);
+    let forked = first
+        .clone()
+        .with("To", format!("{};tag=other", invite.msg.need("To")));
+    let gets = |method: &str, tag: Option<String>| {
+        targets.expect_where(method, &format!("{tag:?}"), |m| m.tag_to() == tag);
+    };
+    // Two workers could take them in either order, so one after the other.
+    gets("ACK", first.tag_to());
+    targets.reply_raw(&invite, &forked);
+    expect_outcome(stage.alice.ua(), stage.alice.call_id(), 200);
+    gets("ACK", forked.tag_to());
+    gets("BYE", forked.tag_to());
+    // A copy is acknowledged again, and not ended again.
+    targets.reply_raw(&invite, &forked);
+    gets("ACK", forked.tag_to());
+    targets.expect_none("BYE", QUIET);
+    let show = stage
+        .scene
+        .server
+        .rpc_ok(&["cpm.show", "sip:s@groups.home1.test"]);
+    assert!(show.contains("connected: 3"), "{show}");
+    assert!(show.contains(ALICE), "{show}");
+}
+
 pub fn row_57(t: Transport) {
     for place in PLACES {
         let mut stage = stage(t);
@@ -239,32 +217,26 @@ pub fn row_57(t: Transport) {
 
 pub fn row_58(t: Transport) {
     for place in PLACES {
-        let mut stage = stage(t);
-        let refer = stage.alice.refer_at(place, &format!("<{CAROL}>"));
-        let sent = stage.alice.send(&refer);
-        let answer = sent.answer();
+        let mut stage = stage_with(t, |setup| setup.param_int("refer_notify_interval", 100));
+        let (refer, invite, mut dialog) = ringing(&stage.scene, &mut stage.alice, place);
+        let end = subscribe(&mut dialog, "0");
+        let answer = dialog.send(&end).answer();
         check::accepted(&answer);
-        expect_trying(stage.alice.ua(), refer.call_id());
-        let invite = stage.scene.invite_for(CAROL);
-        let mut dialog = match place {
-            Place::InDialog => stage.alice.dialog.clone(),
-            Place::OutOfDialog => Dialog::as_uac(&sent, &answer),
-        };
-        let end = dialog
-            .request("SUBSCRIBE")
-            .with("Event", "refer")
-            .with("Expires", "0");
-        check::accepted(&dialog.send(&end).answer());
+        assert_eq!(answer.need("Expires"), "0", "{answer}");
         let told = expect_notify(stage.alice.ua(), refer.call_id());
         assert_eq!(
-            (told.state.as_str(), told.reason.as_deref()),
-            ("terminated", Some("timeout")),
+            (told.status, told.state.as_str(), told.reason.as_deref()),
+            (180, "terminated", Some("timeout")),
             "{}",
             told.incoming.msg
         );
         stage.scene.accept(&invite);
         stage.alice.ua().expect_none("NOTIFY", QUIET);
         assert_eq!(stage.scene.targets.count("CANCEL"), 0);
+        // A subscription that is over is not refreshed.
+        let late = subscribe(&mut dialog, "60");
+        let status = dialog.send(&late).answer().status();
+        assert!([403, 481].contains(&status), "{status}");
     }
 }
 
@@ -279,61 +251,8 @@ pub fn row_59(t: Transport) {
     stage.alice.ua().expect_none("NOTIFY", QUIET);
 }
 
-pub fn row_60(t: Transport) {
-    let mut stage = stage(t);
-    let rows = [
-        (None, ALICE),
-        (Some(ALICE), ALICE),
-        (Some("sip:boss@home1.test"), ALICE),
-    ];
-    for (n, (given, wanted)) in rows.into_iter().enumerate() {
-        let target = format!("sip:target{n}@home1.test");
-        let mut refer = stage.alice.refer(&format!("<{target}>"));
-        if let Some(given) = given {
-            refer = refer.with("Referred-By", format!("<{given}>"));
-        }
-        check::accepted(&stage.alice.send(&refer).answer());
-        let invite = stage.scene.invite_for(&target);
-        assert_eq!(uri_of(invite.msg.need("Referred-By")), wanted, "{given:?}");
-    }
-}
-
-pub fn row_61(t: Transport) {
-    plain(t, Outcome::Refused(400), |r| {
-        r.and("Referred-By", format!("<{ALICE}>"))
-            .and("Referred-By", format!("<{ALICE}>"))
-    });
-}
-
-pub fn row_62(t: Transport) {
-    let mut stage = stage(t);
-    let embedded = "Route=%3Csip%3Aevil.test%3E&From=%3Csip%3Aevil%40evil.test%3E";
-    check::accepted(
-        &stage
-            .alice
-            .referred(&format!("<{CAROL};method=INVITE?{embedded}>")),
-    );
-    let invite = stage.scene.invite_for(CAROL);
-    check::free_of(&invite.raw, &["evil"]);
-}
-
-pub fn row_63(t: Transport) {
-    let mut stage = stage(t);
-    let refer = stage
-        .alice
-        .refer_outside(&format!("<{CAROL}>"))
-        .without("Contact");
-    Outcome::Refused(400).check(&mut stage, &refer);
-    let quiet = stage
-        .alice
-        .refer_outside(&format!("<{CAROL}>"))
-        .without("Contact")
-        .with("Refer-Sub", "false");
-    Outcome::Quiet(CAROL).check(&mut stage, &quiet);
-}
-
 pub fn row_64(t: Transport) {
-    // Connected and pending count together, so it is the last one connected whose leaving ends it.
+    // Who rings counts like one who is in, until nobody is connected.
     let mut stage = stage(t);
     stage.scene.target(Script::on("INVITE").reply(180));
     check::accepted(&stage.alice.referred(&format!("<{CAROL}>")));
@@ -343,7 +262,7 @@ pub fn row_64(t: Transport) {
     check::accepted(&stage.bob.dialog.bye());
     stage.scene.targets.expect("CANCEL");
     expect_final(stage.alice.ua(), stage.alice.call_id(), 487);
-    // And the one who is left when nobody rings gets a BYE that says so.
+    // One who is left alone gets a BYE with a reason.
     let group = Group::open("s", &[ALICE, BOB]);
     let [mut alice, bob] = [ALICE, BOB].map(|who| stage.scene.participant(who, &group));
     check::accepted(&alice.dialog.bye());
@@ -351,20 +270,7 @@ pub fn row_64(t: Transport) {
         .dialog
         .find("BYE", Duration::from_secs(5))
         .expect("a BYE");
-    assert_eq!(
-        bye.msg.need("Reason").replace(' ', ""),
-        "SIP;cause=410;text=\"Gone\""
-    );
-}
-
-pub fn row_65(t: Transport) {
-    let mut stage = stage(t);
-    stage.alice.dialog.cseq = 90;
-    check::accepted(&stage.alice.referred("<sip:first@home1.test>"));
-    stage.scene.invite_for("sip:first@home1.test");
-    stage.alice.dialog.cseq = 50;
-    check::refused(&stage.alice.referred(&format!("<{CAROL}>")), 500, None);
-    stage.scene.targets.expect_none("INVITE", QUIET);
+    check::gone(&bye.msg);
 }
 
 pub fn row_66(t: Transport) {

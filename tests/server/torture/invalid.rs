@@ -1,5 +1,4 @@
 //! RFC 4475 section 3.1.2: messages that are not valid. None of them has any effect.
-//! Not here: messages that are valid and mean nonsense.
 
 use super::rows::Outcome::*;
 use super::rows::{started, Row, AUDIO};

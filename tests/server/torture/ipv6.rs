@@ -1,5 +1,4 @@
 //! RFC 5118: IPv6 addresses wherever an address may stand.
-//! Not here: serving over IPv6, which needs no torture.
 
 use super::rows::Outcome::*;
 use super::rows::{started, Row};

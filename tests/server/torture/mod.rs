@@ -1,5 +1,5 @@
 //! The torture messages of RFC 4475 and RFC 5118 against the real server, with REFER as the method where that makes sense.
-//! It is not a copy of them: what a row is about is kept, the rest is what this server serves.
+//! What a row is about is kept; the rest is what this server serves.
 //!
 //! What each must be answered is in requirements.md section 6 (V10, V11); the sections are those of the RFCs.
 

@@ -1,5 +1,4 @@
 //! What a row of torture is: a message made of a good REFER, and what may come of it; and running all of them.
-//! Not here: the rows.
 
 use super::wire::{Came, Wire};
 use crate::kit::{check, token, Group, Leg, Msg, Scene, Script, Transport, QUIET, SOON};

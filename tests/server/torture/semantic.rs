@@ -1,5 +1,4 @@
 //! RFC 4475 sections 3.2 to 3.4: messages that are well-formed, and strange for a transaction, an application or by age.
-//! Not here: what breaks the grammar.
 
 use super::rows::Outcome::*;
 use super::rows::{started, Ground, Row};

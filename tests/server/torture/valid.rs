@@ -1,5 +1,4 @@
 //! RFC 4475 section 3.1.1: messages that are valid, however they look. All are served.
-//! Not here: what is wrong with a message.
 
 use super::rows::Outcome::*;
 use super::rows::{started, Ground, Row, ALICE, AUDIO};

@@ -1,5 +1,5 @@
 //! One raw message at a time to the server, over a socket of its own, and what comes back.
-//! It is not an endpoint: nothing is retransmitted, nothing answered by itself.
+//! Nothing is retransmitted or answered by itself.
 
 use crate::kit::{Msg, Transport};
 use std::io::{ErrorKind, Read, Write};

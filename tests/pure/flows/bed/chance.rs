@@ -1,5 +1,4 @@
 //! Chance that comes out the same for the same seed, and the network that is made of it.
-//! Not here: what travels over it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

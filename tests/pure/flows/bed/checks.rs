@@ -1,5 +1,4 @@
 //! What must hold after every single input, and once everything has calmed down.
-//! Not here: what must hold in one scenario only.
 
 use std::collections::BTreeSet;
 

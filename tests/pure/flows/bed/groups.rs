@@ -1,5 +1,4 @@
 //! The group document of the test world and the settings of its focus.
-//! Not here: who the endpoints are.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! Bytes of requests and answers as SIP elements write them, and reading them back by `cpm::sip`.
-//! Not here: when they are sent.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
 //! The test bed: one focus of the domain, simulated endpoints, a network that loses, repeats and
-//! reorders, and a clock of its own. Not here: any scenario.
+//! reorders, and a clock of its own.
 
 mod chance;
 mod checks;

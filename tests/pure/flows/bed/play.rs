@@ -1,5 +1,4 @@
 //! What tests say to the world: the usual endpoints and what they do, in the words of a scenario.
-//! Not here: how any of it works.
 
 use cpm::sip::Route;
 use std::cell::Cell;

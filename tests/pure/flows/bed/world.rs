@@ -1,5 +1,4 @@
 //! The test world: a clock that stands still until something happens, and everything that can happen.
-//! Not here: how each thing happens (the other files of this bed).
 
 use std::collections::{BTreeMap, VecDeque};
 
