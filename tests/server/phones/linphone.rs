@@ -21,7 +21,8 @@ pub struct Linphone {
     registrar: String,
     /// What the device keeps when it is switched off.
     dir: tempfile::TempDir,
-    program: RefCell<Program>,
+    /// None while it is switched off.
+    program: RefCell<Option<Program>>,
 }
 
 /// A group as the phone shows it.
@@ -51,7 +52,7 @@ impl Linphone {
             address,
             registrar,
             dir,
-            program: RefCell::new(program),
+            program: RefCell::new(Some(program)),
         }
     }
 
@@ -64,12 +65,9 @@ impl Linphone {
 
     /// The battery out and in again: the same device without its dialogs.
     pub fn restart(&self) {
-        drop(
-            self.program
-                .replace(Program::start(&self.identity, &mut Command::new("true"))),
-        );
+        drop(self.program.take());
         let program = switch_on(&self.identity, &self.address, &self.registrar, &self.dir);
-        self.program.replace(program);
+        self.program.replace(Some(program));
         self.registered();
     }
 
@@ -109,9 +107,7 @@ impl Linphone {
 
     /// What is shown now.
     pub fn view(&self) -> View {
-        let program = self.program.borrow();
-        let view = program.wait_for(SOON, |lines| Some(last_view(lines)));
-        view.unwrap_or_default().unwrap_or_default()
+        last_view(&self.lines()).unwrap_or_default()
     }
 
     /// Waits until this is shown.
@@ -145,9 +141,7 @@ impl Linphone {
     /// How often that text was received.
     pub fn times(&self, text: &str) -> usize {
         let is_it = |l: &&String| l.starts_with("message\t") && l.ends_with(&format!("\t{text}"));
-        let program = self.program.borrow();
-        let count = program.wait_for(SOON, |lines| Some(lines.iter().filter(is_it).count()));
-        count.unwrap_or_default()
+        self.lines().iter().filter(is_it).count()
     }
 
     /// Waits until a text it sent is so: `Delivered`, `DeliveredToUser`, `Displayed`, `NotDelivered`.
@@ -157,18 +151,23 @@ impl Linphone {
     }
 
     fn tell(&self, words: &[&str]) {
-        self.program.borrow().tell(words);
+        self.with(|program| program.tell(words));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.with(|program| program.lines().clone())
     }
 
     fn until<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
-        let found = self.program.borrow().wait_for(SOON, find);
+        let found = self.with(|program| program.wait_for(SOON, find));
         found.unwrap_or_else(|_| {
-            panic!(
-                "the phone of {} never shows {what}, but:\n{:#?}",
-                self.identity,
-                self.view()
-            )
+            let (who, view) = (&self.identity, self.view());
+            panic!("the phone of {who} never shows {what}, but:\n{view:#?}")
         })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Program) -> T) -> T {
+        act(self.program.borrow().as_ref().expect("switched on"))
     }
 }
 

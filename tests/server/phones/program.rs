@@ -82,7 +82,7 @@ impl Program {
         self.lines().join("\n")
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+    pub fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.said.lines.lock().expect("no panic under this lock")
     }
 
