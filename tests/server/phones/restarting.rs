@@ -13,16 +13,33 @@ fn three(stage: &Stage) -> [Linphone; 3] {
     phones
 }
 
+/// Somebody is switched off and on, then dave is invited by the operator: who shows that?
+fn dave_comes_after_a_restart(stage: &Stage, phones: &[Linphone; 3], who: usize) {
+    let [alice, bob, carol] = phones;
+    phones[who].restart();
+    let [dave] = stage.phones([DAVE]);
+    let focus = alice.view().focus;
+    stage.server.rpc_ok(&["cpm.invite", &focus, DAVE]);
+    let members = [admin(ALICE), member(BOB), member(CAROL), member(DAVE)];
+    stage.agree(&[alice, bob, carol, &dave], "Picnic", &members);
+}
+
 #[test]
 #[ignore = "a SUBSCRIBE with a list to the factory is answered 404"]
-fn it_is_shown_what_happens_from_then_on() {
+fn who_has_made_the_group_is_shown_what_happens_from_then_on() {
     let stage = Stage::new();
-    let [alice, bob, carol] = three(&stage);
-    bob.restart();
-    let [dave] = stage.phones([DAVE]);
-    alice.add(&[DAVE]);
-    let members = [admin(ALICE), member(BOB), member(CAROL), member(DAVE)];
-    stage.agree(&[&alice, &bob, &carol, &dave], "Picnic", &members);
+    let phones = three(&stage);
+    dave_comes_after_a_restart(&stage, &phones, 0);
+}
+
+// Its group is that of `sip:bob@home1.test`, the To of the INVITE, but its SUBSCRIBE with the list is from its gruu:
+// liblinphone finds no group for what such a subscription tells.
+#[test]
+#[ignore = "liblinphone asks for news under another name than its group has"]
+fn who_was_invited_is_shown_what_happens_from_then_on() {
+    let stage = Stage::new();
+    let phones = three(&stage);
+    dave_comes_after_a_restart(&stage, &phones, 1);
 }
 
 #[test]
