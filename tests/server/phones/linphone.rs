@@ -19,10 +19,10 @@ pub struct Linphone {
     pub identity: String,
     address: String,
     registrar: String,
+    /// None while it is switched off. It ends before its directory goes.
+    program: RefCell<Option<Program>>,
     /// What the device keeps when it is switched off.
     dir: tempfile::TempDir,
-    /// None while it is switched off.
-    program: RefCell<Option<Program>>,
 }
 
 /// A group as the phone shows it.
