@@ -65,9 +65,12 @@ setup_rust() {
     have cc || locked need cc=gcc
 }
 
-# The schema checks of the tests, and the scripts in another language.
+# The schema checks of the tests, the phones they start, and the scripts in another language.
 setup_tests() {
     have xmllint || locked need xmllint=libxml2-utils
+    [[ -e /usr/include/linphone/core.h && -d /usr/share/belr/grammars && -d /usr/include/sofia-sip-1.12 ]] ||
+        locked need cc=gcc /usr/include/linphone/core.h=liblinphone-dev \
+            /usr/share/belr/grammars=linphone-common /usr/include/sofia-sip-1.12=libsofia-sip-ua-dev
     compgen -G '/usr/lib/*/kamailio/modules/app_lua.so' >/dev/null ||
         locked need app_lua.so=kamailio-lua-modules
 }
