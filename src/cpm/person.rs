@@ -20,6 +20,8 @@ pub struct Person {
     pub participant: bool,
     /// They are about to create the session.
     pub creator: bool,
+    /// They have the role of an administrator.
+    pub administrator: bool,
 }
 
 impl Person {
@@ -32,6 +34,7 @@ impl Person {
             anonymous: false,
             participant: false,
             creator: false,
+            administrator: false,
         }
     }
 

@@ -88,12 +88,22 @@ fn read_targets(
     let met = refer_to.quirks.iter().copied().map(Quirk::ReferTo);
     let mut quirks: Vec<Quirk> = met.collect();
     let method = refer_to.method.as_ref();
+    let role = refer_to.admin.map(|admin| match admin {
+        true => Purpose::GiveRole,
+        false => Purpose::TakeRole,
+    });
     let targets = match refer_to.target {
         ReferTarget::Uri(uri) if !(is_ourselves(&uri) && carries_list(request)) => {
             let target = Target::with_headers(TargetAddress::Uri(uri), &refer_to.headers);
-            let purpose = purpose_of(method.unwrap_or(&Method::Invite))?;
+            let purpose = match (purpose_of(method.unwrap_or(&Method::Invite))?, role) {
+                (Purpose::Invite, Some(role)) => role,
+                (_, Some(_)) => return Err(Refusal::malformed("admin does not go with BYE")),
+                (purpose, None) => purpose,
+            };
             return Ok((Ok(Targets::plain(purpose, vec![target])), quirks));
         }
+        // It is nobody's wish to give the role to a crowd, and no client writes it so.
+        _ if role.is_some() => return Err(Refusal::malformed("admin does not go with a list")),
         ReferTarget::Uri(_) => {
             quirks.push(Quirk::ListWithoutCid);
             read_list(request, &ListPart::Any, method)

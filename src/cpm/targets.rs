@@ -16,6 +16,10 @@ pub enum Purpose {
     Invite,
     /// `method=BYE`: they are taken out of the session (RFC 4579 section 5.11).
     Remove,
+    /// `;admin=1`: they are given the role of an administrator.
+    GiveRole,
+    /// `;admin=0`: they lose it.
+    TakeRole,
 }
 
 /// What an entry names.

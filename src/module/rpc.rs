@@ -7,7 +7,7 @@ use crate::cpm::policy::explain;
 use crate::cpm::records::{
     Carrier, ConferenceSubscription, Head, Id, Leg, LegState, Name, Record, Refer,
 };
-use crate::cpm::session::Session;
+use crate::cpm::session::{is_shown_as_administrator, Session};
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
 use crate::kamailio::{clock, log};
 use crate::sip::identity::Identity;
@@ -88,7 +88,7 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     let mut list = answer.list(c"participants");
     for record in &records {
         if let Record::Leg(leg) = record {
-            describe_leg(&mut list.add_struct(), leg);
+            describe_leg(runtime, &mut list.add_struct(), &head, leg);
         }
     }
     let mut list = answer.list(c"refers");
@@ -123,6 +123,7 @@ fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head) {
     answer
         .string(c"focus", &focus)
         .string(c"group", head.group.as_ref().map_or("", Uri::as_str))
+        .string(c"subject", head.subject.as_deref().unwrap_or_default())
         .string(c"state", if head.live { "live" } else { "ending" })
         .int(c"connected", head.connected.into())
         .int(c"pending", head.pending.into())
@@ -130,7 +131,7 @@ fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head) {
         .int(c"age", i64::try_from(age).unwrap_or(i64::MAX));
 }
 
-fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
+fn describe_leg(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head, leg: &Leg) {
     let state = match leg.state {
         LegState::Waiting { .. } => "waiting",
         LegState::Inviting { ringing: false, .. } => "inviting",
@@ -139,9 +140,15 @@ fn describe_leg(answer: &mut RpcStruct<'_, '_>, leg: &Leg) {
         LegState::Withdrawn { .. } => "withdrawn",
         LegState::Left => "left",
     };
+    let administrator = runtime.with_env(|env| is_shown_as_administrator(head, leg, env));
+    let role = match administrator {
+        true => "administrator",
+        false => "participant",
+    };
     answer
         .string(c"uri", leg.uri.as_str())
         .string(c"state", state)
+        .string(c"role", role)
         .string(
             c"joined",
             if leg.formed_by.is_some() {

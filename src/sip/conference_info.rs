@@ -230,8 +230,8 @@ impl User {
             maybe(writer, "display-text", self.display_text.as_deref())?;
             if !self.roles.is_empty() {
                 element(writer, "roles", &[], |writer| {
-                    let mut roles = self.roles.iter();
-                    roles.try_for_each(|role| text(writer, "entry", role.as_str()))
+                    let mut words = self.roles.iter().flat_map(|role| role.words());
+                    words.try_for_each(|word| text(writer, "entry", word))
                 })?;
             }
             match &self.endpoint {
@@ -287,10 +287,11 @@ impl State {
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    /// The words for it. Clients disagree about the first one.
+    fn words(self) -> &'static [&'static str] {
         match self {
-            Role::Administrator => "administrator",
-            Role::Participant => "participant",
+            Role::Administrator => &["administrator", "admin"],
+            Role::Participant => &["participant"],
         }
     }
 }

@@ -32,7 +32,7 @@ pub enum Quirk {
     MethodAsHeader,
     /// The angle brackets of the Content-ID stand inside the cid URL.
     BracketsInCid,
-    /// A parameter nobody defined for Refer-To, such as `;text`, `;isfocus`, `;admin=true`. Legal
+    /// A parameter nobody defined for Refer-To, such as `;text` or `;isfocus`. Legal
     /// (`generic-param`), ignored, and only counted.
     UnknownParameter,
 }
@@ -87,6 +87,9 @@ pub struct ReferTo {
     /// The method the value names, in upper case. `None` means INVITE for a single target (RFC 3261
     /// section 19.1.1); the entries of a list that name none take it over.
     pub method: Option<Method>,
+    /// The header parameter `admin`: the target is to have the role of an administrator, or not to have
+    /// it. Not standardised; liblinphone sends it.
+    pub admin: Option<bool>,
     /// The embedded `?…` headers as written, already off the target. Never to be sent on but for an
     /// explicit allow-list (RFC 3261 section 19.1.5).
     pub headers: Vec<(String, String)>,
@@ -141,6 +144,7 @@ impl ReferTo {
             true => content_id(split.address.get(4..).unwrap_or_default(), &mut quirks)?,
             false => single(split.address, &outside, split.bracketed, &mut quirks)?,
         };
+        let admin = read_admin(&outside)?;
         note_unknown(&outside, &found.target, split.bracketed, &mut quirks);
         if let Some(method) = params::find(&outside, "method") {
             if split.bracketed {
@@ -150,6 +154,7 @@ impl ReferTo {
         }
         Ok(ReferTo {
             method: one_method(&found.methods)?,
+            admin,
             target: found.target,
             headers: found.headers,
             quirks,
@@ -165,6 +170,9 @@ impl ReferTo {
 pub fn method_of(uri: &Uri) -> Result<Option<Method>, ReferToError> {
     one_method(&methods_in(uri))
 }
+
+/// The header parameter that gives or takes a role.
+const ADMIN: &str = "admin";
 
 /// No method is longer; what names one gets into reason phrases, Warnings and logs.
 const MAX_METHOD: usize = 64;
@@ -275,11 +283,23 @@ fn content_id(rest: &[u8], quirks: &mut Vec<Quirk>) -> Result<Found, ReferToErro
     })
 }
 
+fn read_admin(outside: &Params) -> Result<Option<bool>, ReferToError> {
+    let Some((_, value)) = outside.iter().find(|(name, _)| name == ADMIN) else {
+        return Ok(None);
+    };
+    match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("1" | "true") => Ok(Some(true)),
+        Some("0" | "false") => Ok(Some(false)),
+        _ => Err(ReferToError::Malformed("admin is 1 or 0".to_owned())),
+    }
+}
+
 fn note_unknown(outside: &Params, target: &ReferTarget, bracketed: bool, quirks: &mut Vec<Quirk>) {
     let taken = |name: &str| match target {
-        ReferTarget::Uri(_) => is_method(name) || goes_back(bracketed).contains(&name),
-        ReferTarget::ContentId(_) => is_method(name),
+        ReferTarget::Uri(_) => goes_back(bracketed).contains(&name),
+        ReferTarget::ContentId(_) => false,
     };
+    let taken = |name: &str| is_method(name) || name == ADMIN || taken(name);
     if outside.iter().any(|(name, _)| !taken(name)) {
         quirks.push(Quirk::UnknownParameter);
     }

@@ -80,8 +80,8 @@ const FORMS: &[Form] = &[
         rule: None,
     },
     Form {
-        what: "desktop client, ;isfocus and ;admin=true",
-        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test>;isfocus;admin=true"),
+        what: "desktop client, ;isfocus",
+        make: |refer, _| refer.with("Refer-To", "<sip:carol@home1.test>;isfocus"),
         invited: &[CAROL],
         quirks: &["unknown_parameter"],
         rule: None,

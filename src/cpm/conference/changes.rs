@@ -25,12 +25,10 @@ impl Session<'_> {
     /// Notes what this event changed in what subscribers see; one place for all procedures.
     pub(in crate::cpm) fn note_changes(&mut self) {
         let changed = self.records.take_changed_legs();
-        let went = changed.iter().filter(|(_, status)| status.is_none());
-        for (id, _) in went {
+        for (id, _) in changed.iter().filter(|(_, is_in)| !is_in) {
             self.note_gone(*id);
         }
-        let came = changed.iter().filter(|(_, status)| status.is_some());
-        for (id, _) in came {
+        for (id, _) in changed.iter().filter(|(_, is_in)| *is_in) {
             self.note_came(*id);
         }
     }
@@ -55,6 +53,11 @@ impl Session<'_> {
         }
         let shown_uri = leg.shown_uri();
         self.edit_change_log(|log| log.add_change(id, &shown_uri));
+    }
+
+    /// The conference is called something else.
+    pub(in crate::cpm) fn note_description(&mut self) {
+        self.edit_change_log(ChangeLog::change_description);
     }
 
     fn note_gone(&mut self, id: Id) {

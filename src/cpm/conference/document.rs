@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 
 use crate::cpm::departure_reason::Departure;
-use crate::cpm::person::Person;
-use crate::cpm::policy::Action;
 use crate::cpm::records::conference::status_of;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::Leg;
-use crate::cpm::session::Session;
+use crate::cpm::session::{is_shown_as_administrator, Session};
 use crate::sip::conference_info::{
     ConferenceState, Description, Document, Endpoint, Execution, Joining, Role, State, Status, User,
 };
@@ -35,15 +33,8 @@ impl Session<'_> {
                 }
             }
         }
-        let name = self.group_name();
-        let subject = self.head.subject.clone();
         Document {
-            description: Some(Description {
-                display_text: name.clone().or_else(|| subject.clone()),
-                // Clients show it and nothing else.
-                subject: subject.or(name),
-                maximum_user_count: Some(self.head.max_participants),
-            }),
+            description: Some(self.description()),
             conference_state: Some(self.conference_state()),
             ..self.document(State::Full, version, users)
         }
@@ -65,9 +56,22 @@ impl Session<'_> {
         for id in changed {
             users.extend(self.user_for(id, subscriber));
         }
+        let renamed = self.change_log().is_some_and(|log| log.description > told);
         Document {
+            description: renamed.then(|| self.description()),
             conference_state: Some(self.conference_state()),
             ..self.document(State::Partial, version, users)
+        }
+    }
+
+    fn description(&self) -> Description {
+        let name = self.group_name();
+        let subject = self.head.subject.clone();
+        Description {
+            display_text: name.clone().or_else(|| subject.clone()),
+            // Clients show it and nothing else.
+            subject: subject.or(name),
+            maximum_user_count: Some(self.head.max_participants),
         }
     }
 
@@ -117,12 +121,7 @@ impl Session<'_> {
         let leg = self.records.leg(id)?;
         let endpoint = endpoint(leg, status_of(leg)?);
         let display_text = leg.display_name.clone();
-        let mut who = Person::of(&leg.uri).anonymous(leg.anonymous);
-        for identity in &leg.identities {
-            who.add_identity(identity.clone());
-        }
-        who.participant = true;
-        let role = match self.permissions_of(&who).allows(Action::AllowExpelling) {
+        let role = match is_shown_as_administrator(&self.head, leg, self.env) {
             true => Role::Administrator,
             false => Role::Participant,
         };

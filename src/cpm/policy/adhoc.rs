@@ -1,9 +1,9 @@
 //! The default policy of ad-hoc sessions, generated as an ordinary group document.
 //!
-//! OMA has no condition for what a person is in the session. Two conditions in a namespace of our own
+//! OMA has no condition for what a person is in the session. Three conditions in a namespace of our own
 //! fill the gap: `<participant/>` is true for a connected participant, `<creator/>` for the person who
-//! started the session. Like OMA's conditions they are empty or boolean. Pre-defined groups may use
-//! them too.
+//! started the session, `<administrator/>` for who has that role in it. Like OMA's conditions they are
+//! empty or boolean. Pre-defined groups may use them too.
 
 use super::namespace::{COMMON_POLICY, LIST_SERVICE, OWN};
 
@@ -22,15 +22,15 @@ pub enum InviteBy {
     /// Every connected participant.
     #[default]
     Participants,
-    /// The creator, while connected.
+    /// Every administrator.
     Admins,
 }
 
 /// The document in list-service XML.
 ///
 /// Everybody may start a session and be invited. Connected participants may watch it and, by default,
-/// invite. The creator may expel and invite while connected. The document lets everybody join; the
-/// session itself keeps out those who were never invited.
+/// invite. Administrators may do all that, expel, give and take their role, and change the subject. The
+/// document lets everybody join; the session itself keeps out those who were never invited.
 pub fn adhoc_document(policy: AdhocPolicy) -> String {
     let everybody = match policy.allow_anonymity {
         true => "\n      <allow-anonymity>true</allow-anonymity>",
@@ -60,11 +60,13 @@ pub fn adhoc_document(policy: AdhocPolicy) -> String {
       <allow-conference-state>true</allow-conference-state>{participant}
     </cp:actions>
    </cp:rule>
-   <cp:rule id="creator">
-    <cp:conditions><own:participant/><own:creator/></cp:conditions>
+   <cp:rule id="administrator">
+    <cp:conditions><own:administrator/></cp:conditions>
     <cp:actions>
       <allow-invite-users-dynamically>true</allow-invite-users-dynamically>
       <oxe:allow-expelling>true</oxe:allow-expelling>
+      <own:allow-role-change>true</own:allow-role-change>
+      <own:allow-subject-change>true</own:allow-subject-change>
     </cp:actions>
    </cp:rule>
   </cp:ruleset>

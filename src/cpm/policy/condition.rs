@@ -27,6 +27,9 @@ pub enum Condition {
     /// `<creator>` of this server's namespace: whether the person has to be the session's creator, or
     /// must not be.
     Creator(bool),
+    /// `<administrator>` of this server's namespace: whether the person has to have the role of an
+    /// administrator in the session, or must not have it.
+    Administrator(bool),
     /// Any other element, by its name: sphere, external-list, media-list, service-list or an unknown
     /// one. Never true, so its rule matches nobody.
     NotEvaluated(String),
@@ -82,6 +85,7 @@ impl Condition {
                 .any(|(from, until)| (*from..*until).contains(&request.now_unix)),
             Condition::Participant(wanted) => request.role.participant == *wanted,
             Condition::Creator(wanted) => request.role.creator == *wanted,
+            Condition::Administrator(wanted) => request.role.administrator == *wanted,
             Condition::NotEvaluated(_) => false,
         }
     }

@@ -65,6 +65,13 @@ impl Group {
         who.iter().any(|identity| self.listed.contains(identity))
     }
 
+    /// Whether a rule is for administrators. Then an ad-hoc session that the document rules has one from
+    /// its start.
+    pub fn knows_administrators(&self) -> bool {
+        let mut conditions = self.rules.iter().flat_map(|rule| &rule.conditions);
+        conditions.any(|condition| *condition == Condition::Administrator(true))
+    }
+
     /// What the matching rules together permit (RFC 4745 section 10.2). Nothing when none matches.
     pub fn evaluate(&self, request: &PolicyQuery) -> Verdict {
         let facts = Facts {

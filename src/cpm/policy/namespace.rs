@@ -4,7 +4,7 @@
 pub const LIST_SERVICE: &str = "urn:oma:xml:poc:list-service";
 /// Namespace of rules (RFC 4745 section 13).
 pub const COMMON_POLICY: &str = "urn:ietf:params:xml:ns:common-policy";
-/// Namespace of the conditions that only this server knows; see `adhoc`.
+/// Namespace of the conditions and actions that only this server knows; see `adhoc`.
 pub const OWN: &str = "urn:x-cpm:group-policy";
 
 const LIST_SERVICE_DRAFT: &str = "urn:oma:params:xml:ns:list-service";

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What somebody is permitted: one field per action of a group document. The default permits nothing.
 ///
-/// The actions are those of OMA's group documents, all of them `xs:boolean`. The first six fields are
-/// enforced; the others are read and reported only.
+/// The actions are those of OMA's group documents and two of this server's namespace, all of them
+/// `xs:boolean`. The first eight fields are enforced; the others are read and reported only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
     /// Join, join again, or be invited.
@@ -20,6 +20,10 @@ pub struct Permissions {
     pub allow_conference_state: bool,
     /// Remove others from the session.
     pub allow_expelling: bool,
+    /// Give others the role of an administrator, and take it. Of this server's namespace.
+    pub allow_role_change: bool,
+    /// Change the subject of the session. Of this server's namespace.
+    pub allow_subject_change: bool,
     /// Be a participant without whom the session ends. Not enforced.
     pub is_key_participant: bool,
     /// `<allow-subconf>` of OMA's XDM extensions. Not enforced.
@@ -58,6 +62,10 @@ pub enum Action {
     AllowConferenceState,
     /// `<allow-expelling>`.
     AllowExpelling,
+    /// `<allow-role-change>` of this server's namespace.
+    AllowRoleChange,
+    /// `<allow-subject-change>` of this server's namespace.
+    AllowSubjectChange,
     /// `<is-key-participant>`.
     IsKeyParticipant,
     /// `<allow-subconf>`.
@@ -82,13 +90,15 @@ pub enum Action {
 
 impl Action {
     /// All actions, in the order in which they are reported.
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 18] = [
         Action::JoinHandling,
         Action::AllowInitiateConference,
         Action::AllowInviteUsersDynamically,
         Action::AllowAnonymity,
         Action::AllowConferenceState,
         Action::AllowExpelling,
+        Action::AllowRoleChange,
+        Action::AllowSubjectChange,
         Action::IsKeyParticipant,
         Action::AllowSubconf,
         Action::AllowPrivateMessage,
@@ -110,6 +120,8 @@ impl Action {
             Action::AllowAnonymity => "allow-anonymity",
             Action::AllowConferenceState => "allow-conference-state",
             Action::AllowExpelling => "allow-expelling",
+            Action::AllowRoleChange => "allow-role-change",
+            Action::AllowSubjectChange => "allow-subject-change",
             Action::IsKeyParticipant => "is-key-participant",
             Action::AllowSubconf => "allow-subconf",
             Action::AllowPrivateMessage => "allow-private-message",
@@ -121,6 +133,11 @@ impl Action {
             Action::AllowManualAnswerOverride => "allow-manual-answer-override",
             Action::BlockGroupAdvertisementSending => "block-group-advertisement-sending",
         }
+    }
+
+    /// Whether only this server knows it.
+    pub fn is_own(self) -> bool {
+        matches!(self, Action::AllowRoleChange | Action::AllowSubjectChange)
     }
 
     /// The action whose element has this local name.
@@ -170,6 +187,8 @@ impl Permissions {
             Action::AllowAnonymity => &mut self.allow_anonymity,
             Action::AllowConferenceState => &mut self.allow_conference_state,
             Action::AllowExpelling => &mut self.allow_expelling,
+            Action::AllowRoleChange => &mut self.allow_role_change,
+            Action::AllowSubjectChange => &mut self.allow_subject_change,
             Action::IsKeyParticipant => &mut self.is_key_participant,
             Action::AllowSubconf => &mut self.allow_subconf,
             Action::AllowPrivateMessage => &mut self.allow_private_message,

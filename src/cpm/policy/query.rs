@@ -4,13 +4,15 @@ use super::permissions::{Action, Permissions};
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
-/// What a person is in the session that the question is about. Both are false without a session.
+/// What a person is in the session that the question is about. All are false without a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Role {
     /// Is a connected participant.
     pub participant: bool,
     /// Started the session.
     pub creator: bool,
+    /// Has the role of an administrator.
+    pub administrator: bool,
 }
 
 /// Who asks, and when.

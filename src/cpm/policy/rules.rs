@@ -78,7 +78,11 @@ fn read_actions(
     let mut granted = Permissions::default();
     let mut seen = HashSet::new();
     for child in &actions.children {
-        let action = Action::from_name(&child.name).filter(|_| child.ns.is_oma());
+        let defines = |action: &Action| match action.is_own() {
+            true => child.ns == Ns::Own,
+            false => child.ns.is_oma(),
+        };
+        let action = Action::from_name(&child.name).filter(defines);
         let Some(action) = action else {
             ignore(
                 child,
@@ -123,6 +127,7 @@ fn read_condition(child: &Element, notes: &mut Vec<LoadNote>) -> Result<Conditio
         (ns, "anonymous-request") if ns.is_oma() => Condition::AnonymousRequest(flag(child)?),
         (Ns::Own, "participant") => Condition::Participant(flag(child)?),
         (Ns::Own, "creator") => Condition::Creator(flag(child)?),
+        (Ns::Own, "administrator") => Condition::Administrator(flag(child)?),
         _ => {
             ignore(
                 child,

@@ -38,6 +38,8 @@ pub struct ChangeLog {
     pub changed: VecDeque<(u64, Id)>,
     /// Who has gone, oldest first.
     pub departed: VecDeque<Departed>,
+    /// The latest change of what the conference is called; 0: none.
+    pub description: u64,
     /// The subscribers are being notified, slice by slice.
     pub round: Option<Round>,
     /// When the next slice is due.
@@ -163,11 +165,18 @@ impl ChangeLog {
             floor: 0,
             changed: VecDeque::new(),
             departed: VecDeque::new(),
+            description: 0,
             round: None,
             due: None,
             last_round: None,
             over: false,
         }
+    }
+
+    /// What the conference is called has changed.
+    pub fn change_description(&mut self) {
+        self.latest += 1;
+        self.description = self.latest;
     }
 
     /// Somebody came, or is further in than before. `shown_uri` is how subscribers know them.

@@ -34,6 +34,8 @@ pub struct Head {
     pub min_participants: u32,
     /// Connected participants now.
     pub connected: u32,
+    /// Those of them who have the role of an administrator.
+    pub administrators: u32,
     /// Targets being invited now.
     pub pending: u32,
     /// When somebody last did something; only kept when sessions end by inactivity.
@@ -89,4 +91,6 @@ pub struct RejoinRights {
     pub known: Vec<Identity>,
     /// Removed by somebody, and not invited again since.
     pub removed: Vec<Identity>,
+    /// Had the role of an administrator when their leg was lost, and have it again when they come back.
+    pub administrators: Vec<Identity>,
 }

@@ -21,6 +21,10 @@ pub struct Leg {
     pub uri: Uri,
     /// The name people give it, as far as its network says. Of the anonymous nothing.
     pub display_name: Option<String>,
+    /// It has the role of an administrator. Only who is connected has it.
+    pub administrator: bool,
+    /// The Subject that was said last in this dialog, by its peer or by us.
+    pub subject: Option<String>,
     /// Its identity is not to be shown.
     pub anonymous: bool,
     /// Invited, connected or gone.

@@ -45,7 +45,7 @@ impl Session<'_> {
         };
         let mut inviter = joiner.who.clone();
         self.join(arrival, joiner);
-        inviter.participant = true;
+        self.add_what_session_knows(&mut inviter);
         let verdict = self.permissions_of(&inviter);
         let may_invite = verdict.allows(Action::AllowInviteUsersDynamically);
         if let Some(targets) = listed.filter(|_| may_invite) {

@@ -15,8 +15,9 @@ impl Session<'_> {
         self.count(Counter::Participants, 1);
     }
 
-    /// One participant less is in.
-    pub(super) fn count_disconnected(&mut self) {
+    /// One participant less is in. `comes_back`: its role is kept for it.
+    pub(super) fn count_disconnected(&mut self, id: Id, comes_back: bool) {
+        self.lose_role(id, comes_back);
         self.head.connected = self.head.connected.saturating_sub(1);
         self.count(Counter::Participants, -1);
     }
@@ -31,7 +32,8 @@ impl Session<'_> {
         leg.dialog.waiting.push_back(Waiting::Bye(cause));
         self.note_departure(id, Departure::by_bye(cause));
         if was_in {
-            self.count_disconnected();
+            let comes_back = !matches!(cause, ByeCause::Removed | ByeCause::Replaced);
+            self.count_disconnected(id, comes_back && self.head.live);
         }
         self.send_next(id);
     }

@@ -1,19 +1,25 @@
-//! What the group document permits to somebody (RFC 4745 section 10).
+//! What the group document permits to somebody (RFC 4745 section 10), and the role of an administrator.
 
 use std::sync::Arc;
 
 use super::Session;
+use crate::cpm::env::Env;
 use crate::cpm::person::Person;
 use crate::cpm::policy::{Action, Group, PolicyQuery, Role, Verdict};
+use crate::cpm::records::{Head, Leg};
 use crate::cpm::refusal::Refusal;
+
+/// What an administrator may do on top of what the document says.
+const ADMINISTRATORS_MAY: [Action; 3] = [
+    Action::AllowExpelling,
+    Action::AllowRoleChange,
+    Action::AllowSubjectChange,
+];
 
 impl Session<'_> {
     /// The document that rules this session. `None`: it is gone, so nothing is permitted.
     pub(in crate::cpm) fn group_document(&self) -> Option<Arc<Group>> {
-        match &self.head.group {
-            Some(group) => self.env.groups.find(group).cloned(),
-            None => Some(Arc::clone(&self.env.settings.adhoc_policy)),
-        }
+        document_of(&self.head, self.env)
     }
 
     /// The refusal of what that document does not permit.
@@ -26,18 +32,48 @@ impl Session<'_> {
 
     /// What that document permits to somebody, now.
     pub(in crate::cpm) fn permissions_of(&self, who: &Person) -> Verdict {
-        let Some(group) = self.group_document() else {
-            return Verdict::default();
-        };
-        group.evaluate(&PolicyQuery {
-            identities: &who.identities,
-            uris: &who.uris,
-            anonymous: who.anonymous,
-            now_unix: self.env.unix,
-            role: Role {
-                participant: who.participant,
-                creator: who.creator || who.is_any_of(&self.head.creator),
-            },
-        })
+        permissions_in(&self.head, who, self.env)
     }
+}
+
+/// Whether others are shown a participant as an administrator: who may remove people, by the role or by
+/// the document.
+pub fn is_shown_as_administrator(head: &Head, leg: &Leg, env: &Env<'_>) -> bool {
+    let mut who = Person::of(&leg.uri).anonymous(leg.anonymous);
+    for identity in &leg.identities {
+        who.add_identity(identity.clone());
+    }
+    who.participant = true;
+    who.administrator = leg.administrator;
+    permissions_in(head, &who, env).allows(Action::AllowExpelling)
+}
+
+fn document_of(head: &Head, env: &Env<'_>) -> Option<Arc<Group>> {
+    match &head.group {
+        Some(group) => env.groups.find(group).cloned(),
+        None => Some(Arc::clone(&env.settings.adhoc_policy)),
+    }
+}
+
+fn permissions_in(head: &Head, who: &Person, env: &Env<'_>) -> Verdict {
+    let Some(group) = document_of(head, env) else {
+        return Verdict::default();
+    };
+    let mut verdict = group.evaluate(&PolicyQuery {
+        identities: &who.identities,
+        uris: &who.uris,
+        anonymous: who.anonymous,
+        now_unix: env.unix,
+        role: Role {
+            participant: who.participant,
+            creator: who.creator || who.is_any_of(&head.creator),
+            administrator: who.administrator,
+        },
+    });
+    if who.administrator {
+        for action in ADMINISTRATORS_MAY {
+            verdict.allowed.grant(action);
+        }
+    }
+    verdict
 }

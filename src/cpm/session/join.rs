@@ -2,6 +2,7 @@
 //! section 2.5).
 
 use super::refer::{referred_by, Origin};
+use super::subject::MAX_SUBJECT;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::body_parts::SDP;
@@ -25,9 +26,6 @@ use crate::cpm::time::SIXTY_FOUR_T1;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
-
-/// Longest Subject taken over, bytes.
-const MAX_SUBJECT: usize = 512;
 
 /// A joiner who may come in, and what it gets with its 200; decided before anything changes.
 pub(super) struct Joiner {
@@ -148,6 +146,8 @@ impl Session<'_> {
             identities: who.identities.clone(),
             uri: who.uri.clone(),
             display_name: display_name(request, &who),
+            administrator: false,
+            subject: request.text("Subject"),
             anonymous: who.anonymous,
             state: LegState::Connected,
             dialog,
@@ -183,6 +183,7 @@ impl Session<'_> {
         answer.body = leg.media.text(settings);
         answer.connects = Some(id);
         self.answer(answer);
+        let administrator = self.brings_role(&who.identities);
         // Several when what was known as two turns out to be one: a sip and a tel URI in one assertion.
         for known in &who.identities {
             if let Some(earlier) = self.records.member(std::slice::from_ref(known)) {
@@ -190,6 +191,9 @@ impl Session<'_> {
             }
         }
         self.records.insert(id, Record::Leg(Box::new(leg)));
+        if administrator {
+            self.begin_with_role(id);
+        }
         self.count_connected();
         self.count(Counter::JoinsAccepted, 1);
     }

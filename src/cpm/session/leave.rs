@@ -32,8 +32,9 @@ impl Session<'_> {
         self.answer(Answer::new(200, to_tag, String::new()));
         self.note_departure(id, Departure::left());
         if was_in {
-            self.count_disconnected();
-            if leaves_for_good(request) {
+            let for_good = leaves_for_good(request);
+            self.count_disconnected(id, !for_good);
+            if for_good {
                 self.forget(&identities);
             }
             self.log_people(Level::Info, |show| {
@@ -71,7 +72,7 @@ impl Session<'_> {
             return;
         }
         leg.state = LegState::Left;
-        self.count_disconnected();
+        self.count_disconnected(id, true);
         self.log(
             Level::Warn,
             "the answer to an INVITE could not be sent".into(),

@@ -154,6 +154,8 @@ impl Session<'_> {
         let what = match targets.purpose {
             Purpose::Invite => "invite",
             Purpose::Remove => "remove",
+            Purpose::GiveRole => "make an administrator of",
+            Purpose::TakeRole => "take the role of",
         };
         let names = targets.list.iter().map(|target| target.address.as_str());
         let names: Vec<&str> = names.take(MAX_NAMED).collect();

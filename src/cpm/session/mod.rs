@@ -21,11 +21,14 @@ mod refresh;
 mod rejoin_rights;
 mod removal;
 mod requester;
+mod roles;
+mod subject;
 mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+pub use self::group_policy::is_shown_as_administrator;
 use self::record_access::Records;
 pub(super) use self::subscriptions::NotifyContent;
 use super::action::{Action, Counter};
@@ -204,6 +207,7 @@ impl<'a> Session<'a> {
 
     /// The records to commit, and what to do after that.
     pub fn finish(mut self) -> (Vec<Change>, Vec<Action>) {
+        self.appoint_administrator();
         self.note_changes();
         self.records.remove_finished(self.env.now);
         let keep = self.head.live || self.records.has_children();
@@ -261,6 +265,7 @@ fn new_head(env: &Env<'_>) -> Head {
         active: env.now,
         inactivity: env.settings.inactivity_timeout,
         connected: 0,
+        administrators: 0,
         pending: 0,
         had_minimum: false,
         live: false,

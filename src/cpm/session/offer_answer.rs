@@ -52,8 +52,10 @@ impl Session<'_> {
             return Activity::Counts;
         };
         let who = leg.uri.clone();
-        let renewal = match check_offer_or_refresh(leg, request, settings) {
-            Ok(renewal) => renewal,
+        let checked = check_offer_or_refresh(leg, request, settings);
+        let checked = checked.and_then(|it| Ok((it, self.wanted_subject(id, request)?)));
+        let (renewal, subject) = match checked {
+            Ok(checked) => checked,
             Err(refusal) => {
                 self.refuse_renewal(what, refusal.of(who.as_str()));
                 return Activity::Counts;
@@ -88,8 +90,12 @@ impl Session<'_> {
                 });
             }
         }
-        let changed = before != (leg.media.version, leg.media.direction);
+        let mut changed = before != (leg.media.version, leg.media.direction);
         let (to_tag, direction) = (leg.dialog.local_tag.clone(), leg.media.direction);
+        if let Some(subject) = subject {
+            self.change_subject(id, subject);
+            changed = true;
+        }
         let (level, activity) = match changed {
             true => (Level::Info, Activity::Counts),
             false => (Level::Debug, Activity::DoesNotCount),

@@ -26,7 +26,14 @@ struct Slot {
     stored: bool,
     dirty: bool,
     /// Of a leg: as the subscribers of the conference state know it already.
-    shown: Option<Status>,
+    shown: Option<Shown>,
+}
+
+/// What others are shown of a leg, as far as it changes: its status, and whether it has a role.
+type Shown = (Status, bool);
+
+fn shown(leg: &Leg) -> Option<Shown> {
+    status_of(leg).map(|status| (status, leg.administrator))
 }
 
 impl Slot {
@@ -175,16 +182,16 @@ impl<'a> Records<'a> {
         self.store.child_count(self.session) + added > removed
     }
 
-    /// Legs whose conference state has changed since this was asked last, and what it is now. `None`:
-    /// not in the session any more.
-    pub fn take_changed_legs(&mut self) -> Vec<(Id, Option<Status>)> {
+    /// Legs whose conference state has changed since this was asked last, and whether they are in the
+    /// session.
+    pub fn take_changed_legs(&mut self) -> Vec<(Id, bool)> {
         let mut changed = Vec::new();
         for (id, slot) in &mut self.slots {
             if let Some(Record::Leg(leg)) = &slot.record {
-                let status = status_of(leg);
-                if status != slot.shown {
-                    slot.shown = status;
-                    changed.push((*id, status));
+                let now = shown(leg);
+                if now != slot.shown {
+                    slot.shown = now;
+                    changed.push((*id, now.is_some()));
                 }
             }
         }
@@ -225,7 +232,7 @@ impl<'a> Records<'a> {
         self.slots.entry(id).or_insert_with(|| {
             let record = store.load(id);
             let shown = match &record {
-                Some(Record::Leg(leg)) => status_of(leg),
+                Some(Record::Leg(leg)) => shown(leg),
                 _ => None,
             };
             Slot {

@@ -1,5 +1,5 @@
-//! Who may come (back) in by an INVITE of their own: the people an ad-hoc session knows, and those who
-//! were removed (G4).
+//! What a session remembers of people who are not in: who may come (back) in by an INVITE of their own,
+//! who was removed (G4), and who has a role to come back to.
 
 use super::Session;
 use crate::cpm::records::{Record, RejoinRights};
@@ -35,6 +35,26 @@ impl Session<'_> {
         if self.head.rejoin_rights.is_some() {
             self.edit_rejoin_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
         }
+    }
+
+    /// These people had the role of an administrator when their leg ended, and did not leave for good.
+    pub(super) fn remember_administrator(&mut self, who: &[Identity]) {
+        self.edit_rejoin_rights(|rights| add_new(&mut rights.administrators, who));
+    }
+
+    /// These people are in again, or have lost the role.
+    pub(super) fn forget_administrator(&mut self, who: &[Identity]) {
+        if self.was_administrator(who) {
+            self.edit_rejoin_rights(|rights| {
+                rights.administrators.retain(|known| !who.contains(known));
+            });
+        }
+    }
+
+    /// Whether the role is kept for somebody.
+    pub(super) fn was_administrator(&mut self, who: &[Identity]) -> bool {
+        let rights = self.rejoin_rights();
+        rights.is_some_and(|rights| any(who, &rights.administrators))
     }
 
     /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.

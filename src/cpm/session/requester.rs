@@ -103,6 +103,7 @@ impl Session<'_> {
         let leg = self.records.member(&who.identities);
         if let Some(leg) = leg.and_then(|id| self.records.leg(id)) {
             who.participant = leg.is_connected();
+            who.administrator = leg.administrator;
             // Who joined anonymously stays so (R2.5).
             who.anonymous |= leg.anonymous;
         }

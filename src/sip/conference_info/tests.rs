@@ -76,7 +76,7 @@ fn a_whole_document_in_the_order_of_the_schema() {
          <users state=\"full\">\
          <user entity=\"sip:alice@home1.test\" state=\"full\" yourown=\"true\">\
          <display-text>Alice &lt;A&gt;</display-text>\
-         <roles><entry>administrator</entry></roles>\
+         <roles><entry>administrator</entry><entry>admin</entry></roles>\
          <endpoint entity=\"sip:alice@home1.test\" state=\"full\">\
          <referred><by>sip:bob@home1.test</by></referred><status>connected</status>\
          <joining-method>dialed-out</joining-method>\

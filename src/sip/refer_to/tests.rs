@@ -57,7 +57,7 @@ fn forms_of_clients() {
     check("<tel:+33611>", "tel:+33611", "INVITE", &[]);
     check("<sip:x@y>;text", "sip:x@y", "INVITE", &[UnknownParameter]);
     check(
-        "<sip:x@y>;isfocus;admin=true",
+        "<sip:x@y>;isfocus",
         "sip:x@y",
         "INVITE",
         &[UnknownParameter],
@@ -68,6 +68,20 @@ fn forms_of_clients() {
         "INVITE",
         &[MethodOutsideBrackets],
     );
+    check("<sip:x@y>;admin=1", "sip:x@y", "INVITE", &[]);
+    for (value, admin) in [
+        ("1", Some(true)),
+        ("true", Some(true)),
+        ("0", Some(false)),
+        ("FALSE", Some(false)),
+    ] {
+        let read = ReferTo::parse(format!("<sip:x@y>;text;admin={value}").as_bytes());
+        assert_eq!(read.expect(value).admin, admin, "{value}");
+    }
+    for bad in [";admin", ";admin=", ";admin=2", ";admin=yes"] {
+        let read = ReferTo::parse(format!("<sip:x@y>{bad}").as_bytes());
+        assert!(matches!(read, Err(ReferToError::Malformed(_))), "{bad}");
+    }
     check(
         "<sip:x@y;method=BYE>;text",
         "sip:x@y",

@@ -77,6 +77,17 @@ enum Deed {
         peer: usize,
         target: usize,
     },
+    /// Gives the role of an administrator, or takes it.
+    Role {
+        peer: usize,
+        target: usize,
+        give: bool,
+    },
+    /// A re-INVITE with another Subject.
+    Rename {
+        peer: usize,
+        name: usize,
+    },
     Create {
         peer: usize,
         targets: u16,
@@ -199,7 +210,10 @@ fn deed() -> impl Strategy<Value = Deed> {
             .prop_map(|(peer, target, how, outside)| Deed::Refer { peer, target, how, outside }),
         2 => (peer.clone(), 1..512u16, how)
             .prop_map(|(peer, targets, how)| Deed::ReferList { peer, targets, how }),
-        1 => (peer.clone(), target).prop_map(|(peer, target)| Deed::Remove { peer, target }),
+        1 => (peer.clone(), target.clone()).prop_map(|(peer, target)| Deed::Remove { peer, target }),
+        1 => (peer.clone(), target, any::<bool>())
+            .prop_map(|(peer, target, give)| Deed::Role { peer, target, give }),
+        1 => (peer.clone(), 0..3usize).prop_map(|(peer, name)| Deed::Rename { peer, name }),
         1 => (peer.clone(), 1..512u16).prop_map(|(peer, targets)| Deed::Create { peer, targets }),
         1 => peer.clone().prop_map(|peer| Deed::Cancel { peer }),
         1 => peer.clone().prop_map(|peer| Deed::ComeTwice { peer }),
@@ -294,6 +308,17 @@ impl Deed {
                 if world.is_in(peer) && target.starts_with("sip:") {
                     world.refers(peer, &target, "");
                 }
+            }
+            Deed::Role { peer, target, give } => {
+                let target = TARGETS[target];
+                if world.is_in(peer) && target.starts_with("sip:") {
+                    let role = format!("<{target}>;admin={}", u8::from(give));
+                    world.refers_to(peer, &role, "");
+                }
+            }
+            Deed::Rename { peer, name } => {
+                let subject = format!("Subject: name {name}\r\n");
+                within(world, peer, "INVITE", &subject, Vec::new());
             }
             Deed::Create { peer, targets } => {
                 let (headers, body) = list(&chosen(targets), "");

@@ -249,40 +249,36 @@ fn roles() {
         &[
             rule("in", "<own:participant/>"),
             rule("made", "<own:creator/>"),
+            rule("runs", "<own:administrator/>"),
         ]
         .concat(),
     );
-    let ask = |participant, creator| {
-        evaluate_with(
-            &group,
-            BOB,
-            false,
-            0,
-            Role {
-                participant,
-                creator,
-            },
-        )
-        .matched_rules
+    let ask = |participant, creator, administrator| {
+        let role = Role {
+            participant,
+            creator,
+            administrator,
+        };
+        evaluate_with(&group, BOB, false, 0, role).matched_rules
     };
-    assert_eq!(ask(false, false), Vec::<String>::new());
-    assert_eq!(ask(true, false), ["in"]);
-    assert_eq!(ask(true, true), ["in", "made"]);
+    assert_eq!(ask(false, false, false), Vec::<String>::new());
+    assert_eq!(ask(true, false, false), ["in"]);
+    assert_eq!(ask(true, true, false), ["in", "made"]);
+    assert_eq!(ask(true, false, true), ["in", "runs"]);
 }
 
 #[test]
-fn every_action_is_read_from_either_namespace_of_oma() {
+fn every_action_is_read_from_the_namespaces_that_have_it() {
     for action in Action::ALL {
-        for prefix in ["", "oxe:", "ocp:"] {
+        for prefix in ["", "oxe:", "ocp:", "own:"] {
             let element = format!("<{prefix}{action}>true</{prefix}{action}>");
             let group = ruled(&format!(
                 "<cp:rule id=\"r\"><cp:actions>{element}</cp:actions></cp:rule>"
             ));
-            assert_eq!(
-                evaluate(&group, BOB).allowed.granted().collect::<Vec<_>>(),
-                [action],
-                "{element}"
-            );
+            let granted: Vec<Action> = evaluate(&group, BOB).allowed.granted().collect();
+            let known = action.is_own() == (prefix == "own:");
+            assert_eq!(granted == [action], known, "{element}");
+            assert_eq!(group.notes.is_empty(), known, "{element}");
         }
     }
     let foreign = ruled("<cp:rule id=\"r\"><cp:actions><x:join-handling>true</x:join-handling></cp:actions></cp:rule>");

@@ -136,10 +136,11 @@ fn the_table_of_rfc_4745_section_10_3() {
 const PARTICIPANT: Role = Role {
     participant: true,
     creator: false,
+    administrator: false,
 };
-const CREATOR: Role = Role {
-    participant: true,
-    creator: true,
+const ADMINISTRATOR: Role = Role {
+    administrator: true,
+    ..PARTICIPANT
 };
 
 #[test]
@@ -164,17 +165,20 @@ fn the_ad_hoc_policy_is_an_ordinary_document() {
     let participant = ask(&default, PARTICIPANT);
     assert!(participant.allow_invite_users_dynamically && participant.allow_conference_state);
     assert!(!participant.allow_anonymity && !participant.allow_expelling);
-    assert!(ask(&default, CREATOR).allow_expelling);
-    let creator_who_left = Role {
-        participant: false,
+    let administrator = ask(&default, ADMINISTRATOR);
+    assert!(administrator.allow_expelling && administrator.allow_role_change);
+    assert!(administrator.allow_subject_change);
+    let creator_without_the_role = Role {
         creator: true,
+        ..PARTICIPANT
     };
-    assert_eq!(ask(&default, creator_who_left), stranger);
+    assert_eq!(ask(&default, creator_without_the_role), participant);
+    assert!(default.knows_administrators());
 
     let admins = group(true, InviteBy::Admins);
     assert!(!ask(&admins, PARTICIPANT).allow_invite_users_dynamically);
     assert!(ask(&admins, PARTICIPANT).allow_anonymity);
-    assert!(ask(&admins, CREATOR).allow_invite_users_dynamically);
+    assert!(ask(&admins, ADMINISTRATOR).allow_invite_users_dynamically);
 }
 
 #[test]

@@ -19,6 +19,7 @@ impl Session<'_> {
         let needed = match refer.purpose() {
             Purpose::Invite => Action::AllowInviteUsersDynamically,
             Purpose::Remove => Action::AllowExpelling,
+            Purpose::GiveRole | Purpose::TakeRole => Action::AllowRoleChange,
         };
         self.log_verdict(referrer.uri.as_str(), &verdict, needed);
         match verdict.allows(needed) || removes_itself_only(referrer, refer) {

@@ -19,7 +19,7 @@ impl Session<'_> {
     ) -> Result<Targets, Refusal> {
         let targets = refer.targets?;
         self.check_size(&targets)?;
-        if targets.purpose == Purpose::Remove {
+        if targets.purpose != Purpose::Invite {
             return Ok(targets);
         }
         if self.env.settings.precheck_targets && self.nobody_may_join(&targets) {

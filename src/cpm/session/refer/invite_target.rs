@@ -65,6 +65,8 @@ impl Session<'_> {
             identities: vec![identity.clone()],
             uri: target.clone(),
             display_name: None,
+            administrator: false,
+            subject: self.head.subject.clone(),
             anonymous: false,
             state: LegState::Waiting {
                 at: env.now + delay,
@@ -91,6 +93,7 @@ impl Session<'_> {
         };
         self.remember(std::slice::from_ref(&identity));
         self.lift_ban(std::slice::from_ref(&identity));
+        self.forget_administrator(std::slice::from_ref(&identity));
         let id = self.records.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
         if delay == 0 {

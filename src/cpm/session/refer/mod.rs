@@ -43,6 +43,7 @@ impl Session<'_> {
                 .and_then(|refer| match refer.request.purpose() {
                     Purpose::Invite => self.invite_by_refer(refer),
                     Purpose::Remove => self.remove_by_refer(refer),
+                    Purpose::GiveRole | Purpose::TakeRole => self.change_role_by_refer(refer),
                 });
         if let Err(denial) = result {
             self.refuse(&Method::Refer, denial);

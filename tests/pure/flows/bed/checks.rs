@@ -48,6 +48,7 @@ impl World {
             return Ok(());
         };
         let (mut connected, mut pending, mut below) = (0, 0, 0);
+        let mut administrators = 0;
         for (id, record) in self.records.below(root) {
             below += 1;
             let names = record.names(root);
@@ -59,6 +60,10 @@ impl World {
                 Record::Leg(leg) => {
                     connected += u32::from(leg.is_connected());
                     pending += u32::from(leg.is_pending());
+                    administrators += u32::from(leg.administrator);
+                    if leg.administrator && !leg.is_connected() {
+                        return Err(format!("{id:?} is not in, and an administrator"));
+                    }
                 }
                 Record::Refer(_) => {}
                 Record::RejoinRights(_) if head.rejoin_rights == Some(id) => {}
@@ -74,6 +79,13 @@ impl World {
             return Err(format!(
                 "head says {} connected, {} pending; its legs say {connected}, {pending}",
                 head.connected, head.pending
+            ));
+        }
+        let none = head.live && head.group.is_none() && connected > 0 && administrators == 0;
+        if head.administrators != administrators || none {
+            return Err(format!(
+                "head says {} administrators, its legs say {administrators}",
+                head.administrators
             ));
         }
         if connected + pending > head.max_participants {

@@ -116,7 +116,14 @@ impl Ledger {
             Ok(ReferTarget::Uri(uri)) if request.body.is_empty() => vec![uri.as_str().to_owned()],
             _ => Vec::new(),
         };
-        let targets = self.wishes(peer, request, single, anonymous);
+        // Who is given a role is not to be invited.
+        let role = request
+            .refer_to()
+            .is_ok_and(|refer_to| refer_to.admin.is_some());
+        let targets = match role {
+            true => single.len(),
+            false => self.wishes(peer, request, single, anonymous),
+        };
         self.promises.push(Promise {
             call_id: request.call_id.clone(),
             theirs,

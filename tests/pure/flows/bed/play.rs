@@ -131,8 +131,13 @@ impl World {
 
     /// REFER in the dialog of its leg; `more` are further header lines.
     pub fn refers(&mut self, peer: usize, target: &str, more: &str) -> String {
+        self.refers_to(peer, &format!("<{target}>"), more)
+    }
+
+    /// The same with a whole Refer-To.
+    pub fn refers_to(&mut self, peer: usize, refer_to: &str, more: &str) -> String {
         let leg = self.leg(peer);
-        let headers = format!("Refer-To: <{target}>\r\n{more}");
+        let headers = format!("Refer-To: {refer_to}\r\n{more}");
         self.lets(peer, |peer| peer.within(leg, "REFER", &headers, Vec::new()))
     }
 

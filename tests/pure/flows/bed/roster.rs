@@ -12,27 +12,34 @@ use crate::kit::schema::{root, text, user, users};
 
 /// The list of a client: each user with what is said of it, but for when and by whom.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Roster(BTreeMap<String, String>);
+pub struct Roster {
+    users: BTreeMap<String, String>,
+    subject: String,
+}
 
 impl Roster {
     /// Applies a document as RFC 4575 section 4.4 says.
     pub fn apply(&mut self, document: &str) {
         match root(document, "state") {
-            "full" => self.0.clear(),
-            "deleted" => return self.0.clear(),
+            "full" => *self = Roster::default(),
+            "deleted" => return *self = Roster::default(),
             _ => {}
+        }
+        if let Some(description) = text(document, "conference-description") {
+            self.subject = text(description, "subject").unwrap_or_default().to_owned();
         }
         for entity in users(document) {
             let element = user(document, entity).unwrap_or_default();
             let start = element.split('>').next().unwrap_or_default();
             if start.contains("state=\"deleted\"") {
-                self.0.remove(entity);
+                self.users.remove(entity);
                 continue;
             }
             let shown = ["display-text", "roles", "status", "joining-method"]
                 .map(|name| text(element, name).unwrap_or_default());
             let own = start.contains("yourown");
-            self.0.insert(entity.to_owned(), format!("{shown:?} {own}"));
+            self.users
+                .insert(entity.to_owned(), format!("{shown:?} {own}"));
         }
     }
 
