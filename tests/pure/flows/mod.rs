@@ -14,6 +14,8 @@ pub mod offering;
 mod outcomes;
 mod racing;
 mod refreshing;
+mod renaming;
+mod roles;
 mod subscribing;
 mod trail;
 pub mod watching;

@@ -57,6 +57,13 @@ pub fn called_together() -> Directory {
     load(document("<invite-members>true</invite-members>"))
 }
 
+/// The same group, in which alice and bob may give the role of an administrator and take it.
+pub fn team_with_roles() -> Directory {
+    let may = "<oxe:allow-expelling>true</oxe:allow-expelling>";
+    let more = format!("{may}<own:allow-role-change>true</own:allow-role-change>");
+    load(document("").replace(may, &more))
+}
+
 /// The same group, which everybody of home1.test may watch from outside as well.
 pub fn watched_from_outside() -> Directory {
     let home = "<cp:identity><cp:many domain=\"home1.test\"/></cp:identity>";

@@ -15,7 +15,7 @@ mod tm;
 mod world;
 
 pub use chance::Link;
-pub use groups::{called_together, team, watched_from_outside, FACTORY, GROUP};
+pub use groups::{called_together, team, team_with_roles, watched_from_outside, FACTORY, GROUP};
 pub use message::sdp;
 pub use peer::{How, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};

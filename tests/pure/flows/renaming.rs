@@ -1,0 +1,114 @@
+//! The subject of a session: a re-INVITE or UPDATE with another one, by who may and by who may not.
+
+use crate::flows::bed::{interleaved, interleaved_over, Cast, World};
+use crate::flows::listing::creates;
+use crate::flows::watching::{coherent, perfectly, told, SETTLED};
+use crate::kit::schema::{assert_valid, root, text, users};
+
+const BOB: &str = "sip:bob@home1.test";
+const CAROL: &str = "sip:carol@home1.test";
+
+/// Alice has made a session with bob, and both watch.
+fn two(world: &mut World, cast: Cast) {
+    creates(world, cast.alice, &[BOB]);
+    world.run(SETTLED);
+    for peer in [cast.alice, cast.bob] {
+        within(world, peer, "SUBSCRIBE", "Event: conference\r\n");
+        world.run(SETTLED);
+    }
+}
+
+fn within(world: &mut World, peer: usize, method: &str, headers: &str) -> u16 {
+    let leg = world.peers[peer].leg().expect("a leg");
+    let branch = world.lets(peer, |peer| peer.within(leg, method, headers, Vec::new()));
+    let status = world.outcome(peer, &branch);
+    // The ACK, however long it takes.
+    world.run(SETTLED);
+    status
+}
+
+/// The subject in the last document that has one.
+fn shown(world: &World, peer: usize) -> Option<String> {
+    let documents = told(world, peer);
+    let mut subjects = documents
+        .iter()
+        .rev()
+        .filter_map(|t| text(&t.body, "subject"));
+    subjects.next().map(str::to_owned)
+}
+
+#[test]
+fn who_may_changes_the_subject_for_everybody() {
+    interleaved_over(&["INVITE", "UPDATE"], |world, cast, method| {
+        two(world, cast);
+        assert_eq!(
+            within(world, cast.alice, method, "Subject: Dinner\r\n"),
+            200
+        );
+        world.run(SETTLED);
+        for peer in [cast.alice, cast.bob] {
+            assert_eq!(shown(world, peer).as_deref(), Some("Dinner"));
+            let documents: Vec<String> = told(world, peer).into_iter().map(|t| t.body).collect();
+            let last = documents.last().expect("a document");
+            assert_eq!((root(last, "state"), users(last).len()), ("partial", 0));
+            assert_valid(&documents);
+            coherent(world, peer);
+        }
+        world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        let invite = world
+            .sent_to(cast.carol, "INVITE")
+            .pop()
+            .expect("an INVITE");
+        assert_eq!(invite.request.text("Subject").as_deref(), Some("Dinner"));
+        world.end();
+    });
+}
+
+/// A client that writes its Subject into every request does not want anything by it.
+#[test]
+fn what_was_said_before_is_no_wish() {
+    interleaved(|world, cast| {
+        two(world, cast);
+        assert_eq!(within(world, cast.alice, "INVITE", "Subject: One\r\n"), 200);
+        // By the role bob has now he may, too.
+        let refer = world.refers_to(cast.alice, &format!("<{BOB}>;admin=1"), "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        world.run(SETTLED);
+        assert_eq!(within(world, cast.bob, "UPDATE", "Subject: Two\r\n"), 200);
+        world.run(SETTLED);
+        let documents = told(world, cast.bob).len();
+        // Refreshes of an old phone.
+        assert_eq!(within(world, cast.alice, "INVITE", "Subject: One\r\n"), 200);
+        assert_eq!(within(world, cast.bob, "INVITE", "Subject: Two\r\n"), 200);
+        assert_eq!(within(world, cast.bob, "INVITE", "Subject: \r\n"), 200);
+        assert_eq!(shown(world, cast.bob).as_deref(), Some("Two"));
+        assert_eq!(told(world, cast.bob).len(), documents);
+        world.end();
+    });
+}
+
+#[test]
+fn a_subject_that_cannot_be_taken_changes_nothing() {
+    perfectly(|world, cast| {
+        two(world, cast);
+        assert_eq!(within(world, cast.alice, "INVITE", "Subject: One\r\n"), 200);
+        let long = format!("Subject: {}\r\n", "x".repeat(4_000));
+        for (peer, subject, status) in [
+            (cast.bob, "Subject: Mine\r\n", 403),
+            (cast.alice, long.as_str(), 400),
+            (cast.alice, "Subject: a\u{7}b\r\n", 400),
+            (cast.alice, "Subject: a\u{9b}b\r\n", 400),
+        ] {
+            assert_eq!(within(world, peer, "INVITE", subject), status, "{subject}");
+            assert_eq!(within(world, peer, "UPDATE", subject), status, "{subject}");
+        }
+        world.run(SETTLED);
+        assert!(world.is_in(cast.alice) && world.is_in(cast.bob));
+        assert_eq!(shown(world, cast.bob).as_deref(), Some("One"));
+        // As long as it may be.
+        let long = format!("Subject: {}\r\n", "x".repeat(512));
+        assert_eq!(within(world, cast.alice, "INVITE", &long), 200);
+        world.end();
+    });
+}
