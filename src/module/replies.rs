@@ -55,8 +55,9 @@ fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
 /// tm's timer process must not be kept waiting: our own process goes on with it.
 fn leave_timeout(runtime: &Runtime, record: Id, status: u16) {
     let job = TimedOut { record, status };
-    if let Err(why) = executor::enqueue(&runtime.timeouts, &job) {
-        log::error!("a timeout waits for its deadline: {why}");
+    match executor::enqueue(&runtime.timeouts, &job) {
+        Ok(()) => runtime.store.ring(),
+        Err(why) => log::error!("a timeout waits for its deadline: {why}"),
     }
 }
 

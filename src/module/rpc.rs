@@ -269,6 +269,7 @@ fn drain(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
             draining.left().div_ceil(1000)
         );
     }
+    runtime.store.ring();
     // What is left of ended sessions waits for answers and acknowledgements.
     let records = runtime.store.engine().counts().records;
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

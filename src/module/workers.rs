@@ -12,8 +12,10 @@ use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 
-/// How often deadlines are looked at, ms.
-const TICK: u64 = 50;
+/// Longest sleep of the process that watches deadlines, ms: should it ever be forgotten.
+const LONGEST_SLEEP: u64 = 1_000;
+/// How long it sleeps while it drains, or while something that is due cannot be done, ms.
+const TRY_AGAIN: u64 = 50;
 /// Most records handled per look, so that a crowd does not delay the next look for ever.
 const AT_ONCE: usize = 256;
 /// How long a sender waits for work before it looks again, ms.
@@ -35,22 +37,23 @@ pub fn start(senders: u32) -> Result<(), ProcessError> {
 
 fn watch_deadlines() {
     let Some(runtime) = runtime() else {
-        return sleep(Duration::from_millis(TICK));
+        return sleep(Duration::from_millis(IDLE));
     };
-    if runtime.draining.is_on() {
+    let heard = runtime.store.listen();
+    let draining = runtime.draining.is_on();
+    if draining {
         end_some(runtime);
     }
     let due = runtime.store.due(clock::monotonic_ms(), AT_ONCE);
-    let full = due.len() == AT_ONCE;
+    let crowd = due.len() == AT_ONCE;
     for record in due {
         let actions: Vec<Action> = apply(runtime, record, Input::DeadlineReached { record });
         perform(runtime, actions, Place::Inline);
     }
-    // Waits for the next look, and is woken by what tm's timer process leaves here.
-    for n in 0..AT_ONCE {
-        let wait = if full || n > 0 { 0 } else { TICK };
-        let Some(bytes) = runtime.timeouts.pop(wait) else {
-            return;
+    // What tm's timer process left here.
+    for _ in 0..AT_ONCE {
+        let Some(bytes) = runtime.timeouts.pop(0) else {
+            break;
         };
         match postcard::from_bytes::<TimedOut>(&bytes) {
             Ok(TimedOut { record, status }) => {
@@ -60,6 +63,15 @@ fn watch_deadlines() {
             Err(error) => log::error!("a timeout that cannot be read: {error}"),
         }
     }
+    if crowd || !runtime.timeouts.is_empty() {
+        return;
+    }
+    let longest = match draining {
+        true => TRY_AGAIN,
+        false => LONGEST_SLEEP,
+    };
+    let now = clock::monotonic_ms();
+    runtime.store.sleep(heard, now, longest, TRY_AGAIN);
 }
 
 fn send_next(index: usize) {

@@ -10,6 +10,7 @@
 //! allocator's. A process never holds two anchors or two leaf locks, and never allocates under a leaf
 //! lock.
 
+pub mod alarm;
 pub mod engine;
 mod futex;
 pub mod lock;

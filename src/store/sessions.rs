@@ -1,6 +1,7 @@
 //! All sessions of the server: lock one, load it, let the domain decide, commit, unlock, and hand back
 //! what to do.
 
+use super::alarm::Heard;
 use super::engine::{Anchor, Change as EngineChange, CommitError, Engine, Key, Locked, RecordId};
 use super::memory::Memory;
 use crate::cpm::action::Action;
@@ -181,6 +182,22 @@ impl<M: Memory> Store<M> {
     /// Records whose deadline has come.
     pub fn due(&self, now: Millis, limit: usize) -> Vec<Id> {
         self.engine.due(now, limit).into_iter().map(to_id).collect()
+    }
+
+    /// To be asked before [`Store::due`] by who sleeps afterwards.
+    pub fn listen(&self) -> Heard {
+        self.engine.listen()
+    }
+
+    /// Wakes the process in [`Store::sleep`].
+    pub fn ring(&self) {
+        self.engine.ring();
+    }
+
+    /// Sleeps from `now` until something is due that was not due before, at most `longest` ms, and `again` ms
+    /// if something stays due. One process alone may do that.
+    pub fn sleep(&self, heard: Heard, now: Millis, longest: Millis, again: Millis) {
+        self.engine.sleep(heard, now, longest, again);
     }
 
     /// Sessions in the order of their making, those after `after` only.

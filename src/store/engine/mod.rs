@@ -20,6 +20,7 @@ pub use change::{Change, CommitError};
 pub use id::{Anchor, Key, RecordId, MAX_ANCHORS};
 pub use locked::Locked;
 
+use super::alarm::Heard;
 use super::lock::Lock;
 use super::memory::{Block, Memory};
 use hash_table::Table;
@@ -231,6 +232,25 @@ impl<M: Memory> Engine<M> {
     /// it arrives: lock `id.anchor()` and look again.
     pub fn due(&self, now_ms: u64, limit: usize) -> Vec<RecordId> {
         self.root().wheel.due(now_ms, limit)
+    }
+
+    /// To be asked before [`Engine::due`] by who sleeps afterwards: what turns up after this is not slept
+    /// through.
+    pub fn listen(&self) -> Heard {
+        self.root().wheel.listen()
+    }
+
+    /// Wakes the process in [`Engine::sleep`].
+    pub fn ring(&self) {
+        self.root().wheel.ring();
+    }
+
+    /// Sleeps from `now_ms` until a record is due that the last call of [`Engine::due`] has not returned, but
+    /// not longer than `longest_ms`; not longer than `again_ms` while records are due that it has returned.
+    /// One process alone may do that. Takes the wheel's leaf lock for short times.
+    pub fn sleep(&self, heard: Heard, now_ms: u64, longest_ms: u64, again_ms: u64) {
+        let wheel = &self.root().wheel;
+        wheel.sleep(heard, now_ms, longest_ms, again_ms);
     }
 
     /// Up to `limit` roots in the order of their identities' serials, starting behind `after`, which need

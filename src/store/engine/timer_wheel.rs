@@ -5,6 +5,7 @@
 
 use super::id::RecordId;
 use super::layout::{timer_link, Link, List, Record, Timer};
+use crate::store::alarm::{Alarm, Heard};
 use crate::store::lock::Lock;
 use crate::store::memory::{Block, Memory};
 use std::cell::UnsafeCell;
@@ -29,6 +30,8 @@ const RECORDS_AT_ONCE: usize = 64;
 pub(super) struct Wheel {
     lock: Lock,
     state: UnsafeCell<State>,
+    /// Wakes the process that waits for what is due.
+    alarm: Alarm,
     slots: *mut List,
     mask: u64,
     tick_ms: u64,
@@ -66,6 +69,7 @@ impl Wheel {
                 ready: List::EMPTY,
                 pass: 0,
             }),
+            alarm: Alarm::new(),
             slots: first.as_ptr(),
             mask: u64::from(slots) - 1,
             tick_ms,
@@ -103,7 +107,17 @@ impl Wheel {
             if (*record).timer.deadline == deadline {
                 return;
             }
-            let _guard = self.lock.acquire();
+            self.place(record, deadline);
+        }
+        self.alarm.ring_if_before(deadline);
+    }
+
+    /// # Safety
+    /// As for [`Wheel::set`].
+    unsafe fn place(&self, record: *mut Record, deadline: u64) {
+        let _guard = self.lock.acquire();
+        // SAFETY: both locks are held.
+        unsafe {
             let state = &mut *self.state.get();
             if let Some(list) = self.list(state, (*record).timer.place) {
                 (*list).remove(record, timer_link);
@@ -119,6 +133,79 @@ impl Wheel {
                 (*list).push_back(record, timer_link);
             }
         }
+    }
+
+    /// To be asked before [`Wheel::due`] by who sleeps afterwards.
+    pub fn listen(&self) -> Heard {
+        self.alarm.listen()
+    }
+
+    /// Wakes the sleeper.
+    pub fn ring(&self) {
+        self.alarm.ring();
+    }
+
+    /// Sleeps from `now_ms` until a record is due that the last call of `due` has not returned, but not
+    /// longer than `longest_ms`, and no longer than `again_ms` if there are records that it has returned and
+    /// that are due still. Only one process may do that.
+    pub fn sleep(&self, heard: Heard, now_ms: u64, longest_ms: u64, again_ms: u64) {
+        let longest = now_ms.saturating_add(longest_ms);
+        self.alarm.sleep(heard, now_ms, longest, || {
+            self.next(now_ms, longest, now_ms.saturating_add(again_ms))
+        });
+    }
+
+    /// The earliest deadline up to `longest`; `again`, if it is earlier and there are due records that were
+    /// returned already.
+    fn next(&self, now_ms: u64, longest: u64, again: u64) -> Option<u64> {
+        let mut next = None;
+        let mut stuck = None;
+        loop {
+            let _guard = self.lock.acquire();
+            // SAFETY: the lock is held. Records in the lists are alive while it is.
+            unsafe {
+                let state = &mut *self.state.get();
+                let ready = state.ready.first;
+                if !ready.is_null() {
+                    if (*ready).timer.pass < state.pass {
+                        return Some(now_ms);
+                    }
+                    stuck = Some(again);
+                }
+                // From where `due` has stopped, one round at most.
+                let mut tick = next.unwrap_or(state.cursor.min(now_ms / self.tick_ms));
+                let last = (longest / self.tick_ms).min(state.cursor.saturating_add(self.mask));
+                for _ in 0..SLOTS_AT_ONCE {
+                    if tick > last {
+                        return stuck;
+                    }
+                    // Records of later rounds are in the same slot.
+                    let end = (tick + 1).saturating_mul(self.tick_ms);
+                    let earliest = self.earliest_in(self.slot(tick)).filter(|at| *at < end);
+                    if earliest.is_some() {
+                        return earliest.into_iter().chain(stuck).min();
+                    }
+                    tick += 1;
+                }
+                next = Some(tick);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The lock is held, and `slot` is masked.
+    unsafe fn earliest_in(&self, slot: usize) -> Option<u64> {
+        let mut earliest = None;
+        // SAFETY: the slot is inside the block, and its records are alive while the lock is held.
+        unsafe {
+            let mut record = (*self.slots.add(slot)).first;
+            while !record.is_null() {
+                let deadline = (*record).timer.deadline;
+                earliest = Some(earliest.map_or(deadline, |so_far: u64| so_far.min(deadline)));
+                record = (*timer_link(record)).next;
+            }
+        }
+        earliest
     }
 
     /// Up to `limit` records whose deadline is `now_ms` or earlier. Records that were not returned for the

@@ -65,3 +65,47 @@ fn nobody_due_is_starved_by_those_that_are_not_handled() {
     let again = engine.due(1_000, usize::MAX);
     assert_eq!(again.len(), 1_000, "and all of them again");
 }
+
+/// Somebody sleeps until the next deadline, and is woken when an earlier one comes up.
+#[test]
+fn who_waits_for_deadlines_sleeps_until_the_next_one() {
+    let map = map();
+    let engine = Engine::create(map.arena(), TIGHT, 1_000).unwrap();
+    let mut locked = engine.lock(engine.random_anchor(1));
+    let id = locked.new_id();
+    let other = locked.new_id();
+    // Another round of the wheel, in a slot that comes first.
+    locked
+        .commit(&[
+            put(other, None, b"").due_at(1_405),
+            put(id, None, b"").due_at(1_038),
+        ])
+        .unwrap();
+    drop(locked);
+    let slept = |now, longest| {
+        let begun = std::time::Instant::now();
+        engine.sleep(engine.listen(), now, longest, 10);
+        begun.elapsed().as_millis() as u64
+    };
+    assert_eq!(engine.due(1_000, 10), []);
+    assert!((38..4_900).contains(&slept(1_000, 5_000)));
+    assert!((5..4_900).contains(&slept(1_000, 5)));
+    assert_eq!(engine.due(1_038, 10), [id]);
+    // It stays due: nothing is done about it.
+    assert!((10..4_900).contains(&slept(1_038, 5_000)));
+    std::thread::scope(|scope| {
+        let heard = engine.listen();
+        let sleeper = scope.spawn(|| {
+            let begun = std::time::Instant::now();
+            engine.sleep(engine.listen(), 1_038, 60_000, 60_000);
+            begun.elapsed().as_millis() as u64
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let mut locked = engine.lock(id.anchor());
+        locked.commit(&[put(id, None, b"").due_at(1_040)]).unwrap();
+        drop(locked);
+        assert!(sleeper.join().unwrap() < 30_000);
+        engine.ring();
+        engine.sleep(heard, 1_038, 60_000, 60_000);
+    });
+}
