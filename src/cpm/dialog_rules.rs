@@ -7,6 +7,8 @@ use super::header_lines::HeaderLines;
 use super::outgoing_message::OutgoingRequest;
 use super::records::dialog::{ByeCause, Dialog};
 use super::records::ids::Id;
+use super::records::Leg;
+use super::settings::Settings;
 use super::socket::Socket;
 use super::time::Micros;
 use crate::sip::uri::Uri;
@@ -147,6 +149,51 @@ impl Dialog {
     pub fn refresh_target(&mut self, contact: Option<Uri>) {
         if let Some(uri) = contact {
             self.remote_target = uri;
+        }
+    }
+}
+
+impl Leg {
+    /// Whether the ACK to the 2xx of our INVITE has to carry SDP: we made no offer.
+    fn answers_in_ack(&self) -> bool {
+        let attempt = self.outgoing.as_ref();
+        attempt.is_some_and(|attempt| attempt.forms.no_offer)
+    }
+
+    /// ACK to the 2xx of our INVITE, with the answer if the 2xx brought an offer (RFC 3261 section 13.2.2.4).
+    pub fn ack(&self, response: &Response, settings: &Settings) -> OutgoingRequest {
+        let attempt = self.outgoing.as_ref();
+        match attempt.is_some_and(|attempt| attempt.answered) {
+            true => {
+                let ack = self.dialog.ack(response.cseq);
+                ack.with_sdp(self.media.text(settings))
+            }
+            false => self.refusing_ack(&self.dialog, response, settings),
+        }
+    }
+
+    /// ACK in `dialog` to a 2xx of our INVITE of which nothing is wanted: an offer in it is refused.
+    pub fn refusing_ack(
+        &self,
+        dialog: &Dialog,
+        response: &Response,
+        settings: &Settings,
+    ) -> OutgoingRequest {
+        let ack = dialog.ack(response.cseq);
+        let refusal = self
+            .answers_in_ack()
+            .then(|| self.media.refusing(response, settings));
+        match refusal.flatten() {
+            Some(refusal) => ack.with_sdp(refusal),
+            None => ack,
+        }
+    }
+
+    /// Why a BYE of ours is sent, in the words that the peer's client understands.
+    pub fn understood(&self, cause: ByeCause) -> ByeCause {
+        match cause {
+            ByeCause::Gone if self.fails_on_410 => ByeCause::Removed,
+            cause => cause,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Header lines of what the focus sends, and the values that are the same everywhere.
 
+use super::client_forms::ClientForms;
 use crate::sip::uri::Uri;
 
 /// Methods that are served (RFC 3261 section 20.5).
@@ -50,7 +51,13 @@ impl HeaderLines {
 
     /// Contact of the focus with its feature tags.
     pub fn contact(self, uri: &Uri) -> Self {
-        self.line("Contact", &format!("<{uri}>{CONTACT_FEATURES}"))
+        self.contact_in(uri, ClientForms::default())
+    }
+
+    /// The same with the features that a client wants to see.
+    pub fn contact_in(self, uri: &Uri, forms: ClientForms) -> Self {
+        let more = forms.contact_params();
+        self.line("Contact", &format!("<{uri}>{CONTACT_FEATURES}{more}"))
     }
 
     /// What the focus can do, for answers and requests that form a dialog.

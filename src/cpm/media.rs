@@ -7,8 +7,8 @@ use super::refusal::Refusal;
 use super::settings::Settings;
 use super::socket::Socket;
 use crate::sip::multipart::{self, Part};
-use crate::sip::sdp::{build, Direction, LocalMedia, Sdp, SdpError, Shape};
-use crate::sip::{Headers, Request};
+use crate::sip::sdp::{build, build_refusal, Direction, LocalMedia, Sdp, SdpError, Shape};
+use crate::sip::{Headers, Request, Response};
 
 /// What our description becomes.
 pub struct Described {
@@ -103,6 +103,29 @@ impl Media {
             None if settings.strict => Err("no SDP".into()),
             None => Ok(Direction::Inactive),
         }
+    }
+
+    /// Our description as the answer to the offer that a 2xx has. `None`: it has none.
+    ///
+    /// # Errors
+    /// What makes the offer unusable, for the log.
+    pub fn answering(
+        &self,
+        response: &Response,
+        settings: &Settings,
+    ) -> Result<Option<Shape>, String> {
+        let Some(offer) = answer_in(response, &response.body)? else {
+            return Ok(None);
+        };
+        let shape = Shape::answering(&self.local(settings), &offer);
+        shape.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// The answer that refuses all media of the offer that a 2xx has. `None`: it has none, or nothing that
+    /// could be read.
+    pub fn refusing(&self, response: &Response, settings: &Settings) -> Option<Vec<u8>> {
+        let offer = answer_in(response, &response.body).ok()??;
+        build_refusal(&self.local(settings), &offer).ok()
     }
 
     fn flow(&self, answer: &Sdp, settings: &Settings) -> Result<Direction, String> {

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod body_parts;
+pub mod client_forms;
 mod conference;
 pub mod cpm_identifiers;
 pub mod decision_trail;

@@ -1,6 +1,7 @@
 //! Option tags that a request requires of us (RFC 3261 section 8.2.2.3).
 
 use super::header_lines::SUPPORTED;
+use super::recipient_list::carries_list;
 use super::refusal::Refusal;
 use crate::sip::Request;
 
@@ -21,6 +22,26 @@ pub fn check_require(request: &Request) -> Result<(), Refusal> {
 /// As [`check_require`].
 pub fn check_require_at_factory(request: &Request) -> Result<(), Refusal> {
     check(request, &[RECIPIENT_LIST_INVITE])
+}
+
+/// The same of an INVITE or UPDATE to a focus. `recipient-list-invite` is understood in a dialog that was made
+/// with it, and in an INVITE that makes one, as long as there is no list. Gives whether it was there.
+///
+/// # Errors
+/// As [`check_require`].
+pub fn check_require_without_list(request: &Request, made_with_it: bool) -> Result<bool, Refusal> {
+    let there = requires_list_invite(request);
+    if there && made_with_it && !carries_list(request) {
+        check(request, &[RECIPIENT_LIST_INVITE])?;
+        return Ok(true);
+    }
+    check(request, &[]).map(|()| false)
+}
+
+/// Whether `recipient-list-invite` is required.
+pub fn requires_list_invite(request: &Request) -> bool {
+    let mut tags = request.words("Require");
+    tags.any(|tag| tag.eq_ignore_ascii_case(RECIPIENT_LIST_INVITE))
 }
 
 fn check(request: &Request, more: &[&str]) -> Result<(), Refusal> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::body_parts::SDP;
+use super::header_lines::HeaderLines;
 use super::records::ids::Id;
 use super::socket::Socket;
 use crate::sip::status::reason_phrase;
@@ -61,6 +63,15 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The leg that this 2xx connects: if the answer cannot be sent, the leg has to hear of it.
     pub connects: Option<Id>,
+}
+
+impl OutgoingRequest {
+    /// The same with a session description as its body.
+    pub fn with_sdp(mut self, sdp: Vec<u8>) -> OutgoingRequest {
+        self.headers += &HeaderLines::new().line("Content-Type", SDP).text();
+        self.body = sdp;
+        self
+    }
 }
 
 impl Answer {

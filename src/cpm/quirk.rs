@@ -1,8 +1,8 @@
-//! Forms of a REFER that deployed clients use and a strict reader refuses (requirements section 11).
+//! What deployed clients do beside or against the rules, counted (requirements section 11).
 
 use crate::sip::refer_to;
 
-/// An unusual form of a REFER or of its list.
+/// What a client does. Of those of a REFER or a list a strict reader refuses some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {
     /// In the Refer-To itself.
@@ -15,6 +15,20 @@ pub enum Quirk {
     CopyControlNamespace,
     /// A list without `Content-Disposition: recipient-list`.
     ListWithoutDisposition,
+    /// Refer-To with `;admin=…`, which nobody has standardised.
+    RoleParameter,
+    /// `Require: recipient-list-invite` where there is no list.
+    RequireWithoutList,
+    /// A target refuses an INVITE with 488 and accepts it in another form.
+    OtherForm,
+    /// A 2xx to our offer has no SDP.
+    AnswerWithoutSdp,
+    /// SUBSCRIBE of somebody whose 2xx to our INVITE has not arrived.
+    SubscribeWhileInvited,
+    /// 481 to the first NOTIFY, so early that the 2xx before it may not have arrived.
+    EarlyNotify,
+    /// A client that needs another Reason than 410 at the end of a session.
+    FailsOn410,
 }
 
 impl Quirk {
@@ -34,6 +48,13 @@ impl Quirk {
             Quirk::ListWithoutRequire => {
                 Some("a list needs Require: multiple-refer (RFC 5368 section 4)")
             }
+            Quirk::RoleParameter
+            | Quirk::RequireWithoutList
+            | Quirk::OtherForm
+            | Quirk::AnswerWithoutSdp
+            | Quirk::SubscribeWhileInvited
+            | Quirk::EarlyNotify
+            | Quirk::FailsOn410 => None,
         }
     }
 }

@@ -88,6 +88,9 @@ fn read_targets(
     let met = refer_to.quirks.iter().copied().map(Quirk::ReferTo);
     let mut quirks: Vec<Quirk> = met.collect();
     let method = refer_to.method.as_ref();
+    if refer_to.admin.is_some() {
+        quirks.push(Quirk::RoleParameter);
+    }
     let role = refer_to.admin.map(|admin| match admin {
         true => Purpose::GiveRole,
         false => Purpose::TakeRole,

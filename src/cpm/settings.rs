@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client_forms::ClientForms;
 use super::policy::Group;
 use super::socket::{Socket, Transport};
 use super::time::Millis;
@@ -41,6 +42,10 @@ pub struct Settings {
     pub precheck_targets: bool,
     /// Refuse what deployed clients do against the rules.
     pub strict: bool,
+    /// Forms of our INVITE beyond what clients show by themselves.
+    pub client_forms: ClientForms,
+    /// Least time between a 2xx to REFER or SUBSCRIBE and the first NOTIFY, ms.
+    pub first_notify_delay: Millis,
     /// INVITEs per second of one fan-out; 0: no pacing.
     pub invite_rate: u32,
     /// The document that rules ad-hoc sessions.

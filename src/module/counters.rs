@@ -30,9 +30,16 @@ static LIST_WITHOUT_CID: Counter = Counter::new();
 static LIST_WITHOUT_REQUIRE: Counter = Counter::new();
 static COPY_CONTROL_NAMESPACE: Counter = Counter::new();
 static LIST_WITHOUT_DISPOSITION: Counter = Counter::new();
+static ROLE_PARAMETER: Counter = Counter::new();
+static REQUIRE_WITHOUT_LIST: Counter = Counter::new();
+static OTHER_FORM: Counter = Counter::new();
+static ANSWER_WITHOUT_SDP: Counter = Counter::new();
+static SUBSCRIBE_WHILE_INVITED: Counter = Counter::new();
+static EARLY_NOTIFY: Counter = Counter::new();
+static FAILS_ON_410: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 22] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -123,6 +130,41 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 22] = [
         c"lists without Content-Disposition: recipient-list",
         &LIST_WITHOUT_DISPOSITION,
     ),
+    (
+        c"quirk_role_parameter",
+        c"Refer-To with ;admin=",
+        &ROLE_PARAMETER,
+    ),
+    (
+        c"quirk_require_without_list",
+        c"Require: recipient-list-invite where there is no list",
+        &REQUIRE_WITHOUT_LIST,
+    ),
+    (
+        c"quirk_other_form",
+        c"targets that refused an INVITE with 488 and accepted it in another form",
+        &OTHER_FORM,
+    ),
+    (
+        c"quirk_answer_without_sdp",
+        c"2xx to our INVITE without SDP",
+        &ANSWER_WITHOUT_SDP,
+    ),
+    (
+        c"quirk_subscribe_while_invited",
+        c"SUBSCRIBEs of people who were being invited",
+        &SUBSCRIBE_WHILE_INVITED,
+    ),
+    (
+        c"quirk_early_notify",
+        c"first NOTIFYs answered 481 and repeated",
+        &EARLY_NOTIFY,
+    ),
+    (
+        c"quirk_fails_on_410",
+        c"BYEs with cause 200 for clients that take 410 for a failure",
+        &FAILS_ON_410,
+    ),
 ];
 
 /// In `mod_init`.
@@ -161,5 +203,12 @@ fn of_quirk(quirk: Quirk) -> &'static Counter {
         Quirk::ListWithoutRequire => &LIST_WITHOUT_REQUIRE,
         Quirk::CopyControlNamespace => &COPY_CONTROL_NAMESPACE,
         Quirk::ListWithoutDisposition => &LIST_WITHOUT_DISPOSITION,
+        Quirk::RoleParameter => &ROLE_PARAMETER,
+        Quirk::RequireWithoutList => &REQUIRE_WITHOUT_LIST,
+        Quirk::OtherForm => &OTHER_FORM,
+        Quirk::AnswerWithoutSdp => &ANSWER_WITHOUT_SDP,
+        Quirk::SubscribeWhileInvited => &SUBSCRIBE_WHILE_INVITED,
+        Quirk::EarlyNotify => &EARLY_NOTIFY,
+        Quirk::FailsOn410 => &FAILS_ON_410,
     }
 }

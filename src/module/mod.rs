@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<31> = params([
+static PARAMS: ParamTable<33> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -59,6 +59,8 @@ static PARAMS: ParamTable<31> = params([
     integer(c"inactivity_timeout", &modparams::INACTIVITY_TIMEOUT),
     integer(c"max_sessions", &modparams::MAX_SESSIONS),
     integer(c"strict", &modparams::STRICT),
+    string(c"client_forms", &modparams::CLIENT_FORMS),
+    integer(c"first_notify_delay", &modparams::FIRST_NOTIFY_DELAY),
     integer(c"invite_rate", &modparams::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &modparams::ADHOC_ALLOW_ANONYMITY),
     string(c"invite_by", &modparams::INVITE_BY),

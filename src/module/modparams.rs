@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
+use crate::cpm::client_forms::ClientForms;
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
 use crate::cpm::settings::Settings;
 use crate::cpm::socket::Socket;
@@ -49,6 +50,10 @@ pub static INACTIVITY_TIMEOUT: IntParam = IntParam::with_default(0);
 pub static MAX_SESSIONS: IntParam = IntParam::with_default(0);
 /// 1: refuse what deployed clients do against the rules.
 pub static STRICT: IntParam = IntParam::with_default(0);
+/// Forms of our INVITE beyond what clients show by themselves.
+pub static CLIENT_FORMS: StringParam = StringParam::unset();
+/// Least time between a 2xx to REFER or SUBSCRIBE and the first NOTIFY, ms.
+pub static FIRST_NOTIFY_DELAY: IntParam = IntParam::with_default(50);
 /// INVITEs per second of one fan-out; 0: no pacing.
 pub static INVITE_RATE: IntParam = IntParam::with_default(50);
 /// 1: people of ad-hoc sessions may ask for anonymity.
@@ -155,6 +160,14 @@ impl Config {
                     1..=1_000,
                     "100",
                 )?,
+                client_forms: client_forms()?,
+                first_notify_delay: number(
+                    "first_notify_delay",
+                    &FIRST_NOTIFY_DELAY,
+                    0..=5_000,
+                    "50",
+                )?
+                .into(),
                 invite_rate: number("invite_rate", &INVITE_RATE, 0..=10_000, "50")?,
                 precheck_targets: number("precheck_targets", &PRECHECK_TARGETS, 0..=1, "1")? == 1,
                 inactivity_timeout: number(
@@ -221,6 +234,18 @@ fn session_expires() -> Result<u32, ConfigError> {
         return Err(wrong("session_expires", seconds, expected, "1800"));
     }
     Ok(seconds)
+}
+
+fn client_forms() -> Result<ClientForms, ConfigError> {
+    let value = text(&CLIENT_FORMS).unwrap_or_default();
+    ClientForms::read(&value).map_err(|word| {
+        wrong(
+            "client_forms",
+            quoted(&word),
+            "words of text, sip-im and no-offer",
+            "\"text\"",
+        )
+    })
 }
 
 fn fingerprint() -> Result<Option<String>, ConfigError> {

@@ -7,6 +7,7 @@ use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require;
 use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
+use crate::cpm::quirk::Quirk;
 use crate::cpm::records::conference::Told;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::{Carrier, ConferenceSubscription, Dialog, Ending, Record, Subscription};
@@ -174,8 +175,11 @@ impl Session<'_> {
 
     /// As the document says; but somebody who was removed is shown no more than somebody who never
     /// belonged.
+    /// Who is being invited counts as a participant: its SUBSCRIBE may overtake its 2xx.
     fn may_subscribe(&mut self, who: &Person) -> bool {
-        let verdict = self.permissions_of(who);
+        let mut who = who.clone();
+        who.participant |= self.records.member(&who.identities).is_some();
+        let verdict = self.permissions_of(&who);
         !self.is_banned(&who.identities) && verdict.allows(Action::AllowConferenceState)
     }
 
@@ -198,10 +202,11 @@ impl Session<'_> {
 
     /// 200, then the full state at once (RFC 6665 section 4.2.1.2).
     fn begin_subscription(&mut self, wish: Wish, carrier: Carrier, merge: Option<MergeKey>) {
+        let (now, delay) = (self.env.now, self.env.settings.first_notify_delay);
         let id = self.records.new_id();
         let holder = carrier.holder(id).unwrap_or(id);
         let subscription = ConferenceSubscription {
-            common: Subscription::until(self.env.now + millis(wish.expires)),
+            common: Subscription::begun(now, now + millis(wish.expires), delay),
             identities: wish.who.identities.clone(),
             uri: wish.who.uri.clone(),
             anonymous: wish.who.anonymous,
@@ -223,6 +228,11 @@ impl Session<'_> {
         }
         self.add_subscriber(id);
         self.count(Counter::ConferenceSubscriptions, 1);
+        let leg = self.records.member(&wish.who.identities);
+        let leg = leg.and_then(|id| self.records.leg(id));
+        if leg.is_some_and(|leg| leg.is_pending()) {
+            self.count(Counter::Quirk(Quirk::SubscribeWhileInvited), 1);
+        }
         self.grant_subscription(id, holder, &wish);
     }
 

@@ -148,9 +148,7 @@ impl ConferenceSubscription {
     /// See `Record::deadline`.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let lost = self.carrier.own().and_then(Dialog::deadline);
-        let paced = self
-            .paced_until
-            .filter(|_| self.common.held_until.is_none());
+        let paced = self.paced_until.filter(|_| self.common.hold().is_none());
         let due = [lost, paced, self.common.deadline()];
         due.into_iter().flatten().min()
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Id, Name};
+use crate::cpm::client_forms::ClientForms;
 use crate::cpm::time::Millis;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -26,6 +27,8 @@ pub struct Head {
     pub in_reply_to: Option<String>,
     /// Subject
     pub subject: Option<String>,
+    /// Forms of our INVITEs that its creator showed, or that targets needed.
+    pub forms: ClientForms,
     /// When the session began.
     pub started: Millis,
     /// Most people connected and pending together.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::dialog::Dialog;
 use super::ids::{Id, MergeKey, Name, ReferId, TransactionId};
 use super::session_timer::SessionTimer;
+use crate::cpm::client_forms::ClientForms;
 use crate::cpm::time::Millis;
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS_HOST;
@@ -47,6 +48,10 @@ pub struct Leg {
     pub referrer: Option<Uri>,
     /// Our INVITE, when the focus formed the dialog.
     pub outgoing: Option<Attempt>,
+    /// The INVITE that formed the dialog required `recipient-list-invite`, or had a list.
+    pub list_invite: bool,
+    /// Its client takes 410 in a BYE for a failure of its own.
+    pub fails_on_410: bool,
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the
     /// second on).
     pub referred_before: bool,
@@ -100,6 +105,12 @@ pub struct Attempt {
     pub cseq: u32,
     /// The one bounded retry was used.
     pub retried: bool,
+    /// In which form it is sent.
+    pub forms: ClientForms,
+    /// The other form is being tried, or was.
+    pub tried_other_form: bool,
+    /// The 2xx had an offer that we answered in its ACK.
+    pub answered: bool,
     /// Early dialogs of this INVITE with reliable provisional answers (RFC 3262).
     pub early: Vec<EarlyDialog>,
 }

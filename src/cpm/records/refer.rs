@@ -93,9 +93,9 @@ pub struct ReferSubscription {
 
 impl ReferSubscription {
     /// A subscription with nothing to report yet.
-    pub fn until(expires_at: Millis) -> ReferSubscription {
+    pub fn new(common: Subscription) -> ReferSubscription {
         ReferSubscription {
-            common: Subscription::until(expires_at),
+            common,
             reports: VecDeque::new(),
             progress: None,
             progress_due: 0,
@@ -105,7 +105,7 @@ impl ReferSubscription {
 
     fn deadline(&self) -> Option<Millis> {
         let common = &self.common;
-        let free = !common.queued && common.held_until.is_none() && common.is_active();
+        let free = !common.queued && common.hold().is_none() && common.is_active();
         let progress = self.progress.as_ref().filter(|_| free);
         let progress = progress.map(|_| self.progress_due);
         [common.deadline(), progress].into_iter().flatten().min()

@@ -7,11 +7,20 @@ use crate::cpm::time::{millis, Millis};
 /// Longest Retry-After of a NOTIFY's answer that is waited for, seconds.
 const LONGEST_HOLD: u32 = 60;
 
+/// How long after the 2xx a 481 counts as early, ms.
+const EARLY: Millis = 2_000;
+/// What passes before a NOTIFY that came too early is repeated, ms: T1 (RFC 3261 section 17.1.1.2).
+const TOO_EARLY_PAUSE: Millis = 500;
+
 /// The part of a subscription that does not depend on the event package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
     /// When its time is up.
     pub expires_at: Millis,
+    /// Nothing is sent before: the 2xx to the REFER or SUBSCRIBE needs time to arrive first.
+    pub opens_at: Option<Millis>,
+    /// Until when 481 to a NOTIFY may mean that the 2xx has not arrived. `None`: it has, or this was said once.
+    pub early_until: Option<Millis>,
     /// Nothing is sent before: the answer to a NOTIFY asked for that (Retry-After).
     pub held_until: Option<Millis>,
     /// The NOTIFY at hand was put off once already.
@@ -53,6 +62,9 @@ pub struct RetryRule {
     pub pause: Option<Millis>,
     /// The last NOTIFY is repeated too.
     pub repeats_last: bool,
+    /// The first NOTIFY is repeated if it may have overtaken the 2xx: against RFC 6665 section 4.2.2, for
+    /// which 481 ends the subscription.
+    pub repeats_early: bool,
 }
 
 /// What the answer to a NOTIFY means for its subscription.
@@ -69,10 +81,12 @@ pub enum AfterNotify {
 }
 
 impl Subscription {
-    /// A subscription that lives until `expires_at`.
-    pub fn until(expires_at: Millis) -> Subscription {
+    /// A subscription that begins now and lives until `expires_at`. Its first NOTIFY leaves after `delay` ms.
+    pub fn begun(now: Millis, expires_at: Millis, delay: Millis) -> Subscription {
         Subscription {
             expires_at,
+            opens_at: (delay > 0).then_some(now + delay),
+            early_until: Some(now + delay + EARLY),
             held_until: None,
             retried: false,
             queued: false,
@@ -88,13 +102,27 @@ impl Subscription {
 
     /// Nothing of it may be sent yet.
     pub fn is_held(&self, now: Millis) -> bool {
-        self.held_until.is_some_and(|until| until > now)
+        self.hold().is_some_and(|until| until > now)
+    }
+
+    /// When what is held is released.
+    pub fn hold(&self) -> Option<Millis> {
+        self.opens_at.max(self.held_until)
+    }
+
+    /// Gives up a hold that is over by `now`. Gives whether there was one.
+    pub fn release(&mut self, now: Millis) -> bool {
+        let over = self.hold().is_some_and(|until| until <= now);
+        if over {
+            (self.opens_at, self.held_until) = (None, None);
+        }
+        over
     }
 
     /// When something of it is due. What is held waits, its end too.
     pub fn deadline(&self) -> Option<Millis> {
         let expires = || self.is_active().then_some(self.expires_at);
-        self.held_until.or_else(expires)
+        self.hold().or_else(expires)
     }
 
     /// The value of Subscription-State (RFC 6665 section 4.1.3) in a NOTIFY that leaves now.
@@ -116,12 +144,18 @@ impl Subscription {
         rule: RetryRule,
         now: Millis,
     ) -> AfterNotify {
+        let early = self.early_until.take().is_some_and(|until| now <= until);
         if status < 300 {
             self.retried = false;
             return match self.last_sent {
                 true => AfterNotify::Over,
                 false => AfterNotify::Delivered,
             };
+        }
+        if rule.repeats_early && early && status == 481 {
+            self.held_until = Some(now + TOO_EARLY_PAUSE);
+            self.last_sent = false;
+            return AfterNotify::Again(TOO_EARLY_PAUSE);
         }
         if ends_subscription(status) || (self.last_sent && !rule.repeats_last) {
             return AfterNotify::Over;

@@ -14,6 +14,7 @@ impl Session<'_> {
     /// A further 2xx is a dialog of its own: ACK, then BYE; the first one stays (RFC 3261 section
     /// 13.2.2.4).
     pub(super) fn end_fork(&mut self, id: Id, tag: Tag, response: &Response) {
+        let settings = self.env.settings;
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
@@ -24,7 +25,8 @@ impl Session<'_> {
         if !known && leg.forks.len() < MAX_FORKS {
             leg.forks.push(tag);
         }
-        self.send(fork.ack(response.cseq));
+        let ack = leg.refusing_ack(&fork, response, settings);
+        self.send(ack);
         if !known {
             let line = "a second 2xx of one INVITE: ACK, BYE";
             self.log_leg(id, Level::Info, |_| line.into());
@@ -35,7 +37,7 @@ impl Session<'_> {
     /// A 2xx without a To-tag, or with one of any length, makes no dialog that could be kept. The device
     /// that sent it believes in one: ACK and BYE, as well as they can be addressed.
     pub(super) fn end_unusable(&mut self, id: Id, response: &Response) {
-        let Some(leg) = self.records.leg_mut(id) else {
+        let Some(leg) = self.records.leg(id) else {
             return;
         };
         if leg.dialog.remote_tag.is_some() || leg.state == LegState::Left {
@@ -43,10 +45,11 @@ impl Session<'_> {
         }
         let mut dialog = leg.dialog.clone();
         dialog.establish(response);
+        let ack = leg.refusing_ack(&dialog, response, self.env.settings);
         self.log_leg(id, Level::Warn, |_| {
             "2xx without usable To-tag: ACK, BYE".into()
         });
-        self.send(dialog.ack(response.cseq));
+        self.send(ack);
         self.send(dialog.bye(None, ByeCause::NotAcceptable));
         self.invite_failed(id, 502, reason_phrase(502));
     }

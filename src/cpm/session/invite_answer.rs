@@ -2,9 +2,11 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
+use crate::cpm::client_forms::fails_on_410;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::outgoing_message::OutgoingRequest;
+use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::EarlyDialog;
 use crate::cpm::records::{ByeCause, LegState};
@@ -40,6 +42,7 @@ impl Session<'_> {
             100..=199 => self.invite_progressed(id, response),
             200..=299 => self.invite_accepted(id, response, trusted),
             _ if self.invite_again(id, response) => {}
+            488 if self.invite_in_other_form(id) => {}
             _ => self.invite_failed(id, response.status, &response.reason),
         }
     }
@@ -144,6 +147,41 @@ impl Session<'_> {
         true
     }
 
+    /// A target that does not take our INVITE in the one form is asked once in the other.
+    fn invite_in_other_form(&mut self, id: Id) -> bool {
+        let at = self.env.now;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return false;
+        };
+        let (LegState::Inviting { .. }, Some(attempt)) = (leg.state, &mut leg.outgoing) else {
+            return false;
+        };
+        if std::mem::replace(&mut attempt.tried_other_form, true) {
+            return false;
+        }
+        attempt.forms = attempt.forms.other();
+        let form = attempt.forms;
+        leg.state = LegState::Waiting { at };
+        let who = leg.uri.clone();
+        self.log_leg(id, Level::Info, |show| {
+            let who = show.who(who.as_str());
+            let with = if form.text { "with" } else { "without" };
+            format!("{who} answered 488: once more {with} \"text\" in Contact")
+        });
+        self.send_invite(id);
+        true
+    }
+
+    /// What a target took after it had refused the usual form. The next ones are asked so at once, unless
+    /// something is missing from it.
+    fn learn_form(&mut self, id: Id) {
+        let attempt = self.records.leg(id).and_then(|leg| leg.outgoing.as_ref());
+        if let Some(attempt) = attempt.filter(|attempt| attempt.tried_other_form) {
+            self.head.forms.text |= attempt.forms.text;
+            self.count(Counter::Quirk(Quirk::OtherForm), 1);
+        }
+    }
+
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
     fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
         let Some(tag) = usable_tag(response) else {
@@ -154,7 +192,7 @@ impl Session<'_> {
         };
         match &leg.dialog.remote_tag {
             Some(known) if *known == tag => {
-                let ack = leg.dialog.ack(response.cseq);
+                let ack = leg.ack(response, self.env.settings);
                 self.send(ack);
             }
             Some(_) => self.end_fork(id, tag, response),
@@ -169,13 +207,17 @@ impl Session<'_> {
         };
         leg.dialog.establish(response);
         leg.dialog.acknowledging = Some(until);
-        let ack = OutgoingRequest {
-            owner: Some(id),
-            ..leg.dialog.ack(response.cseq)
-        };
+        leg.fails_on_410 = fails_on_410(response);
         let wanted = leg.is_pending();
         let who = leg.uri.clone();
-        self.send(ack);
+        let described = self.describe_by_answer(id, response);
+        if let Some(leg) = self.records.leg(id) {
+            let ack = leg.ack(response, self.env.settings);
+            self.send(OutgoingRequest {
+                owner: Some(id),
+                ..ack
+            });
+        }
         if !wanted {
             self.log_leg(id, Level::Info, |show| {
                 let who = show.who(who.as_str());
@@ -184,7 +226,7 @@ impl Session<'_> {
             return self.end_leg(id, ByeCause::Replaced);
         }
         self.head.pending = self.head.pending.saturating_sub(1);
-        let direction = match self.answer_to_offer(id, response) {
+        let direction = match described {
             Ok(direction) => direction,
             Err(why) => {
                 self.count(Counter::InvitesFailed, 1);
@@ -207,10 +249,50 @@ impl Session<'_> {
         }
         self.count_connected();
         self.count(Counter::InvitesAccepted, 1);
+        self.learn_form(id);
         self.log_leg(id, Level::Info, |show| {
             format!("{} joined", show.who(who.as_str()))
         });
         self.settle_leg(id, response.status, &response.reason);
+    }
+
+    /// Which way messages flow by the SDP of the 2xx.
+    ///
+    /// # Errors
+    /// Why it cannot be used, for the log.
+    fn describe_by_answer(&mut self, id: Id, response: &Response) -> Result<Direction, String> {
+        let leg = self.records.leg(id);
+        let attempt = leg.and_then(|leg| leg.outgoing.as_ref());
+        match attempt.is_some_and(|attempt| attempt.forms.no_offer) {
+            true => self.offer_of_target(id, response),
+            false => self.answer_to_offer(id, response),
+        }
+    }
+
+    /// The offer of a target that we sent none. A 2xx without one brings no media.
+    fn offer_of_target(&mut self, id: Id, response: &Response) -> Result<Direction, String> {
+        let settings = self.env.settings;
+        let Some(leg) = self.records.leg_mut(id) else {
+            return Err("nobody is being invited".into());
+        };
+        let Some(shape) = leg.media.answering(response, settings)? else {
+            return self.no_media();
+        };
+        let direction = shape.direction;
+        leg.media.shape = shape;
+        if let Some(attempt) = &mut leg.outgoing {
+            attempt.answered = true;
+        }
+        Ok(direction)
+    }
+
+    /// A 2xx without SDP: a participant without media, unless `strict`.
+    fn no_media(&mut self) -> Result<Direction, String> {
+        if self.env.settings.strict {
+            return Err("no SDP".into());
+        }
+        self.count(Counter::Quirk(Quirk::AnswerWithoutSdp), 1);
+        Ok(Direction::Inactive)
     }
 
     /// The answer to our offer: in the 2xx, or before it in a reliable provisional answer of the same
@@ -227,7 +309,7 @@ impl Session<'_> {
         }
         let mine = |early: &&EarlyDialog| response.to_tag.as_ref() == Some(&early.tag);
         let answered = early.iter().find(mine).and_then(|early| early.answer);
-        answered.ok_or_else(|| "no SDP".into())
+        answered.map_or_else(|| self.no_media(), Ok)
     }
 
     /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is

@@ -6,15 +6,17 @@ use super::subject::MAX_SUBJECT;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::body_parts::SDP;
+use crate::cpm::client_forms::{fails_on_410, ClientForms};
 use crate::cpm::cpm_identifiers::{contribution_id, identifier};
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::input::Arrival;
 use crate::cpm::media::describe;
-use crate::cpm::option_tags::{check_require, check_require_at_factory};
+use crate::cpm::option_tags::{check_require_at_factory, requires_list_invite};
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::{Action, Group};
+use crate::cpm::recipient_list::carries_list;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::leg::{Appearance, AwaitedAck};
 use crate::cpm::records::{ByeCause, Dialog, Leg, LegState, Media, Record, SessionTimer};
@@ -65,7 +67,7 @@ impl Session<'_> {
         }
         match at_factory {
             true => check_require_at_factory(request)?,
-            false => check_require(request)?,
+            false => self.check_require_without_list(request, true)?,
         }
         let mut who = identify(arrival)?;
         let shown = who.uri.clone();
@@ -163,6 +165,8 @@ impl Session<'_> {
             asked_by: None,
             referrer: None,
             outgoing: None,
+            list_invite: requires_list_invite(request) || carries_list(request),
+            fails_on_410: fails_on_410(request),
             referred_before: false,
             formed_by: Some(MergeKey::of(request)),
             forks: Vec::new(),
@@ -198,8 +202,10 @@ impl Session<'_> {
         self.count(Counter::JoinsAccepted, 1);
     }
 
-    /// Takes the session's CPM identifiers and Subject from the INVITE that starts it.
+    /// Takes the session's CPM identifiers and Subject from the INVITE that starts it, and what it shows of
+    /// the creator's client.
     fn take_names(&mut self, request: &Request) {
+        self.head.forms = ClientForms::shown_by(request);
         if let Some(id) = identifier(request, "Conversation-ID") {
             self.head.conversation_id = id;
         }

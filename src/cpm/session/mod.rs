@@ -32,6 +32,7 @@ pub use self::group_policy::is_shown_as_administrator;
 use self::record_access::Records;
 pub(super) use self::subscriptions::NotifyContent;
 use super::action::{Action, Counter};
+use super::client_forms::ClientForms;
 use super::departure_reason::Departure;
 use super::env::Env;
 use super::input::Input;
@@ -259,6 +260,7 @@ fn new_head(env: &Env<'_>) -> Head {
         contribution_id: env.token(),
         in_reply_to: None,
         subject: None,
+        forms: ClientForms::default(),
         started: env.now,
         max_participants: env.settings.max_participants,
         min_participants: env.settings.min_participants,

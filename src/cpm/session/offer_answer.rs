@@ -2,12 +2,13 @@
 //! RFC 3311).
 
 use super::{Activity, Session};
-use crate::cpm::action::Level;
+use crate::cpm::action::{Counter, Level};
 use crate::cpm::body_parts::{read_sdp, SDP};
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::media::{describe, Described};
-use crate::cpm::option_tags::check_require;
+use crate::cpm::option_tags::check_require_without_list;
 use crate::cpm::outgoing_message::Answer;
+use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::AwaitedAck;
 use crate::cpm::records::{ByeCause, Leg, Waiting};
@@ -52,9 +53,7 @@ impl Session<'_> {
             return Activity::Counts;
         };
         let who = leg.uri.clone();
-        let checked = check_offer_or_refresh(leg, request, settings);
-        let checked = checked.and_then(|it| Ok((it, self.wanted_subject(id, request)?)));
-        let (renewal, subject) = match checked {
+        let (renewal, subject) = match self.check_offer_or_refresh(id, request) {
             Ok(checked) => checked,
             Err(refusal) => {
                 self.refuse_renewal(what, refusal.of(who.as_str()));
@@ -110,6 +109,35 @@ impl Session<'_> {
         activity
     }
 
+    /// Everything that may refuse a re-INVITE or UPDATE. Gives also the subject it wants for the session.
+    fn check_offer_or_refresh(
+        &mut self,
+        id: Id,
+        request: &Request,
+    ) -> Result<(OfferOrRefresh, Option<String>), Refusal> {
+        let settings = self.env.settings;
+        let leg = self.records.leg(id).filter(|leg| leg.is_connected());
+        let list_invite = leg.ok_or(Refusal::ParticipantLeft)?.list_invite;
+        self.check_require_without_list(request, list_invite)?;
+        let leg = self.records.leg(id).ok_or(Refusal::ParticipantLeft)?;
+        let wanted = check_leg(leg, request, settings)?;
+        Ok((wanted, self.wanted_subject(id, request)?))
+    }
+
+    /// See the function of this name. Counts what it lets pass; with `strict` it is as unknown as to any
+    /// other dialog.
+    pub(super) fn check_require_without_list(
+        &mut self,
+        request: &Request,
+        made_with_it: bool,
+    ) -> Result<(), Refusal> {
+        let tolerated = made_with_it && !self.env.settings.strict;
+        if check_require_without_list(request, tolerated)? {
+            self.count(Counter::Quirk(Quirk::RequireWithoutList), 1);
+        }
+        Ok(())
+    }
+
     /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer.
     pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
         let settings = self.env.settings;
@@ -135,16 +163,8 @@ impl Session<'_> {
     }
 }
 
-/// Everything that may refuse a re-INVITE or UPDATE.
-fn check_offer_or_refresh(
-    leg: &Leg,
-    request: &Request,
-    settings: &Settings,
-) -> Result<OfferOrRefresh, Refusal> {
-    if !leg.is_connected() {
-        return Err(Refusal::ParticipantLeft);
-    }
-    check_require(request)?;
+/// What of a re-INVITE or UPDATE concerns its leg alone.
+fn check_leg(leg: &Leg, request: &Request, settings: &Settings) -> Result<OfferOrRefresh, Refusal> {
     let granted = grant(request, settings, leg.timer.running)?;
     let carries = request.method == Method::Invite || read_sdp(request)?.is_some();
     // RFC 3261 section 14.2 and RFC 3311 section 5.2: one offer at a time, ours or theirs.

@@ -2,7 +2,8 @@
 
 use super::refresh::RefusedRefresh;
 use super::{Activity, Session};
-use crate::cpm::action::{Action, Level};
+use crate::cpm::action::{Action, Counter, Level};
+use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, InFlight, LegState, Waiting};
 use crate::cpm::time::LOST_REQUEST;
@@ -70,8 +71,14 @@ impl Session<'_> {
     }
 
     fn send_bye(&mut self, holder: Id, cause: ByeCause) -> Option<u32> {
+        let strict = self.env.settings.strict;
+        let leg = self.records.leg(holder).filter(|_| !strict);
+        let understood = leg.map_or(cause, |leg| leg.understood(cause));
+        if understood != cause {
+            self.count(Counter::Quirk(Quirk::FailsOn410), 1);
+        }
         let dialog = self.records.dialog_mut(holder)?;
-        let request = dialog.bye(Some(holder), cause);
+        let request = dialog.bye(Some(holder), understood);
         let cseq = request.cseq;
         self.send(request);
         Some(cseq)

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::body_parts::SDP;
+use crate::cpm::client_forms::ClientForms;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, Waiting};
@@ -70,8 +71,10 @@ impl Session<'_> {
         if !leg.is_connected() || !due {
             return None;
         }
+        let attempt = leg.outgoing.as_ref();
+        let forms = attempt.map_or(ClientForms::default(), |attempt| attempt.forms);
         let lines = HeaderLines::new()
-            .contact(&leg.dialog.contact)
+            .contact_in(&leg.dialog.contact, forms)
             .capabilities();
         let lines = leg.timer.asking_lines(lines, settings);
         let request = if leg.timer.peer_updates {

@@ -105,7 +105,7 @@ impl Session<'_> {
         self.set_administrator(id, true);
         if let Some(who) = self.uri_of_leg(id) {
             self.log_people(Level::Info, |show| {
-                format!("{} is the next administrator", show.who(who.as_str()))
+                format!("{} is now an administrator", show.who(who.as_str()))
             });
         }
     }

@@ -7,9 +7,11 @@ use crate::cpm::event_packages::{event_package, EventPackage};
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::Arrival;
 use crate::cpm::outgoing_message::Answer;
+use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::subscription::{AfterNotify, RetryRule};
 use crate::cpm::records::{Ending, Waiting};
+use crate::cpm::time::Millis;
 use crate::sip::Method;
 
 /// What one NOTIFY says.
@@ -75,7 +77,7 @@ impl Session<'_> {
         let Some(holder) = carrier.holder(id) else {
             return;
         };
-        subscription.held_until = None;
+        subscription.release(now);
         subscription.queued = true;
         match self.records.dialog_mut(holder) {
             Some(dialog) => {
@@ -135,21 +137,23 @@ impl Session<'_> {
             return;
         };
         let interval = self.env.settings.conference_notify_interval;
-        let rule = match package {
-            Package::Refer => RetryRule {
-                pause: None,
-                repeats_last: true,
-            },
-            Package::Conference => RetryRule {
-                pause: Some(interval),
-                repeats_last: false,
-            },
+        let (pause, repeats_last) = match package {
+            Package::Refer => (None, true),
+            Package::Conference => (Some(interval), false),
+        };
+        let rule = RetryRule {
+            pause,
+            repeats_last,
+            repeats_early: !self.env.settings.strict,
         };
         let Some((subscription, _)) = self.records.subscription_mut(id) else {
             return;
         };
         let after = subscription.answered(status, retry_after, rule, now);
         self.log_notify_answered(id, status, after);
+        if status == 481 && matches!(after, AfterNotify::Again(_)) {
+            self.count(Counter::Quirk(Quirk::EarlyNotify), 1);
+        }
         match (after, package) {
             (AfterNotify::Over, _) => self.remove_subscription(id),
             (AfterNotify::Again(_), Package::Refer) => self.repeat_report(id),
@@ -162,7 +166,7 @@ impl Session<'_> {
 
     fn log_notify_answered(&mut self, id: Id, status: u16, after: AfterNotify) {
         let (level, what) = match after {
-            AfterNotify::Again(ms) => (Level::Info, format!(": once more in {} s", ms / 1000)),
+            AfterNotify::Again(ms) => (Level::Info, format!(": once more in {ms} ms")),
             AfterNotify::Over if status >= 300 => (Level::Info, ": subscription ended".to_owned()),
             _ => (Level::Debug, String::new()),
         };
@@ -181,7 +185,7 @@ impl Session<'_> {
         let Some((subscription, _)) = self.records.subscription_mut(id) else {
             return;
         };
-        let released = subscription.held_until.take_if(|until| *until <= now);
+        let released = subscription.release(now);
         let expired = subscription.is_active()
             && subscription.expires_at <= now
             && !subscription.is_held(now);
@@ -190,7 +194,7 @@ impl Session<'_> {
                 self.log(Level::Info, "conference subscription expired".into());
             }
             self.end_subscription(id, Ending::Timeout);
-        } else if released.is_some() || self.progress_is_due(id) || self.change_is_due(id) {
+        } else if released || self.progress_is_due(id) || self.change_is_due(id) {
             self.queue_notify(id);
         }
     }
@@ -200,7 +204,7 @@ impl Session<'_> {
         let Some((subscription, _)) = self.records.subscription_mut(id) else {
             return;
         };
-        if subscription.held_until.take().is_some() {
+        if subscription.release(Millis::MAX) {
             self.queue_notify(id);
         }
     }

@@ -166,6 +166,18 @@ pub fn build_offer(local: &LocalMedia) -> Vec<u8> {
     build(local, &Shape::offer())
 }
 
+/// The answer to an offer of which nothing is taken (RFC 3264 section 6).
+///
+/// # Errors
+/// [`SdpError::Malformed`] for an offer that cannot be repeated.
+pub fn build_refusal(local: &LocalMedia, offer: &Sdp) -> Result<Vec<u8>, SdpError> {
+    let mut sdp = Place::of(local).session(local);
+    for media in &offer.media {
+        sdp.push_str(&refused(media)?);
+    }
+    Ok(sdp.into_bytes())
+}
+
 /// The answer to an offer.
 ///
 /// # Errors

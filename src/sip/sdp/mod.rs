@@ -15,8 +15,8 @@ mod reader;
 mod tests;
 
 pub use build::{
-    build, build_answer, build_offer, is_chatroom, is_fingerprint, LocalMedia, Shape,
-    CHATROOM_TOKENS, WRAPPED_TYPES,
+    build, build_answer, build_offer, build_refusal, is_chatroom, is_fingerprint, LocalMedia,
+    Shape, CHATROOM_TOKENS, WRAPPED_TYPES,
 };
 pub use msrp_path::MsrpPath;
 

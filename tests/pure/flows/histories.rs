@@ -138,6 +138,8 @@ enum Behaviour {
     RetryAfter(u32),
     Crosses,
     BadSdp,
+    NoSdp,
+    WantsText(bool),
     NoAck,
     Notify(u16),
     NoNotify,
@@ -167,6 +169,8 @@ struct History {
     impatient: bool,
     /// Endpoints agree on session timers.
     timers: bool,
+    /// INVITEs without an offer.
+    no_offer: bool,
     deeds: Vec<(Deed, u64)>,
 }
 
@@ -184,6 +188,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         Behaviour::RetryAfter(7),
         Behaviour::Crosses,
         Behaviour::BadSdp,
+        Behaviour::NoSdp,
+        Behaviour::WantsText(true),
+        Behaviour::WantsText(false),
         Behaviour::NoAck,
         Behaviour::Notify(481),
         Behaviour::Notify(500),
@@ -240,16 +247,18 @@ fn history() -> impl Strategy<Value = History> {
         any::<bool>(),
         any::<bool>(),
         prop::bool::weighted(0.3),
+        prop::bool::weighted(0.2),
         prop::collection::vec((deed(), wait), 1..25),
     )
         .prop_map(
-            |(seed, link, places, short_memory, impatient, timers, deeds)| History {
+            |(seed, link, places, short_memory, impatient, timers, no_offer, deeds)| History {
                 seed,
                 link,
                 places,
                 short_memory,
                 impatient,
                 timers,
+                no_offer,
                 deeds,
             },
         )
@@ -436,6 +445,8 @@ impl Behaviour {
             Behaviour::NoTrying => (manners.trying, manners.rings) = (false, Vec::new()),
             Behaviour::Crosses => manners.crosses = true,
             Behaviour::BadSdp => manners.usable_sdp = false,
+            Behaviour::NoSdp => manners.no_sdp = true,
+            Behaviour::WantsText(wanted) => manners.wants_text = Some(wanted),
             Behaviour::NoAck => manners.acks = false,
             Behaviour::Notify(code) => manners.notify = Some(code),
             Behaviour::NoNotify => manners.notify = None,
@@ -468,6 +479,7 @@ impl History {
         let (mut world, _) = World::with_cast(self.link, self.seed);
         world.groups = crate::flows::bed::team(self.places);
         world.settings.invite_rate = 5;
+        world.settings.client_forms.no_offer = self.no_offer;
         if self.impatient {
             world.settings.inactivity_timeout = 90_000;
         }

@@ -95,7 +95,9 @@ fn every_refusal_is_told_and_frees_the_place() {
             let refer = world.refers(cast.alice, TARGET, "");
             world.run_out();
             assert_eq!(result(world, cast.alice, &refer), code);
-            assert_eq!(world.sent("INVITE").len(), 1, "nobody else is invited");
+            // 488 may be for the form.
+            let sent = if code == 488 { 2 } else { 1 };
+            assert_eq!(world.sent("INVITE").len(), sent, "nobody else is invited");
             assert!(world.ledger.cancels.is_empty());
             world.end();
         },

@@ -3,6 +3,7 @@
 
 mod anonymity;
 pub mod bed;
+mod clients;
 mod founding;
 mod histories;
 mod inviting;

@@ -158,7 +158,13 @@ fn a_fatal_answer_ends_the_subscription_and_not_the_invite() {
             let outside = world.refers_outside(cast.alice, "sip:dave@home1.test", "");
             world.run_out();
             for refer in [inside, outside] {
-                assert_eq!(world.told(cast.alice, &refer), [(100, false)], "{code}");
+                let told = world.told(cast.alice, &refer);
+                assert!(told.iter().all(|told| *told == (100, false)), "{told:?}");
+                // Early enough it may mean that the 2xx has not come yet.
+                assert!(
+                    told.len() == 1 || code == 481 && told.len() == 2,
+                    "{told:?}"
+                );
             }
             assert!(world.ledger.cancels.is_empty());
             assert!(world.is_in(cast.carol) && world.is_in(cast.dave));

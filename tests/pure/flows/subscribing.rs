@@ -276,7 +276,9 @@ fn nobody_listens_any_more() {
         assert_eq!(world.counted(Counter::ConferenceSubscriptions), 0);
         world.join(cast.bob);
         world.run(SETTLED);
-        assert_eq!(told(world, cast.alice).len(), 1);
+        // 481 so early may mean that the 200 has not come yet.
+        let sent = told(world, cast.alice).len();
+        assert!(sent == 1 || code == 481 && sent == 2, "{sent}");
         world.leaves(cast.bob);
         world.end();
     });

@@ -6,7 +6,9 @@ use crate::cpm::header_lines::{HeaderLines, ALLOW, ALLOW_EVENTS};
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::person::Person;
 use crate::cpm::records::ids::{Id, MergeKey};
-use crate::cpm::records::{Carrier, Dialog, Record, Refer, ReferSubscription, TargetRecord};
+use crate::cpm::records::{
+    Carrier, Dialog, Record, Refer, ReferSubscription, Subscription, TargetRecord,
+};
 use crate::cpm::session::Session;
 use crate::cpm::socket::Socket;
 use crate::cpm::targets::Targets;
@@ -144,8 +146,10 @@ impl Session<'_> {
             // A REFER that needs a Contact and has none was refused when it was read.
             (None, None) => Carrier::None,
         };
-        let expires_at = self.env.now + self.env.settings.invite_timeout + EXPIRES_MARGIN;
-        record.subscription = Some(ReferSubscription::until(expires_at));
+        let (now, settings) = (self.env.now, self.env.settings);
+        let expires_at = now + settings.invite_timeout + EXPIRES_MARGIN;
+        let subscription = Subscription::begun(now, expires_at, settings.first_notify_delay);
+        record.subscription = Some(ReferSubscription::new(subscription));
         record
     }
 

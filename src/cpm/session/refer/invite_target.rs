@@ -3,6 +3,7 @@
 
 use crate::cpm::action::{Action, Counter, Level};
 use crate::cpm::body_parts::SDP;
+use crate::cpm::client_forms::ClientForms;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::records::ids::{Id, TransactionId};
@@ -84,8 +85,13 @@ impl Session<'_> {
                 index,
                 cseq: 0,
                 retried: false,
+                forms: ClientForms::default(),
+                tried_other_form: false,
+                answered: false,
                 early: Vec::new(),
             }),
+            list_invite: false,
+            fails_on_410: false,
             referred_before: false,
             formed_by: None,
             forks: Vec::new(),
@@ -111,7 +117,11 @@ impl Session<'_> {
         let (LegState::Waiting { .. }, Some(attempt)) = (leg.state, leg.outgoing.as_ref()) else {
             return;
         };
-        let (refer, index) = (attempt.refer, attempt.index);
+        let (refer, index, first) = (attempt.refer, attempt.index, attempt.cseq == 0);
+        let forms = self.env.settings.client_forms.and(self.head.forms);
+        if let Some(attempt) = self.attempt_mut(id).filter(|_| first) {
+            attempt.forms = forms;
+        }
         let Some(refer) = self.records.refer(refer).cloned() else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
@@ -139,38 +149,49 @@ impl Session<'_> {
         self.send(request);
     }
 
+    fn attempt_mut(&mut self, id: Id) -> Option<&mut Attempt> {
+        self.records.leg_mut(id)?.outgoing.as_mut()
+    }
+
     /// Header lines and body of the INVITE of a leg.
     fn invite_content(&mut self, id: Id, refer: &Refer, index: u32) -> Option<(String, Vec<u8>)> {
         let settings = self.env.settings;
         let leg = self.records.leg(id)?;
+        let forms = leg.outgoing.as_ref()?.forms;
         let offer = leg.media.text(settings);
         let timer = leg.timer.asking_lines(HeaderLines::new(), settings).text();
         let contact = leg.dialog.contact.clone();
-        let (kind, body) = match &refer.history {
-            None => (SDP.to_owned(), offer),
-            // RFC 5364 section 4 and RFC 5366 section 5: whom else the list names.
-            Some(history) => multipart::build(&[
-                NewPart {
-                    kind: SDP,
-                    disposition: None,
-                    body: &offer,
-                },
-                NewPart {
-                    kind: resource_list::CONTENT_TYPE,
-                    disposition: Some(resource_list::HISTORY_DISPOSITION),
-                    body: history,
-                },
-            ]),
+        let offer = (!forms.no_offer).then_some(NewPart {
+            kind: SDP,
+            disposition: None,
+            body: &offer,
+        });
+        // RFC 5364 section 4 and RFC 5366 section 5: whom else the list names.
+        let history = refer.history.as_ref().map(|history| NewPart {
+            kind: resource_list::CONTENT_TYPE,
+            disposition: Some(resource_list::HISTORY_DISPOSITION),
+            body: history,
+        });
+        let parts: Vec<NewPart<'_>> = offer.into_iter().chain(history).collect();
+        let (kind, body) = match parts.as_slice() {
+            [] => (None, Vec::new()),
+            [sdp] if sdp.kind == SDP => (Some(SDP.to_owned()), sdp.body.to_vec()),
+            parts => {
+                let (kind, body) = multipart::build(parts);
+                (Some(kind), body)
+            }
         };
         let target = refer.targets.get(index as usize);
         let replaces = target.and_then(|target| target.session_replaces.as_deref());
         let replaces = HeaderLines::new().maybe("Session-Replaces", replaces);
-        let headers = self.invite_headers(refer, &contact, &kind) + &timer + &replaces.text();
+        let kind = HeaderLines::new().maybe("Content-Type", kind.as_deref());
+        let headers = self.invite_headers(refer, &contact, forms);
+        let headers = headers + &kind.text() + &timer + &replaces.text();
         Some((headers, body))
     }
 
     /// The table of requirements section 2.3; what tm adds itself is left out.
-    fn invite_headers(&self, refer: &Refer, contact: &Uri, content_type: &str) -> String {
+    fn invite_headers(&self, refer: &Refer, contact: &Uri, forms: ClientForms) -> String {
         let settings = self.env.settings;
         let icsi =
             "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
@@ -182,8 +203,9 @@ impl Session<'_> {
         // RFC 3261 section 13.3.1: how long the invitation is worth answering.
         let expires = settings.invite_timeout.div_ceil(1000).max(1);
         HeaderLines::new()
-            .contact(contact)
+            .contact_in(contact, forms)
             .line("Accept-Contact", icsi)
+            .maybe("Accept-Contact", forms.accept_contact().as_deref())
             .line("P-Asserted-Service", SERVICE)
             .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
             .maybe("Privacy", refer.anonymous.then_some("id"))
@@ -196,7 +218,6 @@ impl Session<'_> {
             .capabilities()
             .line("Accept", SDP)
             .line("Expires", &expires.to_string())
-            .line("Content-Type", content_type)
             .text()
     }
 

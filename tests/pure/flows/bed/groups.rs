@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cpm::cpm::client_forms::ClientForms;
 use cpm::cpm::policy::{adhoc_document, AdhocPolicy, Directory, Group, InviteBy};
 use cpm::cpm::settings::Settings;
 use cpm::cpm::socket::{Socket, Transport};
@@ -92,6 +93,8 @@ pub fn settings() -> Settings {
         strict: false,
         precheck_targets: false,
         inactivity_timeout: 0,
+        client_forms: ClientForms::default(),
+        first_notify_delay: 50,
         invite_rate: 50,
         adhoc_policy: Arc::new(adhoc),
         max_participants: 100,

@@ -166,6 +166,14 @@ impl Peer {
             Some((422, refusal)) => (422, refusal),
             _ => (code, String::new()),
         };
+        let has_text = served.is_some_and(|served| {
+            let contact = served.request.contact_addr();
+            contact.is_some_and(|contact| contact.params.iter().any(|(name, _)| name == "text"))
+        });
+        let code = match self.manners.wants_text {
+            Some(wanted) if code < 300 && wanted != has_text => 488,
+            _ => code,
+        };
         let devices = if code < 300 { self.manners.devices } else { 1 };
         let (contact, manners) = (self.contact(), self.manners.clone());
         let retry_after = self.retry_after();
@@ -190,7 +198,7 @@ impl Peer {
                     "Contact: <{contact}>\r\nContent-Type: application/sdp\r\n{asserted}{}",
                     manners.accepts
                 );
-                let body = match (manners.early_sdp, manners.usable_sdp) {
+                let body = match (manners.early_sdp || manners.no_sdp, manners.usable_sdp) {
                     (true, _) => Vec::new(),
                     (false, true) => sdp(&self.host, &tag),
                     (false, false) => audio_sdp(&self.host),
@@ -267,9 +275,12 @@ impl Peer {
             self.complaints.push("ACK without To-tag".into());
             return Vec::new();
         };
-        if let Some(dialog) = self.dialog_of(request) {
+        let known = self.dialog_of(request);
+        if let Some(dialog) = known {
             self.dialogs[dialog].acknowledged = true;
         }
+        // A 2xx that arrives once more when all is over is answered by somebody who knows nothing of it.
+        let over = known.is_some_and(|dialog| self.dialogs[dialog].stage == Stage::Over);
         // The ACK to a 2xx has a branch of its own (RFC 3261 section 8.1.1.7).
         let by_dialog = |served: &&mut Served| {
             served.request.method == cpm::sip::Method::Invite
@@ -283,6 +294,20 @@ impl Peer {
         if request.cseq == served.request.cseq && served.request.to_tag.is_some() {
             let last = served.answers.last();
             served.acknowledged.extend(last.map(|(tag, _)| tag.clone()));
+        }
+        // RFC 3261 section 13.2.1: the answer is in the ACK if the offer was in the 2xx, and nowhere else.
+        let offered = |bytes: &[u8]| bytes.windows(5).any(|five| five == b"v=0\r\n");
+        let ours = served
+            .answers
+            .iter()
+            .rfind(|(t, b)| *t == tag && is_final(b));
+        let due = !offered(&served.request.body) && ours.is_some_and(|(_, bytes)| offered(bytes));
+        let accepted = served.final_code.is_some_and(|code| code < 300);
+        if accepted && !over && due == request.body.is_empty() {
+            let body = String::from_utf8_lossy(&request.body);
+            self.complaints.push(format!(
+                "the answer is due in the ACK: {due}, there is {body:?}"
+            ));
         }
         served.acknowledged.push(tag);
         Vec::new()

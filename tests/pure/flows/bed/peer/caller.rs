@@ -84,16 +84,16 @@ impl Peer {
     fn ask(&mut self, dialog: usize, method: &str, headers: &str, body: Vec<u8>) -> Begun {
         let branch = self.branch();
         let mut draft = self.draft(dialog, method, &branch);
-        let contact = self.contact();
+        let (contact, features) = (self.contact(), self.manners.features);
         let asserted: String = self
             .identities
             .iter()
             .map(|uri| format!("P-Asserted-Identity: <{uri}>\r\n"))
             .collect();
         draft.headers = if headers.contains("P-Asserted-Identity:") {
-            format!("Contact: <{contact}>\r\n{headers}")
+            format!("Contact: <{contact}>{features}\r\n{headers}")
         } else {
-            format!("Contact: <{contact}>\r\n{asserted}{headers}")
+            format!("Contact: <{contact}>{features}\r\n{asserted}{headers}")
         };
         draft.body = body;
         let bytes = draft.bytes();

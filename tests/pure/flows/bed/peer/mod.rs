@@ -33,6 +33,12 @@ pub struct Manners {
     pub devices: usize,
     /// Its SDP can be used.
     pub usable_sdp: bool,
+    /// Feature parameters of the Contact in its requests.
+    pub features: &'static str,
+    /// Its 2xx to an INVITE has none.
+    pub no_sdp: bool,
+    /// Refuses INVITEs by 488 unless the feature tag `text` is in Contact, or if it is.
+    pub wants_text: Option<bool>,
     /// On CANCEL it picks up all the same.
     pub crosses: bool,
     /// It acknowledges 2xx to its INVITEs.
@@ -69,6 +75,9 @@ impl Default for Manners {
             early_sdp: false,
             devices: 1,
             usable_sdp: true,
+            features: "",
+            no_sdp: false,
+            wants_text: None,
             crosses: false,
             acks: true,
             notify: Some(200),
