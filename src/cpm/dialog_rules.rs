@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::env::Env;
 use super::header_lines::HeaderLines;
 use super::outgoing_message::OutgoingRequest;
-use super::records::dialog::{ByeCause, Dialog};
+use super::records::dialog::{ByeCause, Dialog, Waiting};
 use super::records::ids::Id;
 use super::records::Leg;
 use super::settings::Settings;
@@ -101,6 +101,13 @@ impl Dialog {
     /// BYE, the last request of ours in this dialog.
     pub fn bye(&mut self, owner: Option<Id>, cause: ByeCause) -> OutgoingRequest {
         self.request(owner, Method::Bye, cause.header_lines(), Vec::new())
+    }
+
+    /// Puts a request in line. A BYE that waits there comes after it: it is the last one of a dialog.
+    pub fn wait_before_bye(&mut self, what: Waiting) {
+        let is_bye = |what: &Waiting| matches!(what, Waiting::Bye(_));
+        let bye = self.waiting.iter().position(is_bye);
+        self.waiting.insert(bye.unwrap_or(self.waiting.len()), what);
     }
 
     /// ACK for a 2xx to the INVITE with this CSeq (RFC 3261 section 13.2.2.4). Nobody owns it.

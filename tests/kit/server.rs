@@ -228,6 +228,15 @@ impl Server {
             .unwrap_or_else(|| panic!("no {name} in:\n{output}"))
     }
 
+    /// A statistic of the module.
+    pub fn statistic(&self, name: &str) -> i64 {
+        let output = self.rpc_ok(&["cnt.get", "cpm", name]);
+        output
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}: {output}"))
+    }
+
     /// Bytes of shared memory in use once every session has ended and tm has let go of every transaction.
     pub fn settled(&self) -> u64 {
         let deadline = Instant::now() + SETTLED;

@@ -9,7 +9,6 @@ fn an_acceptance_that_cannot_be_used_is_acknowledged_and_ended() {
     let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
     let good = serve::sdp(scene.targets.local(), "passive");
     let bodies = [
-        String::new(),
         "nonsense\r\n".to_string(),
         good.replace("m=message 28550", "m=message 0"),
         good.replace("m=message 28550 TCP/MSRP *", "m=audio 5004 RTP/AVP 0"),
@@ -27,11 +26,8 @@ fn an_acceptance_that_cannot_be_used_is_acknowledged_and_ended() {
             .msg
             .response(200, "OK")
             .with("To", format!("{};tag=t{n}", invite.msg.need("To")))
-            .with("Contact", format!("<sip:t{n}@{}>", scene.targets.local()));
-        let answer = match body.as_str() {
-            "" => answer,
-            body => answer.body("application/sdp", body),
-        };
+            .with("Contact", format!("<sip:t{n}@{}>", scene.targets.local()))
+            .body("application/sdp", body);
         scene.targets.reply_raw(&invite, &answer);
         let mine = |m: &Msg| m.call_id() == invite.msg.call_id();
         let ack = scene.targets.expect_where("ACK", &target, mine);
@@ -40,6 +36,33 @@ fn an_acceptance_that_cannot_be_used_is_acknowledged_and_ended() {
         assert!(bye.msg.need("Reason").contains("cause=488"), "{}", bye.msg);
         assert_eq!(bye.msg.tag_to(), answer.tag_to(), "{}", bye.msg);
         expect_final(alice.ua(), alice.call_id(), 488);
+    }
+}
+
+#[test]
+fn an_acceptance_without_sdp_is_a_leg_without_media_unless_strict() {
+    for strict in [0, 1] {
+        let (scene, mut alice, _bob) =
+            pair(Transport::Udp, |setup| setup.param_int("strict", strict));
+        check::accepted(&alice.referred(&format!("<{CAROL}>")));
+        expect_trying(alice.ua(), alice.call_id());
+        let invite = scene.invite_for(CAROL);
+        let to = invite.msg.need("To");
+        let contact = format!("<sip:carol@{}>", scene.targets.local());
+        let answer = invite
+            .msg
+            .response(200, "OK")
+            .with("To", format!("{to};tag=carol"))
+            .with("Contact", contact);
+        scene.targets.reply_raw(&invite, &answer);
+        let mine = |m: &Msg| m.call_id() == invite.msg.call_id();
+        scene.targets.expect_where("ACK", CAROL, mine);
+        match strict {
+            0 => scene.targets.expect_none_where("BYE", QUIET, mine),
+            _ => drop(scene.targets.expect_where("BYE", CAROL, mine)),
+        }
+        let told = if strict == 0 { 200 } else { 488 };
+        expect_final(alice.ua(), alice.call_id(), told);
     }
 }
 

@@ -184,9 +184,8 @@ over_udp_and_tcp! { every_fatal_answer_ends_the_subscription_and_not_the_invite 
 fn every_fatal_answer_ends_the_subscription_and_not_the_invite(transport: Transport) {
     let (scene, mut alice, _bob) = pair(transport, |setup| setup);
     alice.ua().script(Script::on("NOTIFY"));
-    let fatal = [
-        404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
-    ];
+    // Not 481: see `a_notify_answered_481_at_once_is_repeated_once`.
+    let fatal = [404, 405, 410, 416, 480, 482, 483, 484, 485, 489, 501, 604];
     let mut calls = Vec::new();
     for status in fatal {
         for place in PLACES {
@@ -205,6 +204,26 @@ fn every_fatal_answer_ends_the_subscription_and_not_the_invite(transport: Transp
     assert_eq!(scene.targets.count("CANCEL"), 0);
     // The session's own dialog lives on.
     check::accepted(&alice.dialog.bye());
+}
+
+over_udp_and_tcp! { a_notify_answered_481_at_once_is_repeated_once }
+
+fn a_notify_answered_481_at_once_is_repeated_once(transport: Transport) {
+    let (scene, mut alice, _bob) = pair(transport, |setup| setup);
+    by_hand(alice.ua());
+    for place in PLACES {
+        let target = format!("sip:{place:?}@home1.test");
+        let refer = alice.refer_at(place, &format!("<{target}>"));
+        check::accepted(&alice.send(&refer).answer());
+        scene.invite_for(&target);
+        for _ in 0..2 {
+            let first = expect_trying(alice.ua(), refer.call_id());
+            alice.ua().reply(&first.incoming, 481, &[]);
+        }
+        let mine = |m: &Msg| m.call_id() == refer.call_id();
+        alice.ua().expect_none_where("NOTIFY", QUIET, mine);
+    }
+    assert_eq!(scene.server.statistic("quirk_early_notify"), 2);
 }
 
 #[test]

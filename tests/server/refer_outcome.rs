@@ -19,7 +19,7 @@ fn every_failure_is_told_with_its_code_and_not_tried_again(transport: Transport)
     let none: &[(&str, &str)] = &[];
     let to = [("Contact", elsewhere.as_str())];
     let [www, proxy] = ["WWW-Authenticate", "Proxy-Authenticate"].map(|name| [(name, digest)]);
-    let rows: [(u16, &[(&str, &str)]); 22] = [
+    let rows: [(u16, &[(&str, &str)]); 21] = [
         (301, &to),
         (302, &to),
         (380, none),
@@ -35,7 +35,6 @@ fn every_failure_is_told_with_its_code_and_not_tried_again(transport: Transport)
         (480, &[("Retry-After", "1")]),
         (484, none),
         (486, none),
-        (488, none),
         (500, none),
         (501, none),
         (503, none),
@@ -84,6 +83,41 @@ fn tried_again(scene: &Scene, first: &Invite, wait: Duration) -> Invite {
     assert_ne!(again.msg.branch(), first.msg.branch());
     assert_eq!(again.msg.body, first.msg.body, "the same offer");
     again
+}
+
+over_udp_and_tcp! { who_wants_another_form_of_the_invite_is_asked_once_more }
+
+fn who_wants_another_form_of_the_invite_is_asked_once_more(transport: Transport) {
+    let (scene, mut alice, _bob) = pair(transport, |setup| setup);
+    for (n, comes) in [false, true].into_iter().enumerate() {
+        let target = format!("sip:t{n}@home1.test");
+        check::accepted(&alice.referred(&format!("<{target}>")));
+        expect_trying(alice.ua(), alice.call_id());
+        let first = scene.invite_for(&target);
+        scene.targets.reply(&first, 488, &[]);
+        let again = tried_again(&scene, &first, SOON);
+        let form = |invite: &Invite| invite.msg.need("Contact").contains(";text");
+        assert_eq!((form(&first), form(&again)), (false, true));
+        let told = match comes {
+            true => {
+                scene.accept(&again);
+                200
+            }
+            false => {
+                scene.targets.reply(&again, 488, &[]);
+                488
+            }
+        };
+        expect_final(alice.ua(), alice.call_id(), told);
+    }
+    scene.targets.expect_none("INVITE", QUIET);
+    // What was learnt is used.
+    let target = "sip:next@home1.test";
+    check::accepted(&alice.referred(&format!("<{target}>")));
+    let next = scene.invite_for(target);
+    assert!(next.msg.need("Contact").contains(";text"), "{}", next.msg);
+    let counted = scene.server.statistic("quirk_other_form");
+    assert_eq!(counted, 1);
 }
 
 over_udp_and_tcp! { who_is_only_busy_for_a_moment_is_asked_once_more }

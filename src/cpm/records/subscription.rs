@@ -105,6 +105,11 @@ impl Subscription {
         self.hold().is_some_and(|until| until > now)
     }
 
+    /// Its first NOTIFY is still put off.
+    pub fn is_unopened(&self) -> bool {
+        self.opens_at.is_some()
+    }
+
     /// When what is held is released.
     pub fn hold(&self) -> Option<Millis> {
         self.opens_at.max(self.held_until)

@@ -37,6 +37,8 @@ pub(super) struct Joiner {
     /// Our SDP is an offer.
     offered: bool,
     granted: Option<Granted>,
+    /// The subject that the session gets.
+    renames: Option<String>,
 }
 
 impl Session<'_> {
@@ -65,10 +67,10 @@ impl Session<'_> {
         if self.is_merged(request) {
             return Err(Refusal::Merged.into());
         }
-        match at_factory {
-            true => check_require_at_factory(request)?,
+        let as_creator = match at_factory {
+            true => check_require_at_factory(request).map(|()| false)?,
             false => self.check_require_without_list(request, true)?,
-        }
+        };
         let mut who = identify(arrival)?;
         let shown = who.uri.clone();
         let denied = |refusal: Refusal| refusal.of(shown.as_str());
@@ -77,7 +79,23 @@ impl Session<'_> {
         }
         who.participant = self.records.member(&who.identities).is_some();
         self.check_join(&who).map_err(denied)?;
-        self.joiner(arrival, who).map_err(denied)
+        let renames = match as_creator && self.head.live {
+            true => self.check_rename(request, &who).map_err(denied)?,
+            false => None,
+        };
+        let joiner = self.joiner(arrival, who).map_err(denied)?;
+        Ok(Joiner { renames, ..joiner })
+    }
+
+    /// A liblinphone that has been switched off and on has no dialog to change the subject in, so it comes in
+    /// again with it. Other clients repeat the subject that they know, which means nothing.
+    fn check_rename(&mut self, request: &Request, who: &Person) -> Result<Option<String>, Refusal> {
+        let who = Person {
+            participant: true,
+            administrator: self.brings_role(&who.identities),
+            ..who.clone()
+        };
+        self.check_subject(request, Some(who))
     }
 
     /// What the group document says of somebody who wants to come in, and whether there is room.
@@ -125,6 +143,7 @@ impl Session<'_> {
             media,
             offered: described.offered,
             granted,
+            renames: None,
         })
     }
 
@@ -136,6 +155,9 @@ impl Session<'_> {
             self.take_names(request);
         }
         let who = joiner.who;
+        if let Some(subject) = joiner.renames {
+            self.change_subject(&who.uri, subject);
+        }
         let contact = settings.contact_uri(&self.head.token, arrival.socket);
         let dialog = Dialog::formed_by(
             request,

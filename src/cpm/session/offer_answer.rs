@@ -92,7 +92,10 @@ impl Session<'_> {
         let mut changed = before != (leg.media.version, leg.media.direction);
         let (to_tag, direction) = (leg.dialog.local_tag.clone(), leg.media.direction);
         if let Some(subject) = subject {
-            self.change_subject(id, subject);
+            if let Some(leg) = self.records.leg_mut(id) {
+                leg.subject = Some(subject.clone());
+            }
+            self.change_subject(&who, subject);
             changed = true;
         }
         let (level, activity) = match changed {
@@ -124,18 +127,19 @@ impl Session<'_> {
         Ok((wanted, self.wanted_subject(id, request)?))
     }
 
-    /// See the function of this name. Counts what it lets pass; with `strict` it is as unknown as to any
+    /// See the function of this name. Gives and counts what it lets pass; with `strict` it is as unknown as to any
     /// other dialog.
     pub(super) fn check_require_without_list(
         &mut self,
         request: &Request,
         made_with_it: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let tolerated = made_with_it && !self.env.settings.strict;
-        if check_require_without_list(request, tolerated)? {
+        let there = check_require_without_list(request, tolerated)?;
+        if there {
             self.count(Counter::Quirk(Quirk::RequireWithoutList), 1);
         }
-        Ok(())
+        Ok(there)
     }
 
     /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer.

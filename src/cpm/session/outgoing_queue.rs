@@ -42,16 +42,23 @@ impl Session<'_> {
         loop {
             let leg = self.records.leg(holder);
             let unacknowledged = leg.is_some_and(|leg| leg.awaited_ack.is_some());
+            let next = self.records.dialog_mut(holder);
+            let next = next.and_then(|dialog| dialog.waiting.front());
+            let opening = matches!(next, Some(Waiting::Bye(_))) && self.has_unopened(holder);
             let Some(dialog) = self.records.dialog_mut(holder) else {
                 return;
             };
             if dialog.in_flight.is_some() || dialog.acknowledging.is_some() {
                 return;
             }
-            // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE.
-            let waits_for_ack =
-                |what: &Waiting| unacknowledged && !matches!(what, Waiting::Notify(_));
-            let Some(what) = dialog.waiting.pop_front_if(|what| !waits_for_ack(what)) else {
+            // RFC 3261 sections 15 and 14.1: the answerer's BYE waits for the ACK, and so does an INVITE. A
+            // BYE waits also for first NOTIFYs that are put off: they were promised before.
+            let may_leave = |what: &mut Waiting| match what {
+                Waiting::Notify(_) => true,
+                Waiting::Refresh => !unacknowledged,
+                Waiting::Bye(_) => !unacknowledged && !opening,
+            };
+            let Some(what) = dialog.waiting.pop_front_if(may_leave) else {
                 return;
             };
             // The CSeq it left with. `None`: there was nothing to say after all.

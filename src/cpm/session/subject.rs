@@ -3,25 +3,45 @@
 
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
 use crate::cpm::refusal::Refusal;
+use crate::sip::uri::Uri;
 use crate::sip::Request;
 
 /// Longest Subject taken over, bytes.
 pub(super) const MAX_SUBJECT: usize = 512;
 
 impl Session<'_> {
-    /// The subject that a re-INVITE or UPDATE wants for the session. `None`: it wants no other one. A client
-    /// may write into every request what it said at first, or was told by our INVITE, so that means nothing.
+    /// The subject that a re-INVITE or UPDATE of `id` wants for the session. `None`: it wants no other one. A
+    /// client may write into every request what it said at first, or was told by our INVITE, so that means
+    /// nothing.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`] for more than 512 bytes, control characters or anything but UTF-8;
-    /// [`Refusal::Policy`] or [`Refusal::AdHocPolicy`] for somebody who may not.
+    /// As [`Session::check_subject`].
     pub(super) fn wanted_subject(
         &mut self,
         id: Id,
         request: &Request,
+    ) -> Result<Option<String>, Refusal> {
+        let known = self.records.leg(id).and_then(|leg| leg.subject.clone());
+        if known.is_some() && request.text("Subject") == known {
+            return Ok(None);
+        }
+        let who = self.peer_of_dialog(id);
+        self.check_subject(request, who)
+    }
+
+    /// The subject that a request wants for the session. `None`: it wants none, or the one there is.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] for more than 512 bytes, control characters or anything but UTF-8;
+    /// [`Refusal::Policy`] or [`Refusal::AdHocPolicy`] for somebody who may not.
+    pub(super) fn check_subject(
+        &mut self,
+        request: &Request,
+        who: Option<Person>,
     ) -> Result<Option<String>, Refusal> {
         if request.values("Subject").is_empty() {
             return Ok(None);
@@ -29,8 +49,7 @@ impl Session<'_> {
         let Some(subject) = request.text("Subject") else {
             return Err(Refusal::malformed("Subject is not clean UTF-8"));
         };
-        let known = self.records.leg(id).and_then(|leg| leg.subject.as_deref());
-        if subject.is_empty() || known == Some(&subject) {
+        if subject.is_empty() {
             return Ok(None);
         }
         if subject.len() > MAX_SUBJECT {
@@ -39,7 +58,6 @@ impl Session<'_> {
         if self.head.subject.as_deref() == Some(&subject) {
             return Ok(None);
         }
-        let who = self.peer_of_dialog(id);
         let may = who.is_some_and(|who| {
             let verdict = self.permissions_of(&who);
             verdict.allows(Action::AllowSubjectChange)
@@ -51,16 +69,11 @@ impl Session<'_> {
     }
 
     /// The session has another subject from now on.
-    pub(super) fn change_subject(&mut self, id: Id, subject: String) {
-        if let Some(leg) = self.records.leg_mut(id) {
-            leg.subject = Some(subject.clone());
-        }
-        if let Some(who) = self.uri_of_leg(id) {
-            self.log_leg(id, Level::Info, |show| {
-                format!("subject changed from={}", show.who(who.as_str()))
-            });
-        }
-        self.log_leg(id, Level::Debug, |_| format!("the subject is {subject:?}"));
+    pub(super) fn change_subject(&mut self, who: &Uri, subject: String) {
+        self.log_people(Level::Info, |show| {
+            format!("subject changed from={}", show.who(who.as_str()))
+        });
+        self.log(Level::Debug, format!("the subject is {subject:?}"));
         self.head.subject = Some(subject);
         self.note_description();
     }

@@ -81,12 +81,21 @@ impl Session<'_> {
         subscription.queued = true;
         match self.records.dialog_mut(holder) {
             Some(dialog) => {
-                dialog.waiting.push_back(Waiting::Notify(id));
+                dialog.wait_before_bye(Waiting::Notify(id));
                 self.send_next(holder);
             }
             // The dialog is gone with its leg: nobody is there to be told.
             None => self.remove_subscription(id),
         }
+    }
+
+    /// Whether a subscription in the dialog of a leg has not had its first NOTIFY because that is put off.
+    pub(super) fn has_unopened(&mut self, leg: Id) -> bool {
+        let carried = self.records.leg(leg).map(|leg| leg.subscriptions.clone());
+        carried.into_iter().flatten().any(|id| {
+            let subscription = self.records.subscription_mut(id);
+            subscription.is_some_and(|(subscription, _)| subscription.is_unopened())
+        })
     }
 
     /// It is the turn of this subscription's NOTIFY in the dialog of `holder`. Gives its CSeq. `None`: there
@@ -122,7 +131,7 @@ impl Session<'_> {
             .text();
         let request = dialog.request(Some(holder), Method::Notify, headers, content.body);
         if content.more {
-            dialog.waiting.push_back(Waiting::Notify(id));
+            dialog.wait_before_bye(Waiting::Notify(id));
         }
         self.count(content.counter, 1);
         self.send(request);

@@ -209,6 +209,26 @@ fn the_first_notify_leaves_room_for_the_2xx() {
     });
 }
 
+/// Two are in, and one puts the other out: the session is over before the NOTIFY may leave.
+#[test]
+fn what_is_put_off_is_told_before_the_bye() {
+    interleaved(|world, cast| {
+        world.settings.first_notify_delay = 5_000;
+        world.settings.min_participants = 2;
+        world.join(cast.alice);
+        world.join(cast.bob);
+        let refer = world.refers(cast.alice, "sip:bob@home1.test;method=BYE", "");
+        world.run_out();
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(200, true)));
+        let sent = world.ledger.sent.iter().filter(|s| s.to == cast.alice);
+        let methods: Vec<&str> = sent.map(|s| s.request.method.as_str()).collect();
+        let bye = methods.iter().position(|method| *method == "BYE");
+        let notify = methods.iter().rposition(|method| *method == "NOTIFY");
+        assert!(bye > notify, "{methods:?}");
+        world.end();
+    });
+}
+
 /// 481 to the first NOTIFY may mean that the 2xx before it has not arrived; a second one does not.
 #[test]
 fn a_notify_that_came_too_early_comes_again() {

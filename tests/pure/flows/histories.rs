@@ -480,6 +480,8 @@ impl History {
         world.groups = crate::flows::bed::team(self.places);
         world.settings.invite_rate = 5;
         world.settings.client_forms.no_offer = self.no_offer;
+        let delays = [0, 50, 3_000];
+        world.settings.first_notify_delay = delays[(self.seed % 3) as usize];
         if self.impatient {
             world.settings.inactivity_timeout = 90_000;
         }

@@ -1,6 +1,6 @@
 //! The subject of a session: a re-INVITE or UPDATE with another one, by who may and by who may not.
 
-use crate::flows::bed::{interleaved, interleaved_over, Cast, World};
+use crate::flows::bed::{interleaved, interleaved_over, sdp, Cast, World};
 use crate::flows::listing::creates;
 use crate::flows::watching::{coherent, perfectly, told, SETTLED};
 use crate::kit::schema::{assert_valid, root, text, users};
@@ -110,5 +110,30 @@ fn a_subject_that_cannot_be_taken_changes_nothing() {
         let long = format!("Subject: {}\r\n", "x".repeat(512));
         assert_eq!(within(world, cast.alice, "INVITE", &long), 200);
         world.end();
+    });
+}
+
+/// A phone that was switched off and on comes in again to rename; others only repeat what they know.
+#[test]
+fn who_comes_in_again_as_its_creator_may_rename() {
+    let requires = "Require: recipient-list-invite\r\n";
+    let cases = [
+        ("", "alice", 200, None),
+        (requires, "alice", 200, Some("Dinner")),
+        (requires, "bob", 403, None),
+    ];
+    interleaved_over(&cases, |world, cast, (requires, who, status, renamed)| {
+        two(world, cast);
+        let peer = if who == "alice" { cast.alice } else { cast.bob };
+        let focus = world.peers[cast.bob].dialogs[0].focus.clone();
+        let answer = sdp("127.0.1.1", who);
+        world.manners(peer).ack_sdp = Some(answer);
+        let headers = format!("{requires}Subject: Dinner\r\n");
+        let branch = world.lets(peer, |p| p.outside("INVITE", &focus, &headers, Vec::new()));
+        assert_eq!(world.outcome(peer, &branch), status);
+        world.run(SETTLED);
+        let other = if who == "alice" { cast.bob } else { cast.alice };
+        assert_eq!(shown(world, other).as_deref(), renamed);
+        world.run_out();
     });
 }

@@ -4,7 +4,6 @@ use super::stage::{admin, member, Role, Stage};
 use crate::kit::{ALICE, BOB, CAROL, DAVE};
 
 #[test]
-#[ignore = "roles cannot be given yet"]
 fn a_role_is_given_and_taken() {
     let stage = Stage::new();
     let [alice, bob, carol] = stage.phones([ALICE, BOB, CAROL]);
@@ -23,7 +22,6 @@ fn a_role_is_given_and_taken() {
 }
 
 #[test]
-#[ignore = "roles cannot be given yet"]
 fn who_was_given_the_role_can_use_it() {
     let stage = Stage::new();
     let [alice, bob, carol, dave] = stage.phones([ALICE, BOB, CAROL, DAVE]);

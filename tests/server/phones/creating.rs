@@ -24,7 +24,6 @@ fn people_with_another_stack_come() {
 }
 
 #[test]
-#[ignore = "liblinphone looks for the role `admin`"]
 fn the_creator_is_its_administrator() {
     let stage = Stage::new();
     let [alice] = stage.phones([ALICE]);
@@ -34,7 +33,6 @@ fn the_creator_is_its_administrator() {
 }
 
 #[test]
-#[ignore = "an invited liblinphone answers 488"]
 fn people_with_the_same_stack_come() {
     let stage = Stage::new();
     let [alice, bob, carol] = stage.phones([ALICE, BOB, CAROL]);
@@ -44,7 +42,6 @@ fn people_with_the_same_stack_come() {
 }
 
 #[test]
-#[ignore = "liblinphone wants `state=\"deleted\"`"]
 fn who_cannot_be_reached_is_not_shown() {
     let stage = Stage::new();
     let [alice] = stage.phones([ALICE]);

@@ -4,7 +4,6 @@ use super::stage::{admin, member, Stage};
 use crate::kit::{Group, Setup, ALICE, BOB, CAROL};
 
 #[test]
-#[ignore = "who is being invited may not watch yet"]
 fn the_subscribe_of_who_is_invited_overtakes_its_200() {
     let stage = Stage::with(Setup::new(Vec::<Group>::new()), Some("INVITE"));
     let [alice, bob, carol] = stage.phones([ALICE, BOB, CAROL]);

@@ -5,7 +5,7 @@ use super::scscf::Scscf;
 use super::sofia::Sofia;
 use crate::kit::{token, Group, Server, Setup, SOON};
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -104,12 +104,18 @@ impl Stage {
             focus.insert(phone.shows_group(subject, members).focus);
         }
         assert_eq!(focus.len(), 1, "one group: {focus:?}");
-        self.server_shows(&focus.pop_first().expect("one"), members);
+        let focus = focus.pop_first().expect("one");
+        self.server_shows(&focus, members);
+        let shown = self.server.rpc_ok(&["cpm.show", &focus]);
+        let subjects = shown
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("subject: "));
+        assert_eq!(subjects.collect::<Vec<_>>(), [subject], "{shown}");
     }
 
-    /// Waits until exactly these are connected by what `cpm.show` says.
+    /// Waits until exactly these are connected by what `cpm.show` says, each with its role.
     pub fn server_shows(&self, focus: &str, members: &[Member]) {
-        let wanted: BTreeSet<&str> = members.iter().map(|m| m.who).collect();
+        let wanted: BTreeMap<&str, Role> = members.iter().map(|m| (m.who, m.role)).collect();
         let deadline = Instant::now() + SOON;
         loop {
             let shown = self.server.rpc_ok(&["cpm.show", focus]);
@@ -126,14 +132,20 @@ impl Stage {
     }
 }
 
-/// The connected participants of an answer to `cpm.show`.
-fn connected(shown: &str) -> BTreeSet<&str> {
+/// The connected participants of an answer to `cpm.show`, and their roles.
+fn connected(shown: &str) -> BTreeMap<&str, Role> {
     let lines: Vec<&str> = shown.lines().map(str::trim).collect();
-    let pairs = lines
-        .windows(2)
-        .filter(|pair| pair[1] == "state: connected");
-    pairs
-        .filter_map(|pair| pair[0].strip_prefix("uri: "))
+    let people = lines
+        .windows(3)
+        .filter(|people| people[1] == "state: connected");
+    people
+        .filter_map(|lines| {
+            let role = match lines[2].strip_prefix("role: ")? {
+                "administrator" => Role::Admin,
+                _ => Role::Member,
+            };
+            Some((lines[0].strip_prefix("uri: ")?, role))
+        })
         .collect()
 }
 
