@@ -1,7 +1,7 @@
 //! Attacks by somebody whom the server does not trust, from 127.0.0.2, and the flushing of trails.
 
 use crate::kit::{
-    check, with_alice, Leg, Msg, Scene, Setup, Transport, Ua, ALICE, BOB, CAROL, QUIET, SOON,
+    check, with_alice, Leg, Msg, Scene, Setup, Transport, Ua, BOB, CAROL, QUIET, SOON,
 };
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
