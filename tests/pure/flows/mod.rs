@@ -16,6 +16,7 @@ mod outcomes;
 mod racing;
 mod refreshing;
 mod renaming;
+mod review10;
 mod roles;
 mod subscribing;
 mod trail;

@@ -65,7 +65,17 @@ impl Peer {
             return self.reply(branch, request, code, &headers, &[]);
         }
         headers.push_str("Content-Type: application/sdp\r\n");
-        let body = sdp(&self.host, &self.name);
+        let mut body = sdp(&self.host, &self.name);
+        if self.manners.refuses_media_again {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let line = text
+                .lines()
+                .find(|l| l.starts_with("m="))
+                .unwrap_or("")
+                .to_owned();
+            let port = line.split(' ').nth(1).unwrap_or("0").to_owned();
+            body = text.replace(&line, &line.replace(&port, "0")).into_bytes();
+        }
         let mut effects = self.reply(branch, request, code, &headers, &body);
         let again = Timer::RepeatFinal {
             branch: branch.to_owned(),
@@ -125,7 +135,10 @@ impl Peer {
         let mut body = Vec::new();
         if code > 100 && self.manners.early_sdp {
             headers.push_str("Content-Type: application/sdp\r\n");
-            body = sdp(&self.host, &tag);
+            body = match self.manners.usable_sdp {
+                true => sdp(&self.host, &tag),
+                false => audio_sdp(&self.host),
+            };
         }
         let bytes = answer(&served.request, code, "Progress", &tag, &headers, &body);
         served.answers.push((tag, bytes.clone()));

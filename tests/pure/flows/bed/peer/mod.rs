@@ -53,6 +53,8 @@ pub struct Manners {
     pub accepts: String,
     /// Its answer to UPDATE and re-INVITE. None: silence.
     pub renews: Option<u16>,
+    /// Its SDP in the 2xx to a re-INVITE takes no media.
+    pub refuses_media_again: bool,
     /// Header lines of a refusal of those.
     pub refuses: String,
     /// Least session interval it takes, seconds (RFC 4028).
@@ -86,6 +88,7 @@ impl Default for Manners {
             accepts: String::new(),
             renews: Some(200),
             refuses: String::new(),
+            refuses_media_again: false,
             min_se: 0,
             ack_sdp: None,
             dead: false,
