@@ -75,6 +75,7 @@ impl Media {
             version: 1,
             shape: Shape::offer(),
             direction: Direction::SendRecv,
+            absent: false,
         }
     }
 

@@ -144,7 +144,7 @@ impl ReferTo {
             true => content_id(split.address.get(4..).unwrap_or_default(), &mut quirks)?,
             false => single(split.address, &outside, split.bracketed, &mut quirks)?,
         };
-        let admin = read_admin(&outside)?;
+        let admin = read_admin(&outside, &mut found.target)?;
         note_unknown(&outside, &found.target, split.bracketed, &mut quirks);
         if let Some(method) = params::find(&outside, "method") {
             if split.bracketed {
@@ -283,14 +283,33 @@ fn content_id(rest: &[u8], quirks: &mut Vec<Quirk>) -> Result<Found, ReferToErro
     })
 }
 
-fn read_admin(outside: &Params) -> Result<Option<bool>, ReferToError> {
-    let Some((_, value)) = outside.iter().find(|(name, _)| name == ADMIN) else {
-        return Ok(None);
-    };
-    match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("1" | "true") => Ok(Some(true)),
-        Some("0" | "false") => Ok(Some(false)),
-        _ => Err(ReferToError::Malformed("admin is 1 or 0".to_owned())),
+/// What is wished of the role, outside the brackets or inside, from where it is taken away.
+fn read_admin(outside: &Params, target: &mut ReferTarget) -> Result<Option<bool>, ReferToError> {
+    let mut wished = Vec::new();
+    for (_, value) in outside.iter().filter(|(name, _)| name == ADMIN) {
+        let wish = role_wish(value.as_deref().unwrap_or_default());
+        let wish = wish.ok_or_else(|| ReferToError::Malformed("admin is 1 or 0".to_owned()))?;
+        wished.push(wish);
+    }
+    if let ReferTarget::Uri(uri) = target {
+        // Of another value it may be somebody's own parameter.
+        if let Some(wish) = uri.param(ADMIN).and_then(role_wish) {
+            wished.push(wish);
+            *uri = uri.without_param(ADMIN);
+        }
+    }
+    match wished.as_slice() {
+        [] => Ok(None),
+        [first, others @ ..] if others.iter().all(|other| other == first) => Ok(Some(*first)),
+        _ => Err(ReferToError::Malformed("admin is 1 and 0".to_owned())),
+    }
+}
+
+fn role_wish(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
     }
 }
 

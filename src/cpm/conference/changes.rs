@@ -8,13 +8,16 @@ use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ChangeLog, Ending, Record, Subscribers};
 use crate::cpm::session::Session;
 use crate::cpm::targets::TargetAddress;
+use crate::cpm::time::Millis;
 use crate::sip::conference_info::{is_entity, User};
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
 use crate::sip::status::reason_phrase;
 
-/// Subscribers told per turn of the process that watches deadlines.
+/// Subscribers told at once, and the pause between two slices, ms: the process that watches deadlines has to
+/// do other things meanwhile.
 const SLICE: usize = 32;
+const ROUND_PAUSE: Millis = 50;
 
 impl Session<'_> {
     /// A leg goes for this reason; the first one said counts.
@@ -250,7 +253,7 @@ impl Session<'_> {
                 next: u32::try_from(next).unwrap_or(u32::MAX),
                 ..round
             });
-            log.due = Some(now + 1);
+            log.due = Some(now + ROUND_PAUSE);
         } else {
             log.round = None;
             log.due = None;

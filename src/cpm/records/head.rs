@@ -27,6 +27,8 @@ pub struct Head {
     pub in_reply_to: Option<String>,
     /// Subject
     pub subject: Option<String>,
+    /// Those before it, the latest first.
+    pub former_subjects: Vec<String>,
     /// Forms of our INVITEs that its creator showed, or that targets needed.
     pub forms: ClientForms,
     /// When the session began.
@@ -95,5 +97,6 @@ pub struct RejoinRights {
     /// Removed by somebody, and not invited again since.
     pub removed: Vec<Identity>,
     /// Had the role of an administrator when their leg was lost, and have it again when they come back.
-    pub administrators: Vec<Identity>,
+    /// One entry for each person.
+    pub administrators: Vec<Vec<Identity>>,
 }

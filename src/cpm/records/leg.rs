@@ -105,6 +105,8 @@ pub struct Attempt {
     pub cseq: u32,
     /// The one bounded retry was used.
     pub retried: bool,
+    /// When we give up on all attempts together. `None`: none was sent.
+    pub ring_until: Option<Millis>,
     /// In which form it is sent.
     pub forms: ClientForms,
     /// The other form is being tried, or was.
@@ -122,8 +124,19 @@ pub struct EarlyDialog {
     pub tag: Tag,
     /// RSeq of the latest one that got its PRACK.
     pub rseq: u32,
-    /// Which way messages flow by the answer to our offer in one of them; a 2xx need not repeat it.
-    pub answer: Option<Direction>,
+    /// What one of them said of the media; a 2xx need not repeat it.
+    pub answer: EarlyAnswer,
+}
+
+/// The SDP of reliable provisional answers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum EarlyAnswer {
+    /// There was none.
+    None,
+    /// It cannot be used.
+    Unusable,
+    /// Which way messages flow by it.
+    Usable(Direction),
 }
 
 /// A 2xx of ours that was not acknowledged yet.
@@ -152,6 +165,8 @@ pub struct Media {
     pub shape: Shape,
     /// Which way messages flow at the moment, seen from the focus: anything but both ways is a hold.
     pub direction: Direction,
+    /// The peer has never described any: a participant without media.
+    pub absent: bool,
 }
 
 /// What a leg keeps for the conference state alone.

@@ -25,6 +25,8 @@ pub struct Subscription {
     pub held_until: Option<Millis>,
     /// The NOTIFY at hand was put off once already.
     pub retried: bool,
+    /// The first NOTIFY is being repeated: 481 came so early that the 2xx may not have arrived.
+    pub repeated_early: bool,
     /// A NOTIFY of it waits in its dialog.
     pub queued: bool,
     /// Why it ends. `None`: it does not.
@@ -72,6 +74,11 @@ pub struct RetryRule {
 pub enum AfterNotify {
     /// The subscriber has it.
     Delivered,
+    /// It has the first NOTIFY, which had come too early before.
+    DeliveredLate {
+        /// That was the last one too.
+        last: bool,
+    },
     /// It is repeated after so many ms: the same report, or a full document (RFC 5057 section 5.1).
     Again(Millis),
     /// The subscriber does not have it, and it is not repeated.
@@ -88,6 +95,7 @@ impl Subscription {
             opens_at: (delay > 0).then_some(now + delay),
             early_until: Some(now + delay + EARLY),
             held_until: None,
+            repeated_early: false,
             retried: false,
             queued: false,
             ending: None,
@@ -152,13 +160,19 @@ impl Subscription {
         let early = self.early_until.take().is_some_and(|until| now <= until);
         if status < 300 {
             self.retried = false;
+            if std::mem::take(&mut self.repeated_early) {
+                return AfterNotify::DeliveredLate {
+                    last: self.last_sent,
+                };
+            }
             return match self.last_sent {
                 true => AfterNotify::Over,
                 false => AfterNotify::Delivered,
             };
         }
         if rule.repeats_early && early && status == 481 {
-            self.held_until = Some(now + TOO_EARLY_PAUSE);
+            self.opens_at = Some(now + TOO_EARLY_PAUSE);
+            self.repeated_early = true;
             self.last_sent = false;
             return AfterNotify::Again(TOO_EARLY_PAUSE);
         }

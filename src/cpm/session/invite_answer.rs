@@ -2,13 +2,14 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
+use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::fails_on_410;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
-use crate::cpm::records::leg::EarlyDialog;
+use crate::cpm::records::leg::{EarlyAnswer, EarlyDialog};
 use crate::cpm::records::{ByeCause, LegState};
 use crate::cpm::time::{millis, LOST_REQUEST};
 use crate::sip::identity::Identity;
@@ -91,20 +92,48 @@ impl Session<'_> {
         if leg.dialog.local_cseq.saturating_sub(attempt.cseq) >= MAX_PRACKS {
             return false;
         }
-        let answer = leg.media.accepted(response, &response.body, settings).ok();
+        let mut body = Vec::new();
+        let answer = match attempt.forms.no_offer {
+            // RFC 3262 section 5: an offer in a reliable provisional answer is answered in its PRACK.
+            true => match leg.media.answering(response, settings) {
+                Ok(None) => EarlyAnswer::None,
+                Ok(Some(shape)) => {
+                    let direction = shape.direction;
+                    leg.media.shape = shape;
+                    body = leg.media.text(settings);
+                    EarlyAnswer::Usable(direction)
+                }
+                Err(_) => {
+                    body = leg.media.refusing(response, settings).unwrap_or_default();
+                    EarlyAnswer::Unusable
+                }
+            },
+            false if response.body.is_empty() => EarlyAnswer::None,
+            false => match leg.media.accepted(response, &response.body, settings) {
+                Ok(direction) => EarlyAnswer::Usable(direction),
+                Err(_) => EarlyAnswer::Unusable,
+            },
+        };
         match attempt.early.iter_mut().find(|early| early.tag == tag) {
             Some(early) if early.rseq.checked_add(1) == Some(rseq) => {
                 early.rseq = rseq;
-                early.answer = early.answer.or(answer);
+                if early.answer == EarlyAnswer::None {
+                    early.answer = answer;
+                }
             }
             Some(_) => return false,
             None => attempt.early.push(EarlyDialog { tag, rseq, answer }),
         }
         let rack = format!("{rseq} {} INVITE", response.cseq);
-        let headers = HeaderLines::new().line("RAck", &rack).supported().text();
+        let kind = (!body.is_empty()).then_some(SDP);
+        let headers = HeaderLines::new()
+            .line("RAck", &rack)
+            .supported()
+            .maybe("Content-Type", kind)
+            .text();
         let mut early = leg.dialog.clone();
         early.establish(response);
-        let prack = early.request(None, Method::Prack, headers, Vec::new());
+        let prack = early.request(None, Method::Prack, headers, body);
         leg.dialog.local_cseq = early.local_cseq;
         self.send(prack);
         true
@@ -128,7 +157,9 @@ impl Session<'_> {
             return false;
         };
         // RFC 4028 section 7.3: a longer interval, in a new INVITE of the same Call-ID.
+        let in_time = attempt.ring_until.is_none_or(|until| at < until);
         let allowed = match response.status {
+            _ if !in_time => false,
             422 => leg.timer.raise(response.seconds("Min-SE")),
             _ => !std::mem::replace(&mut attempt.retried, true),
         };
@@ -243,6 +274,10 @@ impl Session<'_> {
             leg.state = LegState::Connected;
             leg.media.direction = direction;
             leg.timer.agree(response, now);
+            // It is not needed any more.
+            if let Some(attempt) = &mut leg.outgoing {
+                attempt.early.clear();
+            }
         }
         if trusted {
             self.learn_identities(id, response);
@@ -276,7 +311,7 @@ impl Session<'_> {
             return Err("nobody is being invited".into());
         };
         let Some(shape) = leg.media.answering(response, settings)? else {
-            return self.no_media();
+            return self.answered_early(id, response);
         };
         let direction = shape.direction;
         leg.media.shape = shape;
@@ -287,9 +322,12 @@ impl Session<'_> {
     }
 
     /// A 2xx without SDP: a participant without media, unless `strict`.
-    fn no_media(&mut self) -> Result<Direction, String> {
+    fn no_media(&mut self, id: Id) -> Result<Direction, String> {
         if self.env.settings.strict {
             return Err("no SDP".into());
+        }
+        if let Some(leg) = self.records.leg_mut(id) {
+            leg.media.absent = true;
         }
         self.count(Counter::Quirk(Quirk::AnswerWithoutSdp), 1);
         Ok(Direction::Inactive)
@@ -302,14 +340,23 @@ impl Session<'_> {
         let Some(leg) = self.records.leg_mut(id) else {
             return Err("nobody is being invited".into());
         };
-        let attempt = leg.outgoing.as_mut();
-        let early = attempt.map_or(Vec::new(), |attempt| std::mem::take(&mut attempt.early));
-        if !response.body.is_empty() {
-            return leg.media.accepted(response, &response.body, settings);
+        match response.body.is_empty() {
+            true => self.answered_early(id, response),
+            false => leg.media.accepted(response, &response.body, settings),
         }
-        let mine = |early: &&EarlyDialog| response.to_tag.as_ref() == Some(&early.tag);
-        let answered = early.iter().find(mine).and_then(|early| early.answer);
-        answered.map_or_else(|| self.no_media(), Ok)
+    }
+
+    /// What the reliable provisional answers of the same dialog said of the media, as the 2xx says nothing.
+    fn answered_early(&mut self, id: Id, response: &Response) -> Result<Direction, String> {
+        let leg = self.records.leg(id);
+        let attempt = leg.and_then(|leg| leg.outgoing.as_ref());
+        let mut early = attempt.into_iter().flat_map(|attempt| &attempt.early);
+        let mine = early.find(|early| response.to_tag.as_ref() == Some(&early.tag));
+        match mine.map_or(EarlyAnswer::None, |early| early.answer) {
+            EarlyAnswer::Usable(direction) => Ok(direction),
+            EarlyAnswer::Unusable => Err("its provisional answer had none that is usable".into()),
+            EarlyAnswer::None => self.no_media(id),
+        }
     }
 
     /// R1.3b: what the answerer's network asserts is one more name of the participant, unless it is

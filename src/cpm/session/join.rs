@@ -67,9 +67,9 @@ impl Session<'_> {
         if self.is_merged(request) {
             return Err(Refusal::Merged.into());
         }
-        let as_creator = match at_factory {
+        let requires_no_list = match at_factory {
             true => check_require_at_factory(request).map(|()| false)?,
-            false => self.check_require_without_list(request, true)?,
+            false => self.check_list_invite_tag(request, true)?,
         };
         let mut who = identify(arrival)?;
         let shown = who.uri.clone();
@@ -79,7 +79,7 @@ impl Session<'_> {
         }
         who.participant = self.records.member(&who.identities).is_some();
         self.check_join(&who).map_err(denied)?;
-        let renames = match as_creator && self.head.live {
+        let renames = match requires_no_list && self.head.live {
             true => self.check_rename(request, &who).map_err(denied)?,
             false => None,
         };
@@ -171,7 +171,7 @@ impl Session<'_> {
             uri: who.uri.clone(),
             display_name: display_name(request, &who),
             administrator: false,
-            subject: request.text("Subject"),
+            subject: self.subject_told(request),
             anonymous: who.anonymous,
             state: LegState::Connected,
             dialog,

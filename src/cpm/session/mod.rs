@@ -260,6 +260,7 @@ fn new_head(env: &Env<'_>) -> Head {
         contribution_id: env.token(),
         in_reply_to: None,
         subject: None,
+        former_subjects: Vec::new(),
         forms: ClientForms::default(),
         started: env.now,
         max_participants: env.settings.max_participants,

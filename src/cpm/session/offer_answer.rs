@@ -10,7 +10,7 @@ use crate::cpm::option_tags::check_require_without_list;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
-use crate::cpm::records::leg::AwaitedAck;
+use crate::cpm::records::leg::{AwaitedAck, EarlyAnswer};
 use crate::cpm::records::{ByeCause, Leg, Waiting};
 use crate::cpm::refusal::Refusal;
 use crate::cpm::session_timer_negotiation::{grant, Granted};
@@ -32,7 +32,7 @@ impl Session<'_> {
         let attempt = leg.and_then(|leg| leg.outgoing.as_ref());
         let mut early = attempt.iter().flat_map(|attempt| &attempt.early);
         let early = early.find(|early| early.tag == request.from_tag);
-        let answered = early.is_some_and(|early| early.answer.is_some());
+        let answered = early.is_some_and(|early| early.answer != EarlyAnswer::None);
         let offers = matches!(read_sdp(request), Ok(Some(_)));
         let refusal = match offers && !answered {
             true => Refusal::OfferPending,
@@ -75,6 +75,7 @@ impl Session<'_> {
         if let Some(Described { shape, offered }) = renewal.described {
             if !offered {
                 leg.media.direction = shape.direction;
+                leg.media.absent = false;
             }
             leg.media.change(shape);
             body = leg.media.text(settings);
@@ -121,15 +122,15 @@ impl Session<'_> {
         let settings = self.env.settings;
         let leg = self.records.leg(id).filter(|leg| leg.is_connected());
         let list_invite = leg.ok_or(Refusal::ParticipantLeft)?.list_invite;
-        self.check_require_without_list(request, list_invite)?;
+        self.check_list_invite_tag(request, list_invite)?;
         let leg = self.records.leg(id).ok_or(Refusal::ParticipantLeft)?;
         let wanted = check_leg(leg, request, settings)?;
         Ok((wanted, self.wanted_subject(id, request)?))
     }
 
-    /// See the function of this name. Gives and counts what it lets pass; with `strict` it is as unknown as to any
-    /// other dialog.
-    pub(super) fn check_require_without_list(
+    /// Refuses option tags that are not understood. Gives and counts a `recipient-list-invite` that may stand
+    /// there; with `strict` it may not.
+    pub(super) fn check_list_invite_tag(
         &mut self,
         request: &Request,
         made_with_it: bool,

@@ -6,7 +6,7 @@ use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::records::ids::Id;
-use crate::cpm::records::{ByeCause, Waiting};
+use crate::cpm::records::{ByeCause, RunningTimer, Waiting};
 use crate::cpm::time::{millis, Millis};
 use crate::sip::{Method, Response};
 
@@ -127,7 +127,12 @@ impl Session<'_> {
             return;
         }
         match leg.media.accepted(response, &response.body, settings) {
-            Ok(direction) => leg.media.direction = direction,
+            Ok(direction) => {
+                leg.media.direction = direction;
+                leg.media.absent = false;
+            }
+            // Who had none still wants none.
+            Err(_) if leg.media.absent => {}
             Err(why) => {
                 self.log_leg(id, Level::Info, |_| {
                     format!("a re-INVITE was answered with SDP that cannot be used ({why}): BYE")
@@ -156,6 +161,13 @@ impl Session<'_> {
             }
             (422, _) if leg.timer.raise(refused.min_se) => Some(now),
             (491, _) => Some(now + pause),
+            // Somebody without media is there, and wants none of our offer either.
+            (488, _) if leg.media.absent => {
+                if let Some(timer) = &mut leg.timer.running {
+                    *timer = RunningTimer::start(now, timer.interval, timer.ours);
+                }
+                return;
+            }
             (500 | 503, Some(seconds)) => Some(now + millis(seconds.max(1))),
             _ if !was_invite => {
                 leg.timer.peer_updates = false;

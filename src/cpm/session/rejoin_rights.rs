@@ -39,14 +39,19 @@ impl Session<'_> {
 
     /// These people had the role of an administrator when their leg ended, and did not leave for good.
     pub(super) fn remember_administrator(&mut self, who: &[Identity]) {
-        self.edit_rejoin_rights(|rights| add_new(&mut rights.administrators, who));
+        self.edit_rejoin_rights(|rights| {
+            rights.administrators.push(who.to_vec());
+            if rights.administrators.len() > MAX_REMEMBERED {
+                rights.administrators.remove(0);
+            }
+        });
     }
 
     /// These people are in again, or have lost the role.
     pub(super) fn forget_administrator(&mut self, who: &[Identity]) {
         if self.was_administrator(who) {
             self.edit_rejoin_rights(|rights| {
-                rights.administrators.retain(|known| !who.contains(known));
+                rights.administrators.retain(|known| !any(who, known));
             });
         }
     }
@@ -54,7 +59,8 @@ impl Session<'_> {
     /// Whether the role is kept for somebody.
     pub(super) fn was_administrator(&mut self, who: &[Identity]) -> bool {
         let rights = self.rejoin_rights();
-        rights.is_some_and(|rights| any(who, &rights.administrators))
+        let mut remembered = rights.into_iter().flat_map(|rights| &rights.administrators);
+        remembered.any(|known| any(who, known))
     }
 
     /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.

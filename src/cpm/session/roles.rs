@@ -36,11 +36,18 @@ impl Session<'_> {
     /// Gives the role to a connected participant, or takes it. Gives the result, and why.
     fn change_role(&mut self, target: &TargetAddress, administrator: bool) -> (u16, &'static str) {
         const ABSENT: (u16, &str) = (404, "not in the session");
-        let Some(id) = target.uri().and_then(|uri| self.member_called(uri)) else {
+        let Some(uri) = target.uri() else {
             return ABSENT;
         };
-        let Some(leg) = self.records.leg(id).filter(|leg| leg.is_connected()) else {
-            return ABSENT;
+        let id = self.member_called(uri);
+        let leg = id.and_then(|id| self.records.leg(id));
+        let (Some(id), Some(leg)) = (id, leg.filter(|leg| leg.is_connected())) else {
+            let away = [Identity::of(uri)];
+            if administrator || !self.was_administrator(&away) {
+                return ABSENT;
+            }
+            self.forget_administrator(&away);
+            return (200, "does not come back to the role");
         };
         match (leg.administrator, administrator) {
             (true, true) => (200, "has the role already"),
@@ -64,6 +71,9 @@ impl Session<'_> {
             self.appoint(next);
         }
         self.set_administrator(id, false);
+        if let Some(identities) = self.records.leg(id).map(|leg| leg.identities.clone()) {
+            self.forget_administrator(&identities);
+        }
         match self.removes_by_document(id) {
             true => (
                 200,

@@ -3,6 +3,7 @@
 
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::option_tags::requires_list_invite;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
@@ -12,11 +13,13 @@ use crate::sip::Request;
 
 /// Longest Subject taken over, bytes.
 pub(super) const MAX_SUBJECT: usize = 512;
+/// How many earlier subjects are remembered: who repeats one may have missed the change.
+const FORMER: usize = 4;
 
 impl Session<'_> {
     /// The subject that a re-INVITE or UPDATE of `id` wants for the session. `None`: it wants no other one. A
-    /// client may write into every request what it said at first, or was told by our INVITE, so that means
-    /// nothing.
+    /// client may write into every request what it said at first, or was told by our INVITE or 200, so that
+    /// means nothing, unless it requires `recipient-list-invite`, by which liblinphone renames.
     ///
     /// # Errors
     /// As [`Session::check_subject`].
@@ -26,11 +29,34 @@ impl Session<'_> {
         request: &Request,
     ) -> Result<Option<String>, Refusal> {
         let known = self.records.leg(id).and_then(|leg| leg.subject.clone());
-        if known.is_some() && request.text("Subject") == known {
-            return Ok(None);
-        }
         let who = self.peer_of_dialog(id);
-        self.check_subject(request, who)
+        let said = request
+            .text("Subject")
+            .filter(|_| !requires_list_invite(request));
+        // Or what it was told by a conference document.
+        let former = |said| self.head.former_subjects.contains(said);
+        match said {
+            Some(said) if known.as_ref() == Some(&said) => Ok(None),
+            Some(said) if former(&said) && !self.may_rename(who.as_ref()) => Ok(None),
+            _ => self.check_subject(request, who),
+        }
+    }
+
+    fn may_rename(&mut self, who: Option<&Person>) -> bool {
+        who.is_some_and(|who| {
+            let verdict = self.permissions_of(who);
+            verdict.allows(Action::AllowSubjectChange)
+        })
+    }
+
+    /// What somebody who comes in is told by our 200, or else said itself.
+    pub(super) fn subject_told(&self, request: &Request) -> Option<String> {
+        let said = || {
+            request
+                .text("Subject")
+                .filter(|said| said.len() <= MAX_SUBJECT)
+        };
+        self.head.subject.clone().or_else(said)
     }
 
     /// The subject that a request wants for the session. `None`: it wants none, or the one there is.
@@ -58,11 +84,7 @@ impl Session<'_> {
         if self.head.subject.as_deref() == Some(&subject) {
             return Ok(None);
         }
-        let may = who.is_some_and(|who| {
-            let verdict = self.permissions_of(&who);
-            verdict.allows(Action::AllowSubjectChange)
-        });
-        match may {
+        match self.may_rename(who.as_ref()) {
             true => Ok(Some(subject)),
             false => Err(self.not_permitted(Action::AllowSubjectChange)),
         }
@@ -74,7 +96,13 @@ impl Session<'_> {
             format!("subject changed from={}", show.who(who.as_str()))
         });
         self.log(Level::Debug, format!("the subject is {subject:?}"));
-        self.head.subject = Some(subject);
+        let former = self.head.subject.replace(subject);
+        if let Some(former) = former {
+            let kept = &mut self.head.former_subjects;
+            kept.retain(|known| *known != former);
+            kept.insert(0, former);
+            kept.truncate(FORMER);
+        }
         self.note_description();
     }
 }

@@ -160,16 +160,24 @@ impl Session<'_> {
         };
         let after = subscription.answered(status, retry_after, rule, now);
         self.log_notify_answered(id, status, after);
-        if status == 481 && matches!(after, AfterNotify::Again(_)) {
-            self.count(Counter::Quirk(Quirk::EarlyNotify), 1);
-        }
+        let after = match after {
+            AfterNotify::DeliveredLate { last } => {
+                self.count(Counter::Quirk(Quirk::EarlyNotify), 1);
+                match last {
+                    true => AfterNotify::Over,
+                    false => AfterNotify::Delivered,
+                }
+            }
+            after => after,
+        };
         match (after, package) {
             (AfterNotify::Over, _) => self.remove_subscription(id),
             (AfterNotify::Again(_), Package::Refer) => self.repeat_report(id),
             (AfterNotify::Again(_) | AfterNotify::Missed, Package::Conference) => {
                 self.send_full_next(id);
             }
-            (AfterNotify::Missed, Package::Refer) | (AfterNotify::Delivered, _) => {}
+            (AfterNotify::Missed, Package::Refer)
+            | (AfterNotify::Delivered | AfterNotify::DeliveredLate { .. }, _) => {}
         }
     }
 

@@ -141,6 +141,16 @@ impl Uri {
         self.rebuilt(&params, true)
     }
 
+    /// The same URI without a parameter.
+    pub fn without_param(&self, name: &str) -> Uri {
+        let params: Vec<String> = self
+            .params()
+            .filter(|(have, _)| !have.eq_ignore_ascii_case(name))
+            .map(|(name, value)| param_text(name, value))
+            .collect();
+        self.rebuilt(&params, true)
+    }
+
     /// The URI a request may be sent to: without the `method` parameter and without every embedded
     /// header (RFC 3261 section 19.1.5).
     pub fn to_target(&self) -> Uri {

@@ -317,3 +317,84 @@ fn who_is_being_invited_may_watch() {
         world.end();
     });
 }
+
+#[test]
+fn no_bye_overtakes_a_first_notify_that_is_repeated() {
+    perfectly(|world, cast| {
+        world.settings.min_participants = 2;
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.manners(cast.alice).notify = Some(481);
+        world.manners(cast.alice).patience = 1;
+        world.refers(cast.alice, "sip:bob@home1.test;method=BYE", "");
+        world.run_out();
+        let sent = world.ledger.sent.iter().filter(|s| s.to == cast.alice);
+        let methods: Vec<&str> = sent.map(|s| s.request.method.as_str()).collect();
+        assert_eq!(methods.last(), Some(&"BYE"), "{methods:?}");
+    });
+}
+
+#[test]
+fn an_offer_in_a_reliable_provisional_answer_is_answered() {
+    perfectly(|world, cast| {
+        world.settings.client_forms = ClientForms {
+            no_offer: true,
+            ..ClientForms::default()
+        };
+        world.manners(cast.carol).reliable = true;
+        world.manners(cast.carol).early_sdp = true;
+        world.join(cast.alice);
+        world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        let prack = world.sent_to(cast.carol, "PRACK")[0];
+        assert!(!prack.request.body.is_empty(), "RFC 3262 section 5");
+    });
+}
+
+/// The tolerated 2xx without SDP, then our re-INVITE: the peer says that it still wants no media.
+#[test]
+fn a_leg_without_media_survives_our_reinvite() {
+    perfectly(|world, cast| {
+        world.manners(cast.carol).no_sdp = true;
+        world.manners(cast.carol).accepts = "Supported: timer\r\nRequire: timer\r\nSession-Expires: 600;refresher=uac\r\nAllow: INVITE, ACK, BYE\r\n".into();
+        world.manners(cast.carol).refuses_media_again = true;
+        world.join(cast.alice);
+        world.join(cast.bob);
+        world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        assert!(world.is_in(cast.carol));
+        world.run(400_000);
+        assert!(world.is_in(cast.carol));
+    });
+}
+
+/// A description that was refused in a reliable provisional answer, then a 2xx without SDP.
+#[test]
+fn an_unusable_early_answer_is_none() {
+    perfectly(|world, cast| {
+        world.manners(cast.carol).reliable = true;
+        world.manners(cast.carol).early_sdp = true;
+        world.manners(cast.carol).usable_sdp = false;
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, CAROL, "");
+        world.run(SETTLED);
+        assert_eq!(world.told(cast.alice, &refer).last(), Some(&(488, true)));
+    });
+}
+
+/// N3: the subscription outlives the longest ringing.
+#[test]
+fn the_second_form_does_not_ring_beyond_the_subscription() {
+    perfectly(|world, cast| {
+        let longest = 180_000;
+        world.settings.invite_timeout = longest;
+        world.manners(cast.carol).wants_text = Some(true);
+        world.manners(cast.carol).answer = Some((longest - 5_000, 200));
+        world.join(cast.alice);
+        let refer = world.refers(cast.alice, CAROL, "");
+        world.run(3 * longest);
+        // 200, or 408 in time: but a result.
+        let (status, last) = *world.told(cast.alice, &refer).last().expect("a NOTIFY");
+        assert!(last && status >= 200, "{status}");
+    });
+}

@@ -16,7 +16,6 @@ mod outcomes;
 mod racing;
 mod refreshing;
 mod renaming;
-mod review10;
 mod roles;
 mod subscribing;
 mod trail;

@@ -305,3 +305,69 @@ fn a_number_can_be_given_the_role() {
         world.end();
     });
 }
+
+#[test]
+fn inside_the_brackets_it_is_no_success_that_did_nothing() {
+    perfectly(|world, cast| {
+        three(world, cast);
+        let status = result(world, cast.alice, &format!("<{BOB};admin=1>"));
+        let given = administrators(world).contains(&BOB.to_owned());
+        assert_eq!(status == 200, given, "{status}, given: {given}");
+    });
+}
+
+#[test]
+fn two_parameters_that_differ_are_refused() {
+    perfectly(|world, cast| {
+        three(world, cast);
+        assert_eq!(
+            result(world, cast.alice, &format!("<{BOB}>;admin=1;admin=0")),
+            400
+        );
+    });
+}
+
+#[test]
+fn a_role_that_was_taken_does_not_come_back() {
+    perfectly(|world, cast| {
+        three(world, cast);
+        assert_eq!(result(world, cast.alice, &format!("<{BOB}>;admin=1")), 200);
+        let focus = world.peers[cast.alice].dialogs[0].focus.clone();
+        // Alice's phone drops out; bob takes her role meanwhile.
+        world.leaves(cast.alice);
+        world.run(SETTLED);
+        let status = result(world, cast.bob, &format!("<{ALICE}>;admin=0"));
+        let branch = world.lets(cast.alice, |peer| peer.invite(&focus, ""));
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
+        world.run(SETTLED);
+        let back = administrators(world).contains(&ALICE.to_owned());
+        assert!(!back, "told {status}, and it has the role again");
+    });
+}
+
+#[test]
+fn a_second_name_does_not_bring_a_role_back() {
+    perfectly(|world, cast| {
+        let both = &[ALICE, "tel:+358409999999"];
+        let alice = world.peer("twice", both);
+        creates(world, alice, &[BOB, CAROL]);
+        world.run(SETTLED);
+        assert_eq!(result(world, alice, &format!("<{BOB}>;admin=1")), 200);
+        let focus = world.peers[alice].dialogs[0].focus.clone();
+        let once = |world: &mut World, headers: &str| {
+            let branch = world.lets(alice, |peer| peer.invite(&focus, headers));
+            assert_eq!(world.outcome(alice, &branch), 200);
+            world.run(SETTLED);
+        };
+        world.leaves(alice);
+        world.run(SETTLED);
+        // Back with one of its names, demoted, gone, and back with both.
+        once(world, "P-Asserted-Identity: <sip:alice@home1.test>\r\n");
+        assert_eq!(administrators(world), [ALICE, BOB]);
+        assert_eq!(result(world, cast.bob, &format!("<{ALICE}>;admin=0")), 200);
+        world.leaves(alice);
+        world.run(SETTLED);
+        once(world, "");
+        assert_eq!(administrators(world), [BOB]);
+    });
+}

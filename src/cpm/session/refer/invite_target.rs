@@ -85,6 +85,7 @@ impl Session<'_> {
                 index,
                 cseq: 0,
                 retried: false,
+                ring_until: None,
                 forms: ClientForms::default(),
                 tried_other_form: false,
                 answered: false,
@@ -110,7 +111,7 @@ impl Session<'_> {
 
     /// Sends the INVITE of a leg whose turn it is.
     pub(in crate::cpm::session) fn send_invite(&mut self, id: Id) {
-        let ring_until = self.env.now + self.env.settings.invite_timeout;
+        let longest = self.env.now + self.env.settings.invite_timeout;
         let Some(leg) = self.records.leg(id) else {
             return;
         };
@@ -128,19 +129,24 @@ impl Session<'_> {
         let Some((headers, body)) = self.invite_content(id, &refer, index) else {
             return;
         };
+        let subject = self.head.subject.clone();
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
+        let request = leg.dialog.request(Some(id), Method::Invite, headers, body);
+        leg.subject.clone_from(&subject);
+        let mut ring_until = longest;
+        if let Some(attempt) = &mut leg.outgoing {
+            attempt.cseq = request.cseq;
+            attempt.early.clear();
+            // All attempts together: the referrer's subscription does not wait longer.
+            ring_until = *attempt.ring_until.get_or_insert(longest);
+        }
         leg.state = LegState::Inviting {
             transaction: None,
             ringing: false,
             ring_until,
         };
-        let request = leg.dialog.request(Some(id), Method::Invite, headers, body);
-        if let Some(attempt) = &mut leg.outgoing {
-            attempt.cseq = request.cseq;
-            attempt.early.clear();
-        }
         let target = leg.uri.clone();
         self.count(Counter::InvitesSent, 1);
         self.log_leg(id, Level::Info, |show| {
