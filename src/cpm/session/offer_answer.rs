@@ -142,12 +142,16 @@ impl Session<'_> {
         Ok(there)
     }
 
-    /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer.
+    /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer. One that is not in
+    /// the dialog by both tags (RFC 3261 section 12.2.2), or of another INVITE, is nobody's.
     pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
         let settings = self.env.settings;
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
+        if leg.dialog.remote_tag.as_ref() != Some(&request.from_tag) {
+            return;
+        }
         let awaited = leg.awaited_ack.take_if(|ack| ack.cseq == request.cseq);
         let Some(awaited) = awaited else { return };
         if awaited.offered && leg.is_connected() {
