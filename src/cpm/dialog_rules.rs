@@ -10,7 +10,7 @@ use super::records::ids::Id;
 use super::records::Leg;
 use super::settings::Settings;
 use super::socket::Socket;
-use super::time::Micros;
+use super::time::{Micros, Millis};
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request, Response, Tag};
 
@@ -46,14 +46,20 @@ impl Dialog {
     }
 
     /// The dialog that our INVITE to `target` is to form, from the focus with `token`, by way of
-    /// `orig_route`. `arrived` is the socket that its cause came in on.
-    pub fn towards(target: &Uri, token: &str, arrived: Option<Socket>, env: &Env<'_>) -> Dialog {
+    /// `orig_route`. `arrived` is the socket that its cause came in on, and `at` when the INVITE is sent.
+    pub fn towards(
+        target: &Uri,
+        token: &str,
+        arrived: Option<Socket>,
+        at: Millis,
+        env: &Env<'_>,
+    ) -> Dialog {
         let settings = env.settings;
         let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
         let call_id = format!("{}@{}", env.token(), settings.domain);
         Dialog {
-            local_tag: env.tag_for(&call_id),
+            local_tag: env.tag_for(&call_id, at),
             call_id,
             remote_tag: None,
             local: settings.focus_uri(token),

@@ -19,6 +19,7 @@ static INVITES_FAILED: Counter = Counter::new();
 static NOTIFIES_SENT: Counter = Counter::new();
 static JOINS_ACCEPTED: Counter = Counter::new();
 static JOINS_REFUSED: Counter = Counter::new();
+static ANSWERS_IGNORED: Counter = Counter::new();
 
 static METHOD_OUTSIDE_BRACKETS: Counter = Counter::new();
 static USER_OUTSIDE_BRACKETS: Counter = Counter::new();
@@ -39,7 +40,7 @@ static EARLY_NOTIFY: Counter = Counter::new();
 static FAILS_ON_410: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 30] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -79,6 +80,11 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
         c"joins_refused",
         c"INVITEs from participants refused",
         &JOINS_REFUSED,
+    ),
+    (
+        c"answers_ignored",
+        c"answers from neither a trusted peer nor where the request went",
+        &ANSWERS_IGNORED,
     ),
     (
         c"quirk_method_outside_brackets",
@@ -187,6 +193,7 @@ pub fn of(name: Name) -> &'static Counter {
         Name::NotifiesSent => &NOTIFIES_SENT,
         Name::JoinsAccepted => &JOINS_ACCEPTED,
         Name::JoinsRefused => &JOINS_REFUSED,
+        Name::AnswersIgnored => &ANSWERS_IGNORED,
         Name::Quirk(quirk) => of_quirk(quirk),
     }
 }

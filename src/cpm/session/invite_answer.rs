@@ -10,14 +10,12 @@ use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::EarlyDialog;
 use crate::cpm::records::{ByeCause, LegState};
-use crate::cpm::time::{millis, LOST_REQUEST};
+use crate::cpm::time::{millis, LONGEST_RETRY, LOST_REQUEST};
 use crate::sip::identity::Identity;
 use crate::sip::sdp::Direction;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Response, Tag};
 
-/// Longest Retry-After that is waited for, seconds.
-const LONGEST_RETRY: u32 = 30;
 /// Most reliable provisional answers acknowledged per INVITE.
 const MAX_PRACKS: u32 = 32;
 /// Longest To-tag of an answer; RFC 3261 section 19.3 wants 32 bits of randomness in it.

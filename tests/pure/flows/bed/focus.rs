@@ -16,7 +16,7 @@ use cpm::cpm::refusal::Refusal;
 use cpm::cpm::refusal_answer::refuse_at_the_door;
 use cpm::cpm::request_uri::{destination, Destination};
 use cpm::cpm::session::Session;
-use cpm::cpm::stray_answer::end_stray_dialog;
+use cpm::cpm::stray_answer::StrayAnswer;
 use cpm::cpm::time::Millis;
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
@@ -370,11 +370,13 @@ impl World {
     /// Nothing is left of the leg, but the peer believes in a dialog.
     fn ends_stray(&mut self, response: &Response) -> bool {
         let socket = self.settings.sockets[0];
-        let Some(requests) = self.with_env(|env| end_stray_dialog(response, socket, env)) else {
+        let Some(stray) = self.with_env(|env| StrayAnswer::of(response, socket, env)) else {
             return false;
         };
+        let reaction = stray.remember(&mut self.ended_answers, self.now);
+        let requests = stray.requests(reaction).into_iter();
         let sends = requests.map(|request| Action::Send(Box::new(request)));
-        self.perform_later(sends.into(), Place::Elsewhere);
+        self.perform_later(sends.collect(), Place::Elsewhere);
         true
     }
 
