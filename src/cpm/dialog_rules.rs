@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::env::Env;
 use super::header_lines::HeaderLines;
+use super::input::Arrival;
 use super::outgoing_message::OutgoingRequest;
 use super::records::dialog::{ByeCause, Dialog, Waiting};
 use super::records::ids::Id;
@@ -12,7 +13,7 @@ use super::settings::Settings;
 use super::socket::Socket;
 use super::time::{Micros, Millis};
 use crate::sip::uri::Uri;
-use crate::sip::{Method, Request, Response, Tag};
+use crate::sip::{Method, Response, Tag};
 
 /// Most numbers that a dialog waits for because later ones came first.
 const MAX_SKIPPED: u32 = 16;
@@ -20,13 +21,14 @@ const MAX_SKIPPED: u32 = 16;
 impl Dialog {
     /// The dialog that a request from a peer forms (RFC 3261 section 12.1.1). `contact` is ours.
     pub fn formed_by(
-        request: &Request,
+        arrival: &Arrival,
         remote_target: Uri,
         local_tag: Tag,
-        socket: Socket,
         contact: Uri,
     ) -> Dialog {
+        let (request, socket) = (&arrival.request, arrival.socket);
         Dialog {
+            peer: Some(arrival.source.ip().to_canonical()),
             call_id: request.call_id.clone(),
             local_tag,
             remote_tag: Some(request.from_tag.clone()),
@@ -64,6 +66,7 @@ impl Dialog {
             remote_tag: None,
             local: settings.focus_uri(token),
             remote: target.clone(),
+            peer: None,
             remote_target: target.clone(),
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
@@ -250,6 +253,7 @@ mod tests {
             remote_tag: Tag::parse("r"),
             local: uri("sip:f@x"),
             remote: uri("sip:a@x"),
+            peer: None,
             remote_target: uri("sip:a@x"),
             route_set: Vec::new(),
             local_cseq: 0,

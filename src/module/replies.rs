@@ -1,10 +1,12 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 
+use std::net::SocketAddr;
+
 use super::counters;
 use super::executor::{self, apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::{Action, Counter};
-use crate::cpm::input::Input;
+use crate::cpm::input::{Input, MessageSource};
 use crate::cpm::records::{Id, Name};
 use crate::cpm::socket::Socket;
 use crate::cpm::stray_answer::{Reaction, StrayAnswer};
@@ -37,8 +39,7 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
             ..
         } => match Response::parse(bytes, is_stream) {
             Ok(response) => {
-                let trusted = runtime.trusts(source);
-                answered(runtime, record, &response, trusted);
+                answered(runtime, record, &response, source, true);
             }
             Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
         },
@@ -54,13 +55,28 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
     Verdict::Counts
 }
 
-fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
+fn answered(
+    runtime: &Runtime,
+    record: Id,
+    response: &Response,
+    source: SocketAddr,
+    expected: bool,
+) {
     let input = Input::AnswerReceived {
         record,
         response,
-        trusted,
+        from: origin(runtime, source),
+        expected,
     };
     perform(runtime, apply(runtime, record, input), Place::Inline);
+}
+
+/// Where a message came from, as the domain sees it.
+pub fn origin(runtime: &Runtime, source: SocketAddr) -> MessageSource {
+    MessageSource {
+        address: source.ip(),
+        trusted: runtime.trusts(source),
+    }
 }
 
 /// tm's timer process must not be kept waiting: our own process goes on with it.
@@ -103,9 +119,8 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     match (known, accepted, leg) {
         (KnownReply::Ignored, ..) => ignore(message),
         (_, None, _) | (KnownReply::Known, _, Some(_)) => Disposition::Keep,
-        (KnownReply::Unknown, Some(_), Some(_)) if !trusted => ignore(message),
         (KnownReply::Unknown, Some(response), Some(leg)) => {
-            answered(runtime, leg, &response, true);
+            answered(runtime, leg, &response, message.source(), trusted);
             Disposition::Drop
         }
         (known, Some(response), None) => {

@@ -2,6 +2,7 @@
 
 use super::counters;
 use super::executor::{perform, Place};
+use super::replies::origin;
 use super::runtime::{runtime, Runtime, RESERVE};
 use crate::cpm::action::{Action, Counter};
 use crate::cpm::cpm_identifiers::contribution_id;
@@ -103,6 +104,7 @@ fn ack(runtime: &Runtime, message: &Message<'_>) -> i32 {
         let input = Input::AckReceived {
             leg,
             request: &request,
+            from: origin(runtime, message.source()),
         };
         let actions = super::executor::apply(runtime, leg, input);
         perform(runtime, actions, Place::Inline);

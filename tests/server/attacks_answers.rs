@@ -207,3 +207,45 @@ fn a_refused_request_moves_no_number() {
     check::accepted(&alice.referred(&format!("<{CAROL}>")));
     scene.invite_for(CAROL);
 }
+
+/// Who knows Call-ID and tags of a dialog is not its peer.
+#[test]
+fn a_stranger_who_knows_the_dialog_has_no_say_in_it() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let stranger = Ua::on(STRANGER, "sip:alice@home1.test", Transport::Udp);
+    for method in ["UPDATE", "SUBSCRIBE", "OPTIONS", "INVITE", "BYE"] {
+        let mut dialog = alice.dialog.clone();
+        let request = dialog
+            .request(method)
+            .with("CSeq", format!("{HUGE} {method}"))
+            .with("Contact", format!("<{}>", stranger.contact_uri()))
+            .with("Event", "conference");
+        check::refused(&scene.send(&stranger, &request).answer(), 403, None);
+    }
+    // Its ACK is none either.
+    let (sent, answer) = alice.re_invite(|invite| invite);
+    check::accepted(&answer);
+    let cseq = sent.msg.cseq();
+    let mut dialog = alice.dialog.clone();
+    let ack = dialog
+        .request("ACK")
+        .with("CSeq", format!("{cseq} ACK"))
+        .body("application/sdp", "nonsense\r\n");
+    scene.send(&stranger, &ack);
+    alice.dialog.expect_none("BYE", Duration::from_secs(1));
+    let good = ack
+        .without("Via")
+        .body("application/sdp", serve::sdp(alice.ua().local(), "passive"));
+    alice.send(&good);
+    // What the focus sends still goes to her.
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    expect_trying(alice.ua(), alice.call_id());
+    let requests = stranger
+        .inbox()
+        .all()
+        .iter()
+        .filter(|got| got.msg.is_request())
+        .count();
+    assert_eq!(requests, 0, "nothing is sent to the stranger");
+    check::accepted(&alice.dialog.bye());
+}

@@ -1,5 +1,7 @@
 //! Requests inside a dialog of the session, and OPTIONS outside any: which procedure each goes to.
 
+use std::net::IpAddr;
+
 use super::{Activity, Session};
 use crate::cpm::action::Action;
 use crate::cpm::input::Arrival;
@@ -77,11 +79,21 @@ impl Session<'_> {
         if dialog.remote_tag.as_ref() != Some(&request.from_tag) {
             return Err(Refusal::OtherFromTag);
         }
+        // A dialog stays with the trusted peers, or with the address that it came by.
+        if !arrival.trusted && !dialog.is_with(arrival.source.ip()) {
+            return Err(Refusal::UntrustedPeer);
+        }
         let ours = (dialog.local_tag.clone(), dialog.contact.clone());
         match dialog.is_in_order(request.cseq, arrival.read_at) {
             true => Ok(ours),
             false => Err(Refusal::CseqOutOfOrder),
         }
+    }
+
+    /// Whether the dialog that `holder` keeps is with that address.
+    pub(super) fn is_with(&mut self, holder: Id, address: IpAddr) -> bool {
+        let dialog = self.records.dialog_mut(holder);
+        dialog.is_some_and(|dialog| dialog.is_with(address))
     }
 
     /// The request was authorised and accepted (RFC 3261 section 12.2.2).

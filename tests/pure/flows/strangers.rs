@@ -57,6 +57,15 @@ fn an_accepted_number_counts() {
 
 /// A request in the leg of a peer that has another From-tag, as it is on the wire.
 fn foreign(world: &World, peer: usize, method: &str, cseq: u32, body: Vec<u8>) -> Vec<u8> {
+    Draft {
+        from_tag: "evil".into(),
+        ..overheard(world, peer, method, cseq, body)
+    }
+    .bytes()
+}
+
+/// A request in the leg of a peer, by somebody who knows all of it.
+fn overheard(world: &World, peer: usize, method: &str, cseq: u32, body: Vec<u8>) -> Draft {
     let leg = world.peers[peer].leg().expect("a leg");
     let dialog = &world.peers[peer].dialogs[leg];
     Draft {
@@ -65,15 +74,61 @@ fn foreign(world: &World, peer: usize, method: &str, cseq: u32, body: Vec<u8>) -
         branch: format!("z9hG4bK.evil.{method}.{cseq}"),
         via: "192.0.2.66:5060".into(),
         from: dialog.local.clone(),
-        from_tag: "evil".into(),
+        from_tag: dialog.local_tag.clone(),
         to: dialog.remote.clone(),
         to_tag: dialog.remote_tag.clone(),
         call_id: dialog.call_id.clone(),
         cseq,
-        headers: "Content-Type: application/sdp\r\n".into(),
+        headers: "Contact: <sip:evil@192.0.2.66>\r\nContent-Type: application/sdp\r\n".into(),
         body,
     }
-    .bytes()
+}
+
+/// A dialog stays with the address that it came by, if nobody trusts the one that asks.
+#[test]
+fn who_overheard_a_dialog_has_no_say_in_it() {
+    for method in ["BYE", "INVITE", "UPDATE", "SUBSCRIBE", "OPTIONS"] {
+        let (mut world, cast) = World::with_cast(Link::PERFECT, 1);
+        world.join(cast.alice);
+        world.run_out();
+        world.peers[cast.mallory].untrusted = true;
+        let draft = overheard(&world, cast.alice, method, 5_000, sdp("h", "evil"));
+        let headers = format!("Event: conference\r\n{}", draft.headers);
+        let bytes = Draft { headers, ..draft }.bytes();
+        world.effects(cast.mallory, vec![Effect::Send(bytes)]);
+        world.run(100);
+        assert_answered(&world, 403, method);
+        assert!(world.is_in(cast.alice), "{method}");
+        // Neither its Contact nor its number was taken over.
+        let refer = world.refers(cast.alice, TARGET, "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        world.run_out();
+        assert!(!world.sent_to(cast.alice, "NOTIFY").is_empty());
+        world.end();
+    }
+}
+
+/// What the focus answered mallory.
+fn assert_answered(world: &World, status: u16, method: &str) {
+    let line = format!("answer {status} to {method} of mallory");
+    assert!(world.trail().contains(&line), "{}", world.trail());
+}
+
+/// Without an S-CSCF in a laboratory: a phone that nobody trusts goes on from where it came.
+#[test]
+fn a_dialog_goes_on_with_the_address_that_it_came_by() {
+    interleaved(|world, cast| {
+        world.join(cast.alice);
+        world.refers(cast.alice, TARGET, "");
+        world.run_out();
+        for peer in [cast.alice, cast.carol] {
+            world.peers[peer].untrusted = true;
+            let leg = world.peers[peer].leg().expect("a leg");
+            let update = world.lets(peer, |peer| peer.within(leg, "UPDATE", "", Vec::new()));
+            assert_eq!(world.outcome(peer, &update), 200);
+        }
+        world.end();
+    });
 }
 
 fn awaits_ack(world: &World) -> bool {
@@ -99,6 +154,10 @@ fn an_ack_with_a_foreign_tag_is_nobodys() {
             world.effects(cast.mallory, vec![Effect::Send(ack)]);
             world.run(500);
         }
+        world.peers[cast.mallory].untrusted = true;
+        let ack = overheard(world, cast.alice, "ACK", cseq, b"nonsense".to_vec());
+        world.effects(cast.mallory, vec![Effect::Send(ack.bytes())]);
+        world.run(500);
         assert!(awaits_ack(world), "it was not the ACK");
         assert!(world.is_in(cast.alice), "bad SDP of others ends no leg");
         assert!(world.sent("BYE").is_empty());
@@ -107,19 +166,17 @@ fn an_ack_with_a_foreign_tag_is_nobodys() {
 
 #[test]
 fn a_request_with_a_foreign_tag_is_in_no_dialog() {
-    interleaved_over(
-        &["BYE", "INVITE", "UPDATE", "REFER"],
-        |world, cast, method| {
-            world.join(cast.alice);
-            world.run_out();
-            let request = foreign(world, cast.alice, method, HUGE, sdp("h", "evil"));
-            world.effects(cast.mallory, vec![Effect::Send(request)]);
-            world.run_out();
-            assert_eq!(world.status_of_last(cast.mallory, method), None);
-            assert!(world.is_in(cast.alice));
-            world.end();
-        },
-    );
+    for method in ["BYE", "INVITE", "UPDATE", "REFER", "OPTIONS"] {
+        let (mut world, cast) = World::with_cast(Link::PERFECT, 1);
+        world.join(cast.alice);
+        world.run_out();
+        let request = foreign(&world, cast.alice, method, HUGE, sdp("h", "evil"));
+        world.effects(cast.mallory, vec![Effect::Send(request)]);
+        world.run(100);
+        assert_answered(&world, 481, method);
+        assert!(world.is_in(cast.alice));
+        world.end();
+    }
 }
 
 /// The INVITE that a peer got first.
