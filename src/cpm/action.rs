@@ -72,6 +72,8 @@ pub enum Counter {
     JoinsAccepted,
     /// INVITEs of participants refused.
     JoinsRefused,
+    /// Answers to requests of ours that were ignored.
+    AnswersIgnored,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }

@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 
 use super::env::Env;
 use super::header_lines::HeaderLines;
+use super::input::Arrival;
 use super::outgoing_message::OutgoingRequest;
 use super::records::dialog::{ByeCause, Dialog, Waiting};
 use super::records::ids::Id;
 use super::records::Leg;
 use super::settings::Settings;
 use super::socket::Socket;
-use super::time::Micros;
+use super::time::{Micros, Millis};
 use crate::sip::uri::Uri;
-use crate::sip::{Method, Request, Response, Tag};
+use crate::sip::{Method, Response, Tag};
 
 /// Most numbers that a dialog waits for because later ones came first.
 const MAX_SKIPPED: u32 = 16;
@@ -20,13 +21,14 @@ const MAX_SKIPPED: u32 = 16;
 impl Dialog {
     /// The dialog that a request from a peer forms (RFC 3261 section 12.1.1). `contact` is ours.
     pub fn formed_by(
-        request: &Request,
+        arrival: &Arrival,
         remote_target: Uri,
         local_tag: Tag,
-        socket: Socket,
         contact: Uri,
     ) -> Dialog {
+        let (request, socket) = (&arrival.request, arrival.socket);
         Dialog {
+            peer: Some(arrival.source.ip().to_canonical()),
             call_id: request.call_id.clone(),
             local_tag,
             remote_tag: Some(request.from_tag.clone()),
@@ -46,18 +48,25 @@ impl Dialog {
     }
 
     /// The dialog that our INVITE to `target` is to form, from the focus with `token`, by way of
-    /// `orig_route`. `arrived` is the socket that its cause came in on.
-    pub fn towards(target: &Uri, token: &str, arrived: Option<Socket>, env: &Env<'_>) -> Dialog {
+    /// `orig_route`. `arrived` is the socket that its cause came in on, and `at` when the INVITE is sent.
+    pub fn towards(
+        target: &Uri,
+        token: &str,
+        arrived: Option<Socket>,
+        at: Millis,
+        env: &Env<'_>,
+    ) -> Dialog {
         let settings = env.settings;
         let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
         let call_id = format!("{}@{}", env.token(), settings.domain);
         Dialog {
-            local_tag: env.tag_for(&call_id),
+            local_tag: env.tag_for(&call_id, at),
             call_id,
             remote_tag: None,
             local: settings.focus_uri(token),
             remote: target.clone(),
+            peer: None,
             remote_target: target.clone(),
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
@@ -132,15 +141,29 @@ impl Dialog {
     /// Whether a request with this CSeq is in order (RFC 3261 section 12.2.2). Two workers may take two
     /// requests that came in order and get to the second one first. The first one was read before the
     /// second was accepted, hence before anybody could have seen an answer: it is not out of order.
-    pub fn accept_cseq(&mut self, cseq: u32, read_at: Micros, now: Micros) -> bool {
-        let Some(last) = self.remote_cseq.replace(cseq) else {
-            return true;
-        };
+    pub fn is_in_order(&self, cseq: u32, read_at: Micros) -> bool {
+        match self.remote_cseq {
+            Some(last) if cseq <= last => self.overtaken(cseq, read_at).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Where the number is kept of a request that was read before a later one was accepted.
+    fn overtaken(&self, cseq: u32, read_at: Micros) -> Option<usize> {
+        let is_it = |(number, by): &(u32, Micros)| *number == cseq && read_at < *by;
+        self.skipped.iter().position(is_it)
+    }
+
+    /// Takes over the CSeq of a request that is in order and was accepted. A refused one moves nothing:
+    /// else who may do nothing could make the peer's own requests come out of order.
+    pub fn take_cseq(&mut self, cseq: u32, read_at: Micros, now: Micros) {
+        let last = self.remote_cseq.unwrap_or(cseq);
+        self.remote_cseq = Some(last.max(cseq));
         if cseq <= last {
-            self.remote_cseq = Some(last);
-            let overtaken = |(number, by): &(u32, Micros)| *number == cseq && read_at < *by;
-            let found = self.skipped.iter().position(overtaken);
-            return found.map(|at| self.skipped.remove(at)).is_some();
+            if let Some(at) = self.overtaken(cseq, read_at) {
+                self.skipped.remove(at);
+            }
+            return;
         }
         // Nobody has so many requests under way: a peer that counts in larger steps skips on purpose.
         if cseq - last <= MAX_SKIPPED {
@@ -149,7 +172,6 @@ impl Dialog {
         }
         let excess = self.skipped.len().saturating_sub(MAX_SKIPPED as usize);
         self.skipped.drain(..excess);
-        true
     }
 
     /// A target refresh request moves the remote target (RFC 3261 section 12.2.2).
@@ -231,6 +253,7 @@ mod tests {
             remote_tag: Tag::parse("r"),
             local: uri("sip:f@x"),
             remote: uri("sip:a@x"),
+            peer: None,
             remote_target: uri("sip:a@x"),
             route_set: Vec::new(),
             local_cseq: 0,
@@ -248,26 +271,45 @@ mod tests {
         }
     }
 
+    /// Whether a request that is accepted if it is in order was.
+    fn accepts(dialog: &mut Dialog, cseq: u32, read_at: Micros) -> bool {
+        let in_order = dialog.is_in_order(cseq, read_at);
+        if in_order {
+            dialog.take_cseq(cseq, read_at, 1_000);
+        }
+        in_order
+    }
+
     #[test]
     fn a_request_that_a_later_one_overtook_in_the_server_is_in_order() {
         let mut dialog = dialog();
-        assert!(dialog.accept_cseq(4, 1_000, 1_000));
-        assert!(dialog.accept_cseq(2, 999, 1_000), "read before it");
-        assert!(!dialog.accept_cseq(2, 999, 1_000), "once");
-        assert!(!dialog.accept_cseq(3, 1_001, 1_000), "read after it");
-        assert!(!dialog.accept_cseq(4, 999, 1_000) && !dialog.accept_cseq(1, 999, 1_000));
+        assert!(accepts(&mut dialog, 4, 1_000));
+        assert!(accepts(&mut dialog, 2, 999), "read before it");
+        assert!(!accepts(&mut dialog, 2, 999), "once");
+        assert!(!accepts(&mut dialog, 3, 1_001), "read after it");
+        assert!(!accepts(&mut dialog, 4, 999) && !accepts(&mut dialog, 1, 999));
         assert_eq!(dialog.remote_cseq, Some(4));
+    }
+
+    #[test]
+    fn a_refused_request_moves_nothing() {
+        let mut dialog = dialog();
+        assert!(dialog.is_in_order(u32::MAX, 1_000));
+        assert!(accepts(&mut dialog, 2, 1_000), "the next one of the peer");
+        assert!(accepts(&mut dialog, 4, 1_000));
+        assert!(dialog.is_in_order(3, 999), "overtaken, and refused");
+        assert!(accepts(&mut dialog, 3, 999), "as if it had not come");
     }
 
     #[test]
     fn what_is_waited_for_is_bounded() {
         let mut dialog = dialog();
-        assert!(dialog.accept_cseq(u32::MAX - 100, 1_000, 1_000));
-        assert!(!dialog.accept_cseq(5, 999, 1_000), "skipped on purpose");
+        assert!(accepts(&mut dialog, u32::MAX - 100, 1_000));
+        assert!(!accepts(&mut dialog, 5, 999), "skipped on purpose");
         for step in 1..=30 {
-            assert!(dialog.accept_cseq(u32::MAX - 100 + 3 * step, 1_000, 1_000));
+            assert!(accepts(&mut dialog, u32::MAX - 100 + 3 * step, 1_000));
             assert!(dialog.skipped.len() <= MAX_SKIPPED as usize);
         }
-        assert!(dialog.accept_cseq(u32::MAX, 1_000, 1_000));
+        assert!(accepts(&mut dialog, u32::MAX, 1_000));
     }
 }

@@ -2,8 +2,11 @@
 
 use super::policy::Directory;
 use super::settings::Settings;
-use super::time::{Micros, Millis};
+use super::time::{Micros, Millis, SIXTY_FOUR_T1};
 use crate::sip::Tag;
+
+/// A tag tells when it was made by steps of so many ms. The time cannot be read from it, only tried.
+const TAG_STEP: Millis = SIXTY_FOUR_T1;
 
 /// The surroundings of one decision.
 pub struct Env<'a> {
@@ -36,9 +39,21 @@ impl Env<'_> {
         Tag::from_bits((self.random)())
     }
 
-    /// Our tag in a dialog we form ourselves: unguessable, and recognisably ours when nothing else of
-    /// the dialog is left.
-    pub fn tag_for(&self, call_id: &str) -> Tag {
-        Tag::from_bits((self.seal)(call_id))
+    /// Our tag in a dialog that we form by an INVITE sent at `at`: unguessable, and for a while recognisably
+    /// ours when nothing else of the dialog is left.
+    pub fn tag_for(&self, call_id: &str, at: Millis) -> Tag {
+        self.tag_of_step(call_id, at / TAG_STEP)
+    }
+
+    /// Whether this server made the tag for an INVITE with that Call-ID, at most `life` ms ago (to the next
+    /// whole step of 32 s).
+    pub fn made_tag(&self, tag: &Tag, call_id: &str, life: Millis) -> bool {
+        let first = self.now.saturating_sub(life) / TAG_STEP;
+        let mut steps = (first..=self.now / TAG_STEP).rev();
+        steps.any(|step| *tag == self.tag_of_step(call_id, step))
+    }
+
+    fn tag_of_step(&self, call_id: &str, step: u64) -> Tag {
+        Tag::from_bits((self.seal)(&format!("{call_id}\n{step}")))
     }
 }

@@ -1,6 +1,6 @@
 //! What can happen to a session: past tense, already parsed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::records::ids::{Id, TransactionId};
 use super::socket::Socket;
@@ -20,6 +20,15 @@ pub struct Arrival {
     pub trusted: bool,
     /// When it was taken from the network.
     pub read_at: Micros,
+}
+
+/// Where a message came from that is not answered.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageSource {
+    /// The IP address, by its packet.
+    pub address: IpAddr,
+    /// It is a trusted peer (parameter `trusted_peers`).
+    pub trusted: bool,
 }
 
 /// One thing that happened.
@@ -48,6 +57,8 @@ pub enum Input<'a> {
         leg: Id,
         /// The ACK.
         request: &'a Request,
+        /// Where it came from.
+        from: MessageSource,
     },
     /// The 2xx that connects `leg` could not be sent.
     AnswerFailed {
@@ -60,8 +71,11 @@ pub enum Input<'a> {
         record: Id,
         /// The answer.
         response: &'a Response,
-        /// It came from a trusted peer.
-        trusted: bool,
+        /// Where it came from.
+        from: MessageSource,
+        /// It is from a trusted peer, or from where its request was sent. If not, that is not known any
+        /// more.
+        expected: bool,
     },
     /// tm gave up on a request of ours.
     TimedOut {

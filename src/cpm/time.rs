@@ -13,6 +13,9 @@ pub const SIXTY_FOUR_T1: Millis = 32_000;
 /// this deadline of our own finds what tm never reported.
 pub const LOST_REQUEST: Millis = SIXTY_FOUR_T1 + 8_000;
 
+/// Longest Retry-After that is waited for before an INVITE is sent once more, seconds.
+pub const LONGEST_RETRY: u32 = 30;
+
 /// Milliseconds of so many seconds.
 pub fn millis(seconds: u32) -> Millis {
     u64::from(seconds) * 1000

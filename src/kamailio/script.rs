@@ -1,7 +1,7 @@
 //! A callback for every reply, before `tm` and the routing script see it.
 //!
 //! It catches replies that belong to no transaction any more: a 2xx that comes after `wt_timer` reaches
-//! only this callback ([`Tm::knows_reply`](super::tm::Tm::knows_reply) tells it from others).
+//! only this callback ([`Tm::look_up_reply`](super::tm::Tm::look_up_reply) tells it from others).
 //!
 //! Kamailio calls it in the process that received the reply, without a lock, for each reply of the server
 //! (core/script_cb.h). So it has to be cheap.

@@ -192,6 +192,24 @@ pub(super) fn from_ip_addr(address: &sys::ip_addr) -> Option<IpAddr> {
     }
 }
 
+/// The IP address of a socket address, an IPv4 address always as such. `None` for another family.
+pub(super) fn from_sockaddr(address: &sys::sockaddr_union) -> Option<IpAddr> {
+    // SAFETY: all members of the union are plain bytes and begin with the family, which says which one it is.
+    unsafe {
+        match i32::from(address.s.sa_family) {
+            libc::AF_INET => {
+                let number = u32::from_be(address.sin.sin_addr.s_addr);
+                Some(IpAddr::V4(Ipv4Addr::from(number)))
+            }
+            libc::AF_INET6 => {
+                let bytes: [u8; 16] = std::mem::transmute(address.sin6.sin6_addr);
+                Some(IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical())
+            }
+            _ => None,
+        }
+    }
+}
+
 fn to_ip_addr(address: IpAddr) -> sys::ip_addr {
     // SAFETY: ip_addr is plain numbers, which may be zero.
     let mut result: sys::ip_addr = unsafe { std::mem::zeroed() };

@@ -19,6 +19,7 @@ static INVITES_FAILED: Counter = Counter::new();
 static NOTIFIES_SENT: Counter = Counter::new();
 static JOINS_ACCEPTED: Counter = Counter::new();
 static JOINS_REFUSED: Counter = Counter::new();
+static ANSWERS_IGNORED: Counter = Counter::new();
 
 static METHOD_OUTSIDE_BRACKETS: Counter = Counter::new();
 static USER_OUTSIDE_BRACKETS: Counter = Counter::new();
@@ -45,7 +46,7 @@ pub static OUT_OF_MEMORY: Counter = Counter::new();
 pub static CALL_ID_COLLISIONS: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 32] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 33] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -85,6 +86,11 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 32] = [
         c"joins_refused",
         c"INVITEs from participants refused",
         &JOINS_REFUSED,
+    ),
+    (
+        c"answers_ignored",
+        c"answers from neither a trusted peer nor where the request went",
+        &ANSWERS_IGNORED,
     ),
     (
         c"quirk_method_outside_brackets",
@@ -208,6 +214,7 @@ pub fn of(name: Name) -> &'static Counter {
         Name::NotifiesSent => &NOTIFIES_SENT,
         Name::JoinsAccepted => &JOINS_ACCEPTED,
         Name::JoinsRefused => &JOINS_REFUSED,
+        Name::AnswersIgnored => &ANSWERS_IGNORED,
         Name::Quirk(quirk) => of_quirk(quirk),
     }
 }

@@ -34,6 +34,7 @@ use crate::store::engine::{Engine, EngineConfig};
 use crate::store::queue::Queue;
 use crate::store::ring::Ring;
 use crate::store::sessions::Store;
+use crate::store::shared_table::SharedTable;
 
 /// Functions for `request_route`.
 static COMMANDS: CommandTable<4> = commands([
@@ -158,7 +159,10 @@ fn init() -> Result<(), String> {
     let no_room = "cpm: shared memory has no room; give Kamailio more (-m)";
     let draining = drain_state::Draining::create().ok_or(no_room)?;
     let samples = sampled_log::Samples::create().ok_or(no_room)?;
+    let ended_answers =
+        SharedTable::create(KamailioShm, ENDED_ANSWERS).map_err(|error| format!("cpm: {error}"))?;
     let installed = runtime::install(Runtime {
+        ended_answers,
         draining,
         samples,
         config,
@@ -173,6 +177,9 @@ fn init() -> Result<(), String> {
         .then_some(())
         .ok_or_else(|| "cpm: initialised twice".into())
 }
+
+/// How many stray 2xx are remembered; each takes 32 bytes.
+const ENDED_ANSWERS: usize = 1_024;
 
 /// Jobs that may wait for one of our own processes.
 const QUEUE_LENGTH: u32 = 10_000;

@@ -1,34 +1,46 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 
+use std::net::SocketAddr;
+
+use super::counters;
 use super::executor::{self, apply, perform, Place, TimedOut};
 use super::runtime::{runtime, Runtime};
-use crate::cpm::action::Action;
-use crate::cpm::input::Input;
+use super::sampled_log::Sampled;
+use crate::cpm::action::{Action, Counter};
+use crate::cpm::input::{Input, MessageSource};
 use crate::cpm::records::{Id, Name};
 use crate::cpm::socket::Socket;
-use crate::cpm::stray_answer::end_stray_dialog;
+use crate::cpm::stray_answer::{Reaction, StrayAnswer};
 use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
-use crate::kamailio::tm::Event;
-use crate::kamailio::{core_state, log};
+use crate::kamailio::tm::{Event, KnownReply, Verdict};
+use crate::kamailio::{clock, core_state, log};
 use crate::sip::{Method, Response};
 
-/// tm's callback: `handle` is the record the request was sent for.
-pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
-    let Some(runtime) = runtime() else { return };
+/// tm's callback: `handle` is the record the request was sent for, or 0.
+pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
+    let Some(runtime) = runtime() else {
+        return Verdict::Counts;
+    };
     if core_state::shutting_down() {
-        return;
+        return Verdict::Counts;
     }
     let record = Id(handle);
     match event {
         Event::Reply {
+            source,
+            from_next_hop,
+            ..
+        } if !from_next_hop && !runtime.trusts(source) => return Verdict::Ignored,
+        _ if handle == 0 => {}
+        Event::Reply {
             bytes,
             is_stream,
             source,
+            ..
         } => match Response::parse(bytes, is_stream) {
             Ok(response) => {
-                let trusted = runtime.trusts(source);
-                answered(runtime, record, &response, trusted);
+                answered(runtime, record, &response, source, true);
             }
             Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
         },
@@ -41,15 +53,31 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) {
             perform(runtime, apply(runtime, record, input), Place::Inline);
         }
     }
+    Verdict::Counts
 }
 
-fn answered(runtime: &Runtime, record: Id, response: &Response, trusted: bool) {
+fn answered(
+    runtime: &Runtime,
+    record: Id,
+    response: &Response,
+    source: SocketAddr,
+    expected: bool,
+) {
     let input = Input::AnswerReceived {
         record,
         response,
-        trusted,
+        from: origin(runtime, source),
+        expected,
     };
     perform(runtime, apply(runtime, record, input), Place::Inline);
+}
+
+/// Where a message came from, as the domain sees it.
+pub fn origin(runtime: &Runtime, source: SocketAddr) -> MessageSource {
+    MessageSource {
+        address: source.ip(),
+        trusted: runtime.trusts(source),
+    }
 }
 
 /// tm's timer process must not be kept waiting: our own process goes on with it.
@@ -61,47 +89,98 @@ fn leave_timeout(runtime: &Runtime, record: Id, status: u16) {
     }
 }
 
-/// Every reply passes here before tm. Only a 2xx to an INVITE of ours whose transaction is gone is
-/// taken: it gets its ACK (RFC 3261 section 13.2.2.4) by the leg's dialog.
+/// Every reply passes here before tm.
+///
+/// An answer to a request of ours counts if it comes from a trusted peer or from the address that the request
+/// was sent to. Any other is dropped, so that tm goes on as if it had not come.
+///
+/// A 2xx to an INVITE of ours whose transaction is gone is taken: it gets its ACK (RFC 3261 section
+/// 13.2.2.4) by the leg's dialog.
 pub fn on_every_reply(message: &Message<'_>) -> Disposition {
-    let (Some(runtime), 200..=299) = (runtime(), message.status()) else {
+    let Some(runtime) = runtime() else {
         return Disposition::Keep;
     };
-    let Ok(response) = Response::parse(message.bytes(), message.is_stream()) else {
-        return Disposition::Keep;
-    };
-    if response.cseq_method != Method::Invite {
+    let trusted = runtime.trusts(message.source());
+    let accepted = accepted_invite(message);
+    if trusted && accepted.is_none() {
         return Disposition::Keep;
     }
-    let name = Name::Dialog {
-        call_id: response.call_id.clone(),
-        local_tag: response.from_tag.clone(),
-    };
-    let Some(record) = runtime.store.find(&name) else {
+    // What has a leg is looked up by tm first, which calls `on_event` if it knows it.
+    let leg = accepted.as_ref().and_then(|response| {
+        runtime.store.find(&Name::Dialog {
+            call_id: response.call_id.clone(),
+            local_tag: response.from_tag.clone(),
+        })
+    });
+    let known = match (trusted, leg) {
         // tm may still know the transaction, but nobody waits for its result any more.
-        return end_stray(runtime, &response, message);
+        (true, None) => KnownReply::Unknown,
+        _ => runtime.tm.look_up_reply(message),
     };
-    if runtime.tm.knows_reply(message) {
-        return Disposition::Keep;
+    match (known, accepted, leg) {
+        (KnownReply::Ignored, ..) => ignore(runtime, message),
+        (_, None, _) | (KnownReply::Known, _, Some(_)) => Disposition::Keep,
+        (KnownReply::Unknown, Some(response), Some(leg)) => {
+            answered(runtime, leg, &response, message.source(), trusted);
+            Disposition::Drop
+        }
+        (known, Some(response), None) => {
+            let counts = trusted || known == KnownReply::Known;
+            end_stray(runtime, &response, message, counts)
+        }
     }
-    answered(runtime, record, &response, runtime.trusts(message.source()));
+}
+
+/// The reply, if it is a 2xx to an INVITE.
+fn accepted_invite(message: &Message<'_>) -> Option<Response> {
+    if !(200..=299).contains(&message.status()) {
+        return None;
+    }
+    let response = Response::parse(message.bytes(), message.is_stream()).ok()?;
+    (response.cseq_method == Method::Invite).then_some(response)
+}
+
+/// The answer of somebody who was not asked.
+fn ignore(runtime: &Runtime, message: &Message<'_>) -> Disposition {
+    counters::of(Counter::AnswersIgnored).add(1);
+    let kept_back = runtime.samples.due(Sampled::Answers, clock::monotonic_ms());
+    if let Some(kept_back) = kept_back {
+        log::info!(
+            "an answer {} was ignored: its request was not sent to source={}, which is not trusted{kept_back}",
+            message.status(),
+            message.source()
+        );
+    }
     Disposition::Drop
 }
 
-/// Nothing is left of the leg, but the peer believes in a dialog.
-fn end_stray(runtime: &Runtime, response: &Response, message: &Message<'_>) -> Disposition {
+/// Nothing is left of the leg, but the peer believes in a dialog. `counts`: it may say so.
+fn end_stray(
+    runtime: &Runtime,
+    response: &Response,
+    message: &Message<'_>,
+    counts: bool,
+) -> Disposition {
     let Some(socket) = message.socket() else {
         return Disposition::Keep;
     };
-    let Some(requests) =
-        runtime.with_env(|env| end_stray_dialog(response, Socket::from(socket), env))
-    else {
+    let socket = Socket::from(socket);
+    let Some(stray) = runtime.with_env(|env| StrayAnswer::of(response, socket, env)) else {
         return Disposition::Keep;
     };
-    log::info!("a 2xx that came too late: ACK, BYE");
-    let actions = requests
-        .into_iter()
-        .map(|request| Action::Send(Box::new(request)));
+    if !counts {
+        return ignore(runtime, message);
+    }
+    let now = clock::monotonic_ms();
+    let remembered = &runtime.ended_answers;
+    let reaction = remembered.locked(|ended| stray.remember(ended, now));
+    match reaction {
+        Reaction::AckAndBye => log::info!("a 2xx that came too late: ACK, BYE"),
+        Reaction::Ack => log::debug!("a 2xx that came too late was repeated: ACK"),
+        Reaction::Nothing => counters::of(Counter::AnswersIgnored).add(1),
+    }
+    let requests = stray.requests(reaction).into_iter();
+    let actions = requests.map(|request| Action::Send(Box::new(request)));
     perform(runtime, actions.collect(), Place::Inline);
     Disposition::Drop
 }

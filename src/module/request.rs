@@ -3,6 +3,7 @@
 use super::collisions;
 use super::counters;
 use super::executor::{perform, Place};
+use super::replies::origin;
 use super::runtime::{runtime, Runtime, RESERVE};
 use super::sampled_log::Sampled;
 use super::strangers;
@@ -110,6 +111,7 @@ fn ack(runtime: &Runtime, message: &Message<'_>) -> i32 {
         let input = Input::AckReceived {
             leg,
             request: &request,
+            from: origin(runtime, message.source()),
         };
         let actions = super::executor::apply(runtime, leg, input);
         perform(runtime, actions, Place::Inline);

@@ -12,6 +12,7 @@ use super::sampled_log::Samples;
 use crate::cpm::env::Env;
 use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};
+use crate::cpm::stray_answer::EndedAnswer;
 use crate::cpm::time::SIXTY_FOUR_T1;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::{LocalSocket, Proto};
@@ -21,6 +22,7 @@ use crate::store::memory::Memory;
 use crate::store::queue::Queue;
 use crate::store::ring::Ring;
 use crate::store::sessions::Store;
+use crate::store::shared_table::SharedTable;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
 /// and what changes lives in shared memory behind `store` and the queues.
@@ -35,6 +37,8 @@ pub struct Runtime {
     pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
     pub samples: Samples,
+    /// 2xx that nobody waited for and that were ended.
+    pub ended_answers: SharedTable<KamailioShm, EndedAnswer>,
     /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
     pub trails: Option<Ring<KamailioShm>>,
 }

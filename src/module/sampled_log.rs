@@ -18,11 +18,13 @@ pub enum Sampled {
     Strangers,
     /// Shared memory is full.
     MemoryFull,
+    /// Answers of somebody who was not asked.
+    Answers,
     /// Many transactions in one place of tm's table.
     Collisions,
 }
 
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]

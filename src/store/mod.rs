@@ -6,7 +6,7 @@
 //! A panic that unwinds through a lock guard releases the lock and leaves the old state. A process that
 //! dies with a lock leaves it locked. That is acceptable because Kamailio ends the whole server then.
 //!
-//! Lock order: an anchor's lock, then one leaf lock (hash bucket, timing wheel, queue or ring), then the
+//! Lock order: an anchor's lock, then one leaf lock (hash bucket, timing wheel, queue, ring or table), then the
 //! allocator's. A process never holds two anchors or two leaf locks, and never allocates under a leaf
 //! lock.
 
@@ -18,3 +18,4 @@ pub mod memory;
 pub mod queue;
 pub mod ring;
 pub mod sessions;
+pub mod shared_table;

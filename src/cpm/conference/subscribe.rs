@@ -42,7 +42,7 @@ impl Session<'_> {
                 let settings = self.env.settings;
                 let own = settings.contact_uri(&self.head.token, arrival.socket);
                 let tag = self.env.tag();
-                let dialog = Dialog::formed_by(request, contact, tag, arrival.socket, own);
+                let dialog = Dialog::formed_by(arrival, contact, tag, own);
                 let merge = Some(MergeKey::of(request));
                 self.begin_subscription(wish, Carrier::Own(Box::new(dialog)), merge);
             }

@@ -1,6 +1,7 @@
 //! A dialog (RFC 3261 section 12) as the focus keeps it, with the one request it has in flight.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct Dialog {
     pub local: Uri,
     /// URI of our To.
     pub remote: Uri,
+    /// The IP address that the dialog came by: of the request that formed it, or of the 2xx to our INVITE.
+    /// `None`: there was no 2xx yet.
+    pub peer: Option<IpAddr>,
     /// Request-URI of our requests: the peer's Contact.
     pub remote_target: Uri,
     /// Route set, next hop first.
@@ -55,6 +59,18 @@ impl Dialog {
             call_id: self.call_id.clone(),
             local_tag: self.local_tag.clone(),
         }
+    }
+
+    /// Whether this address has a say in the dialog even if nobody trusts it: the dialog came by it, or its
+    /// remote target is there. A remote target that is a name is not looked up.
+    pub fn is_with(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let target = self.remote_target.host();
+        let target = target
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        self.peer == Some(address) || target.is_ok_and(|target| target.to_canonical() == address)
     }
 
     /// Nothing of ours is in flight or waits.

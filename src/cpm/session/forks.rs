@@ -4,11 +4,9 @@ use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, LegState};
+use crate::cpm::stray_answer::MAX_FORKS;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Response, Tag};
-
-/// How many further 2xx of one INVITE are remembered. No proxy forks to more.
-const MAX_FORKS: usize = 16;
 
 impl Session<'_> {
     /// A further 2xx is a dialog of its own: ACK, then BYE; the first one stays (RFC 3261 section

@@ -1,6 +1,9 @@
 //! Requests inside a dialog of the session, and OPTIONS outside any: which procedure each goes to.
 
+use std::net::IpAddr;
+
 use super::{Activity, Session};
+use crate::cpm::action::Action;
 use crate::cpm::input::Arrival;
 use crate::cpm::option_tags::check_require;
 use crate::cpm::options_method::focus_lines;
@@ -12,8 +15,21 @@ use crate::sip::uri::Uri;
 use crate::sip::{Method, Request, Tag};
 
 impl Session<'_> {
-    /// Any request but ACK inside the dialog that `holder` keeps.
+    /// Any request but ACK inside the dialog that `holder` keeps. Its CSeq becomes the dialog's only when it
+    /// is accepted, and not by OPTIONS: that needs no permission and changes nothing.
     pub(super) fn request_received(&mut self, holder: Id, arrival: &Arrival) -> Activity {
+        let before = self.actions.len();
+        let activity = self.carry_out_request(holder, arrival);
+        let accepted = |action: &Action| matches!(action, Action::Answer(a) if a.code / 100 == 2);
+        if arrival.request.method != Method::Options
+            && self.actions.iter().skip(before).any(accepted)
+        {
+            self.take_cseq(holder, arrival);
+        }
+        activity
+    }
+
+    fn carry_out_request(&mut self, holder: Id, arrival: &Arrival) -> Activity {
         let request = &arrival.request;
         let method = &request.method;
         let early = |leg: &Leg| leg.is_pending() && leg.dialog.remote_tag.is_none();
@@ -53,7 +69,6 @@ impl Session<'_> {
     /// Contact.
     fn check_dialog(&mut self, holder: Id, arrival: &Arrival) -> Result<(Tag, Uri), Refusal> {
         let request = &arrival.request;
-        let now = (self.env.clock)();
         let dialog = self.records.dialog_mut(holder);
         let dialog = dialog.ok_or(Refusal::NoSuchDialog)?;
         // A target that has answered our INVITE may already send; that overtook the answer. Not so a BYE,
@@ -64,10 +79,28 @@ impl Session<'_> {
         if dialog.remote_tag.as_ref() != Some(&request.from_tag) {
             return Err(Refusal::OtherFromTag);
         }
+        // A dialog stays with the trusted peers, or with the address that it came by.
+        if !arrival.trusted && !dialog.is_with(arrival.source.ip()) {
+            return Err(Refusal::UntrustedPeer);
+        }
         let ours = (dialog.local_tag.clone(), dialog.contact.clone());
-        match dialog.accept_cseq(request.cseq, arrival.read_at, now) {
+        match dialog.is_in_order(request.cseq, arrival.read_at) {
             true => Ok(ours),
             false => Err(Refusal::CseqOutOfOrder),
+        }
+    }
+
+    /// Whether the dialog that `holder` keeps is with that address.
+    pub(super) fn is_with(&mut self, holder: Id, address: IpAddr) -> bool {
+        let dialog = self.records.dialog_mut(holder);
+        dialog.is_some_and(|dialog| dialog.is_with(address))
+    }
+
+    /// The request was authorised and accepted (RFC 3261 section 12.2.2).
+    fn take_cseq(&mut self, holder: Id, arrival: &Arrival) {
+        let now = (self.env.clock)();
+        if let Some(dialog) = self.records.dialog_mut(holder) {
+            dialog.take_cseq(arrival.request.cseq, arrival.read_at, now);
         }
     }
 

@@ -6,19 +6,18 @@ use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::fails_on_410;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::HeaderLines;
+use crate::cpm::input::MessageSource;
 use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::{EarlyAnswer, EarlyDialog};
 use crate::cpm::records::{ByeCause, LegState};
-use crate::cpm::time::{millis, LOST_REQUEST};
+use crate::cpm::time::{millis, LONGEST_RETRY, LOST_REQUEST};
 use crate::sip::identity::Identity;
 use crate::sip::sdp::Direction;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Response, Tag};
 
-/// Longest Retry-After that is waited for, seconds.
-const LONGEST_RETRY: u32 = 30;
 /// Most reliable provisional answers acknowledged per INVITE.
 const MAX_PRACKS: u32 = 32;
 /// Longest To-tag of an answer; RFC 3261 section 19.3 wants 32 bits of randomness in it.
@@ -26,7 +25,7 @@ const MAX_TAG: usize = 256;
 
 impl Session<'_> {
     /// An answer to the INVITE of a leg.
-    pub(super) fn invite_answered(&mut self, id: Id, response: &Response, trusted: bool) {
+    pub(super) fn invite_answered(&mut self, id: Id, response: &Response, from: MessageSource) {
         let Some(leg) = self.records.leg(id) else {
             return;
         };
@@ -41,7 +40,7 @@ impl Session<'_> {
         }
         match response.status {
             100..=199 => self.invite_progressed(id, response),
-            200..=299 => self.invite_accepted(id, response, trusted),
+            200..=299 => self.invite_accepted(id, response, from),
             _ if self.invite_again(id, response) => {}
             488 if self.invite_in_other_form(id) => {}
             _ => self.invite_failed(id, response.status, &response.reason),
@@ -214,7 +213,7 @@ impl Session<'_> {
     }
 
     /// Every 2xx gets its ACK; only the first one of an INVITE still wanted makes a participant.
-    fn invite_accepted(&mut self, id: Id, response: &Response, trusted: bool) {
+    fn invite_accepted(&mut self, id: Id, response: &Response, from: MessageSource) {
         let Some(tag) = usable_tag(response) else {
             return self.end_unusable(id, response);
         };
@@ -227,16 +226,17 @@ impl Session<'_> {
                 self.send(ack);
             }
             Some(_) => self.end_fork(id, tag, response),
-            None => self.dialog_confirmed(id, response, trusted),
+            None => self.dialog_confirmed(id, response, from),
         }
     }
 
-    fn dialog_confirmed(&mut self, id: Id, response: &Response, trusted: bool) {
+    fn dialog_confirmed(&mut self, id: Id, response: &Response, from: MessageSource) {
         let until = self.env.now + LOST_REQUEST;
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
         leg.dialog.establish(response);
+        leg.dialog.peer = Some(from.address.to_canonical());
         leg.dialog.acknowledging = Some(until);
         leg.fails_on_410 = fails_on_410(response);
         let wanted = leg.is_pending();
@@ -279,7 +279,7 @@ impl Session<'_> {
                 attempt.early.clear();
             }
         }
-        if trusted {
+        if from.trusted {
             self.learn_identities(id, response);
         }
         self.count_connected();

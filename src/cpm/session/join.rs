@@ -159,13 +159,7 @@ impl Session<'_> {
             self.change_subject(&who.uri, subject);
         }
         let contact = settings.contact_uri(&self.head.token, arrival.socket);
-        let dialog = Dialog::formed_by(
-            request,
-            joiner.contact,
-            self.env.tag(),
-            arrival.socket,
-            contact,
-        );
+        let dialog = Dialog::formed_by(arrival, joiner.contact, self.env.tag(), contact);
         let leg = Leg {
             identities: who.identities.clone(),
             uri: who.uri.clone(),

@@ -175,16 +175,23 @@ impl<'a> Session<'a> {
             Input::RequestReceived { holder, arrival } => {
                 return self.request_received(holder, arrival);
             }
-            Input::AckReceived { leg, request } => {
-                self.ack_received(leg, request);
+            Input::AckReceived { leg, request, from } => {
+                self.ack_received(leg, request, from);
                 return Activity::DoesNotCount;
             }
             Input::AnswerFailed { leg } => self.answer_failed(leg),
             Input::AnswerReceived {
                 record,
                 response,
-                trusted,
-            } => return self.answer_received(record, response, trusted),
+                from,
+                expected,
+            } => {
+                if expected || self.is_with(record, from.address) {
+                    return self.answer_received(record, response, from);
+                }
+                self.count(Counter::AnswersIgnored, 1);
+                return Activity::DoesNotCount;
+            }
             Input::TimedOut { record, status } => self.timed_out(record, status),
             Input::InviteSent {
                 leg,

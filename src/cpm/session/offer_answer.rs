@@ -5,6 +5,7 @@ use super::{Activity, Session};
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::body_parts::{read_sdp, SDP};
 use crate::cpm::header_lines::HeaderLines;
+use crate::cpm::input::MessageSource;
 use crate::cpm::media::{describe, Described};
 use crate::cpm::option_tags::check_require_without_list;
 use crate::cpm::outgoing_message::Answer;
@@ -143,12 +144,19 @@ impl Session<'_> {
         Ok(there)
     }
 
-    /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer.
-    pub(super) fn ack_received(&mut self, id: Id, request: &Request) {
+    /// The ACK to a 2xx of ours; where that carried an offer, the ACK carries the answer. One that is not in
+    /// the dialog by both tags (RFC 3261 section 12.2.2), or of another INVITE, is nobody's; nor is one from
+    /// an address that is neither trusted nor the dialog's.
+    pub(super) fn ack_received(&mut self, id: Id, request: &Request, from: MessageSource) {
         let settings = self.env.settings;
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
+        let dialog = &leg.dialog;
+        let theirs = dialog.remote_tag.as_ref() == Some(&request.from_tag);
+        if !theirs || !(from.trusted || dialog.is_with(from.address)) {
+            return;
+        }
         let awaited = leg.awaited_ack.take_if(|ack| ack.cseq == request.cseq);
         let Some(awaited) = awaited else { return };
         if awaited.offered && leg.is_connected() {

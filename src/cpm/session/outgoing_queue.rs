@@ -3,6 +3,7 @@
 use super::refresh::RefusedRefresh;
 use super::{Activity, Session};
 use crate::cpm::action::{Action, Counter, Level};
+use crate::cpm::input::MessageSource;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, InFlight, LegState, Waiting};
@@ -96,7 +97,7 @@ impl Session<'_> {
         &mut self,
         record: Id,
         response: &Response,
-        trusted: bool,
+        from: MessageSource,
     ) -> Activity {
         let reinvite = self.is_reinvite(record, response.cseq);
         let refresh = match response.cseq_method {
@@ -105,7 +106,7 @@ impl Session<'_> {
             _ => false,
         };
         if response.cseq_method == Method::Invite && !reinvite {
-            self.invite_answered(record, response, trusted);
+            self.invite_answered(record, response, from);
         } else if response.status >= 200 {
             self.request_answered(record, response);
         }

@@ -11,7 +11,7 @@
 //! tm holds no lock in either callback. When `wt_timer` (5 s) is over, it calls back no more; see
 //! `script`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
@@ -19,6 +19,7 @@ use once_cell::sync::OnceCell;
 use crate::kamailio::message::Message;
 use crate::kamailio::panic_guard::guard;
 use crate::kamailio::process;
+use crate::kamailio::sockets::from_sockaddr;
 use crate::kamailio_sys as sys;
 
 /// What happened to a request of our own.
@@ -32,6 +33,9 @@ pub enum Event<'a> {
         is_stream: bool,
         /// The transport address it came from.
         source: SocketAddr,
+        /// Whether its request was sent to that IP address. The port does not matter: a peer may answer
+        /// over a connection of its own, or from another socket.
+        from_next_hop: bool,
     },
     /// tm gave up waiting for a final reply.
     Timeout {
@@ -40,11 +44,33 @@ pub enum Event<'a> {
     },
 }
 
-/// Gets the handle that was given to [`Tm::send`](super::Tm::send), and the event. In a timer process
-/// (`in_timer`) it must not block and should not send.
-pub type ResponseHandler = fn(handle: u64, event: Event<'_>, in_timer: bool);
+/// What the response handler thinks of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts.
+    Counts,
+    /// The reply comes from somebody who has no say in it: tm should not hear of it either.
+    Ignored,
+}
+
+/// Gets the handle that was given to [`Tm::send`](super::Tm::send) (0: none), and the event. In a timer
+/// process (`in_timer`) it must not block and should not send.
+pub type ResponseHandler = fn(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict;
 
 static HANDLER: OnceCell<ResponseHandler> = OnceCell::new();
+
+/// Whether the handler has ignored a reply since `clear_ignored`. Each process has its own.
+static IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// To be called before tm is asked for the transaction of a reply.
+pub(super) fn clear_ignored() {
+    IGNORED.store(false, Ordering::Relaxed);
+}
+
+/// Whether the handler ignored the reply that tm was just asked for.
+pub(super) fn was_ignored() -> bool {
+    IGNORED.load(Ordering::Relaxed)
+}
 
 /// Whether tm has reported REQUEST_SENT since `clear_request_sent`. Each process has its own.
 static REQUEST_SENT: AtomicBool = AtomicBool::new(false);
@@ -67,7 +93,7 @@ pub(super) fn set_handler(handler: ResponseHandler) -> bool {
 
 /// The callback that tm gets with each request.
 pub(super) unsafe extern "C" fn on_transaction_event(
-    _cell: *mut sys::cell,
+    cell: *mut sys::cell,
     kind: i32,
     params: *mut sys::tmcb_params,
 ) {
@@ -82,25 +108,50 @@ pub(super) unsafe extern "C" fn on_transaction_event(
             let Some(params) = params.as_ref() else {
                 return;
             };
-            let Some(param) = params.param.as_ref() else {
-                return;
-            };
-            (*param as usize as u64, params.code, params.rpl)
+            let handle = params
+                .param
+                .as_ref()
+                .map_or(0, |param| *param as usize as u64);
+            (handle, params.code, params.rpl)
         };
         let in_timer = process::in_timer();
         if kind & sys::TMCB_LOCAL_RESPONSE_IN as i32 != 0 {
             // SAFETY: tm passes the reply it is working on, and the borrow ends with this closure.
             if let Some(reply) = unsafe { Message::from_raw(reply) } {
+                let source = reply.source();
+                // SAFETY: tm passes the transaction, to which this process holds a reference.
+                let from_next_hop = unsafe { was_sent_to(cell, source.ip()) };
                 let event = Event::Reply {
                     bytes: reply.bytes(),
                     is_stream: reply.is_stream(),
-                    source: reply.source(),
+                    source,
+                    from_next_hop,
                 };
-                handler(handle, event, in_timer);
+                if handler(handle, event, in_timer) == Verdict::Ignored {
+                    IGNORED.store(true, Ordering::Relaxed);
+                }
             }
         } else if reply == sys::FAKED_REPLY {
             let code = u16::try_from(code).unwrap_or(408);
             handler(handle, Event::Timeout { code }, in_timer);
         }
     });
+}
+
+/// Whether a request of this transaction was sent to that IP address. There is one request, or one more for
+/// each address that tm tried.
+///
+/// # Safety
+/// `cell` is NULL or a transaction that this process holds a reference to.
+unsafe fn was_sent_to(cell: *const sys::cell, address: IpAddr) -> bool {
+    // SAFETY: by the caller's promise. `uac` is an array of at least `nr_of_outgoings` branches. tm sets the
+    // address of a branch before it sends, and it is plain bytes.
+    unsafe {
+        let Some(cell) = cell.as_ref().filter(|cell| !cell.uac.is_null()) else {
+            return false;
+        };
+        let branches = usize::try_from(cell.nr_of_outgoings).unwrap_or(0);
+        let mut branches = (0..branches).map(|at| &(*cell.uac.add(at)).request.dst.to);
+        branches.any(|to| from_sockaddr(to) == Some(address.to_canonical()))
+    }
 }

@@ -16,10 +16,10 @@ use once_cell::sync::OnceCell;
 use super::import::{find_export, Export};
 use crate::kamailio_sys as sys;
 
-pub use events::{Event, ResponseHandler};
+pub use events::{Event, ResponseHandler, Verdict};
 pub use timers::Timers;
 pub use uac::{CancelError, OutgoingRequest, SendError, TransactionId};
-pub use uas::{AckOrCancel, NewTransaction, Reply, TmError};
+pub use uas::{AckOrCancel, KnownReply, NewTransaction, Reply, TmError};
 
 /// The bound `tm`. It is cheap to copy, and the same in all processes.
 #[derive(Clone, Copy)]

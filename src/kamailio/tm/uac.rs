@@ -102,7 +102,7 @@ pub enum CancelError {
 impl Tm {
     /// Sends a request other than ACK and CANCEL in a new transaction.
     ///
-    /// With a `handle` other than 0, the response handler gets replies and timeouts, perhaps before this
+    /// The response handler gets replies and timeouts with the `handle` (0 for none), perhaps before this
     /// returns.
     ///
     /// # Errors
@@ -220,7 +220,8 @@ impl Tm {
         if request.method == "INVITE" {
             wanted |= sys::TMCB_DONT_ACK;
         }
-        if handle != 0 {
+        // Also where nobody waits for a result: whose answer counts is decided in the callback.
+        if request.method != "ACK" {
             wanted |=
                 sys::TMCB_LOCAL_RESPONSE_IN | sys::TMCB_LOCAL_COMPLETED | sys::TMCB_REQUEST_SENT;
             uac.cb = Some(events::on_transaction_event);

@@ -15,7 +15,7 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use super::Tm;
+use super::{events, Tm};
 use crate::kamailio::message::Message;
 use crate::kamailio::panic_guard::guard;
 use crate::kamailio::str_conversion;
@@ -37,6 +37,17 @@ pub enum AckOrCancel {
     Matched,
     /// It belongs to no transaction that tm knows. An ACK to a 2xx that tm no longer retransmits is one.
     Unmatched,
+}
+
+/// What tm knows of a reply that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownReply {
+    /// It belongs to a transaction.
+    Known,
+    /// It belongs to a transaction of ours, and the response handler ignored it.
+    Ignored,
+    /// It belongs to no transaction that tm knows (any more).
+    Unknown,
 }
 
 /// A reply to the current request.
@@ -214,29 +225,32 @@ impl Tm {
         }
     }
 
-    /// Whether tm still has the transaction that a reply belongs to. For the reply callback of `script`.
+    /// Whether tm still has the transaction that a reply belongs to. Only for the reply callback of `script`,
+    /// where there is no T yet.
     ///
-    /// If it has, tm calls the response handler inside this call, and not again for this reply. It takes a
-    /// hash lock of tm, so it should be called only for replies that look like ours.
-    pub fn knows_reply(&self, message: &Message<'_>) -> bool {
-        let Some(check) = self.api.main.t_check else {
-            return true;
+    /// If it has and the transaction is ours, tm calls the response handler inside this call, and not again
+    /// for this reply. It takes a hash lock of tm.
+    pub fn look_up_reply(&self, message: &Message<'_>) -> KnownReply {
+        let (Some(check), Some(set)) = (self.api.main.t_check, self.api.main.t_sett) else {
+            return KnownReply::Known;
         };
-        let _saved = self.save_t();
         let mut branch: i32 = 0;
+        events::clear_ignored();
         // SAFETY: T_UNDEFINED makes t_check look up the transaction. If it finds one, it leaves the cell in
-        // T with a reference, which is given back here before T is restored.
+        // T with a reference, which is given back here. After that T is undefined again, so that tm looks
+        // the transaction up once more when it is its turn: NULL would mean to it that there is none.
         unsafe {
-            if let Some(set) = self.api.main.t_sett {
-                set(sys::T_UNDEFINED, sys::T_BR_UNDEFINED);
-            }
+            set(sys::T_UNDEFINED, sys::T_BR_UNDEFINED);
             check(message.as_ptr(), &mut branch);
-            match (self.current(), self.api.main.unref_cell) {
-                (Some(cell), Some(unref)) => {
-                    unref(cell);
-                    true
-                }
-                _ => false,
+            let cell = self.current();
+            if let (Some(cell), Some(unref)) = (cell, self.api.main.unref_cell) {
+                unref(cell);
+            }
+            set(sys::T_UNDEFINED, sys::T_BR_UNDEFINED);
+            match cell {
+                Some(_) if events::was_ignored() => KnownReply::Ignored,
+                Some(_) => KnownReply::Known,
+                None => KnownReply::Unknown,
             }
         }
     }

@@ -17,6 +17,7 @@ mod racing;
 mod refreshing;
 mod renaming;
 mod roles;
+mod strangers;
 mod subscribing;
 mod trail;
 pub mod watching;

@@ -137,10 +137,9 @@ impl Session<'_> {
         record.carrier = match (refer.holder, &refer.request.contact) {
             (Some(holder), _) => Carrier::In(holder),
             (None, Some(contact)) => Carrier::Own(Box::new(Dialog::formed_by(
-                request,
+                arrival,
                 contact.clone(),
                 answer.to_tag.clone(),
-                arrival.socket,
                 answer.contact.clone(),
             ))),
             // A REFER that needs a Contact and has none was refused when it was read.

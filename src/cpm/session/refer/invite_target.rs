@@ -52,6 +52,7 @@ impl Session<'_> {
         delay: Millis,
     ) {
         let env = self.env;
+        let at = env.now + delay;
         let order = self.records.refer(refer);
         let (arrived, referrer, label) = match order {
             Some(order) => {
@@ -60,7 +61,7 @@ impl Session<'_> {
             }
             None => (None, None, None),
         };
-        let dialog = Dialog::towards(target, &self.head.token, arrived, env);
+        let dialog = Dialog::towards(target, &self.head.token, arrived, at, env);
         let identity = Identity::of(target);
         let leg = Leg {
             identities: vec![identity.clone()],
@@ -69,9 +70,7 @@ impl Session<'_> {
             administrator: false,
             subject: self.head.subject.clone(),
             anonymous: false,
-            state: LegState::Waiting {
-                at: env.now + delay,
-            },
+            state: LegState::Waiting { at },
             media: Media::new(env, dialog.socket),
             dialog,
             awaited_ack: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cpm::cpm::action::{Action, Counter};
 use cpm::cpm::cpm_identifiers::contribution_id;
 use cpm::cpm::env::Env;
-use cpm::cpm::input::{Arrival, Input};
+use cpm::cpm::input::{Arrival, Input, MessageSource};
 use cpm::cpm::outgoing_message::OutgoingRequest;
 use cpm::cpm::policy::Group;
 use cpm::cpm::records::{Id, Name};
@@ -16,7 +16,7 @@ use cpm::cpm::refusal::Refusal;
 use cpm::cpm::refusal_answer::refuse_at_the_door;
 use cpm::cpm::request_uri::{destination, Destination};
 use cpm::cpm::session::Session;
-use cpm::cpm::stray_answer::end_stray_dialog;
+use cpm::cpm::stray_answer::StrayAnswer;
 use cpm::cpm::time::Millis;
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
@@ -52,7 +52,7 @@ impl World {
         match read(bytes) {
             Ok(Message::Response(response)) => self.response(&response, from),
             Ok(Message::Request(request)) => match request.method {
-                Method::Ack => self.ack(&request),
+                Method::Ack => self.ack(from, &request),
                 Method::Cancel => self.cancel(from, &request),
                 _ => self.request(from, request),
             },
@@ -60,10 +60,20 @@ impl World {
         }
     }
 
-    fn ack(&mut self, request: &Request) {
+    /// Where a peer's messages come from.
+    fn source(&self, peer: usize) -> MessageSource {
+        let peer = &self.peers[peer];
+        MessageSource {
+            address: peer.host.parse().expect("an IP address"),
+            trusted: !peer.untrusted,
+        }
+    }
+
+    fn ack(&mut self, from: usize, request: &Request) {
         self.tm_ack(request);
         if let Some(leg) = self.in_dialog(request) {
-            let actions = self.apply(leg, Input::AckReceived { leg, request });
+            let from = self.source(from);
+            let actions = self.apply(leg, Input::AckReceived { leg, request, from });
             self.perform_later(actions, Place::Elsewhere);
         }
     }
@@ -84,8 +94,8 @@ impl World {
         let arrival = Arrival {
             request,
             socket: self.settings.sockets[0],
-            source: SocketAddr::from(([192, 0, 2, 7], 5060)),
-            trusted: !self.peers[from].untrusted,
+            source: SocketAddr::from((self.source(from).address, 5060)),
+            trusted: self.source(from).trusted,
             read_at: self.now * 1000,
         };
         let actions = self.dispatch(&arrival);
@@ -340,7 +350,6 @@ impl World {
     }
 
     fn response(&mut self, response: &Response, from: usize) {
-        let trusted = !self.peers[from].untrusted;
         let dialog = self.find(&Name::Dialog {
             call_id: response.call_id.clone(),
             local_tag: response.from_tag.clone(),
@@ -361,7 +370,8 @@ impl World {
                 Input::AnswerReceived {
                     record,
                     response,
-                    trusted,
+                    from: self.source(from),
+                    expected: true,
                 },
             );
         }
@@ -370,11 +380,13 @@ impl World {
     /// Nothing is left of the leg, but the peer believes in a dialog.
     fn ends_stray(&mut self, response: &Response) -> bool {
         let socket = self.settings.sockets[0];
-        let Some(requests) = self.with_env(|env| end_stray_dialog(response, socket, env)) else {
+        let Some(stray) = self.with_env(|env| StrayAnswer::of(response, socket, env)) else {
             return false;
         };
+        let reaction = stray.remember(&mut self.ended_answers, self.now);
+        let requests = stray.requests(reaction).into_iter();
         let sends = requests.map(|request| Action::Send(Box::new(request)));
-        self.perform_later(sends.into(), Place::Elsewhere);
+        self.perform_later(sends.collect(), Place::Elsewhere);
         true
     }
 

@@ -16,7 +16,7 @@ mod world;
 
 pub use chance::Link;
 pub use groups::{called_together, team, team_with_roles, watched_from_outside, FACTORY, GROUP};
-pub use message::sdp;
-pub use peer::{How, PeerDialog, Stage};
+pub use message::{answer, sdp, Draft};
+pub use peer::{Effect, How, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
 pub use world::World;

@@ -9,6 +9,7 @@ use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Record};
 use cpm::cpm::records::{ReferId, TransactionId};
 use cpm::cpm::settings::Settings;
+use cpm::cpm::stray_answer::EndedAnswer;
 use cpm::cpm::time::Millis;
 use cpm::sip::Method;
 use cpm::sip::{Request, Response};
@@ -78,6 +79,8 @@ pub struct World {
     pub(super) counters: BTreeMap<String, i64>,
     /// How many INVITEs there is memory for.
     pub room: u64,
+    /// Stray 2xx that were ended.
+    pub(super) ended_answers: Vec<EndedAnswer>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -104,6 +107,7 @@ impl World {
             tm: Tm::default(),
             counters: BTreeMap::new(),
             room: u64::MAX,
+            ended_answers: vec![EndedAnswer::default(); 64],
             queue: BTreeMap::new(),
             serial: 0,
             tick: 0,
