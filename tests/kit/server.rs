@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub struct Setup {
     env: Vec<(String, String)>,
     local_cfg: String,
     ips: Vec<String>,
+    /// Done to the directory of group documents before the start.
+    among_groups: Vec<fn(&Path)>,
 }
 
 /// A running server; dropping it stops it and waits for its end.
@@ -67,6 +69,12 @@ impl Setup {
     pub fn local_cfg(mut self, text: &str) -> Setup {
         self.local_cfg.push_str(text);
         self.local_cfg.push('\n');
+        self
+    }
+
+    /// Puts something into the directory of group documents that is none.
+    pub fn among_groups(mut self, put: fn(&Path)) -> Setup {
+        self.among_groups.push(put);
         self
     }
 
@@ -121,6 +129,9 @@ impl Setup {
         std::fs::create_dir(&groups_dir).expect("a groups directory");
         for group in &self.groups {
             group.write(&groups_dir);
+        }
+        for put in &self.among_groups {
+            put(&groups_dir);
         }
         let local_cfg = dir.path().join("local.cfg");
         std::fs::write(&local_cfg, &self.local_cfg).expect("a local configuration");
