@@ -30,6 +30,7 @@ mod operator_rpc;
 mod operator_start;
 mod operator_why;
 mod options;
+mod oversized;
 mod phones;
 mod refer_accepted;
 mod refer_answer;
