@@ -4,8 +4,10 @@
 use super::groups::Group;
 use super::transport::bind_pair;
 use std::borrow::Borrow;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -123,6 +125,8 @@ impl Setup {
         // A socket path has 107 bytes, so the run directory is a short one.
         let dir = tempfile::Builder::new()
             .prefix("cpm-")
+            // The server does not run as root, even where the tests do.
+            .permissions(Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .expect("a directory under /tmp");
         let groups_dir = dir.path().join("groups");
@@ -164,6 +168,7 @@ impl Setup {
             "CPM_CONTACT",
             "CPM_TRUSTED",
             "CPM_ORIG_ROUTE",
+            "CPM_USER",
             "CPM_WORKERS",
         ] {
             if !self.env.iter().any(|(name, _)| name == inherited) {
@@ -279,6 +284,20 @@ impl Server {
             .wait(wait, |lines| lines.iter().any(|l| l.contains(part)))
     }
 
+    /// The processes of Kamailio, the main one among them.
+    pub fn processes(&self) -> Vec<u32> {
+        let group = self.child.id().to_string();
+        let is_ours = |pid: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // pid (command) state parent group …
+            let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
+            command.ends_with("(kamailio") && rest.split_whitespace().nth(2) == Some(&*group)
+        };
+        let all = std::fs::read_dir("/proc").expect("Linux");
+        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(is_ours).collect()
+    }
+
     /// Whether the server's main process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -295,6 +314,12 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         there()
+    }
+
+    /// Kills the process that was started: Kamailio, or with CPM_DRAIN the shell above it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was ours");
     }
 
     /// Sends SIGTERM and waits for the end.

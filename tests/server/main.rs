@@ -28,6 +28,7 @@ mod memory;
 mod operator_drain;
 mod operator_rpc;
 mod operator_start;
+mod operator_user;
 mod operator_why;
 mod options;
 mod oversized;
