@@ -60,6 +60,39 @@ fn the_places_to_go_to_exist() {
     }
 }
 
+/// Tests that the threat model names and that are nowhere.
+fn lost_tests(page: &str, files: &[Source]) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let last_cells = rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit(" | ").next());
+    let named = last_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let tests = named.filter_map(|name| name.rsplit("::").next());
+    let code: Vec<String> = files.iter().map(Source::code).collect();
+    let exists = |test: &str| {
+        let head = format!("fn {test}(");
+        code.iter().any(|code| code.contains(&head))
+    };
+    tests
+        .filter(|test| !exists(test))
+        .map(|test| format!("the test {test} is nowhere"))
+        .collect()
+}
+
+#[test]
+fn the_tests_of_the_threat_model_exist() {
+    let page = read("docs/threat-model.md");
+    assert!(page.matches("`, `").count() > 10, "it lost its tests");
+    let tables = page.split_once("## A stranger").expect("its tables").1;
+    nothing(lost_tests(tables, &sources(&["src", "tests"], &["rs"])));
+}
+
+#[test]
+fn a_lost_test_is_found() {
+    let page =
+        "| Attack `x` | Test |\n|---|---|\n| a `b` | `here`, `m::gone` |\n| c | – |\ntext `none`";
+    let files = one("tests/a.rs", "fn here() {}\n// fn gone() {}");
+    complains(&lost_tests(page, &files), &["gone"]);
+}
+
 #[test]
 fn a_lost_place_is_found() {
     let text_of = |path: &str| (path == "src/a.rs").then(|| "fn here() {}".to_owned());
