@@ -38,6 +38,8 @@ pub enum TrailEntry {
     Opened {
         /// Call-ID of the REFER; empty if it could not be read, or if there was no REFER.
         call_id: String,
+        /// The REFER is refused: there is nothing to follow.
+        refused: bool,
     },
     /// One line.
     Line(String),

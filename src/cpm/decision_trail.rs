@@ -68,7 +68,21 @@ pub fn open_empty(refer: ReferId, call_id: &str) -> Action {
         refer,
         entry: TrailEntry::Opened {
             call_id: call_id.to_owned(),
+            refused: false,
         },
+    }
+}
+
+/// The trail that begins among these actions is that of a refused REFER.
+pub fn mark_refused(actions: &mut [Action], refer: ReferId) {
+    for action in actions {
+        match action {
+            Action::Trail {
+                refer: its,
+                entry: TrailEntry::Opened { refused, .. },
+            } if *its == refer => *refused = true,
+            _ => {}
+        }
     }
 }
 

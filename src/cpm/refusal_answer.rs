@@ -94,6 +94,9 @@ pub fn refuse_at_the_door(env: &Env<'_>, arrival: &Arrival, refusal: Refusal) ->
         actions = decision_trail::open(arrival, refer);
     }
     actions.extend(refuse(env, &refused, &refusal.into()));
+    if let Some(refer) = refused.refer {
+        decision_trail::mark_refused(&mut actions, refer);
+    }
     actions
 }
 
@@ -120,6 +123,9 @@ pub fn refuse_unreadable(
         .map(|refer| decision_trail::open_empty(refer, ""))
         .collect();
     actions.extend(refuse(env, &refused, &refusal.into()));
+    if let Some(refer) = refer {
+        decision_trail::mark_refused(&mut actions, refer);
+    }
     actions
 }
 

@@ -37,9 +37,15 @@ static ANSWER_WITHOUT_SDP: Counter = Counter::new();
 static SUBSCRIBE_WHILE_INVITED: Counter = Counter::new();
 static EARLY_NOTIFY: Counter = Counter::new();
 static FAILS_ON_410: Counter = Counter::new();
+/// Requests from sources that are not trusted.
+pub static UNTRUSTED_REQUESTS: Counter = Counter::new();
+/// Requests answered 503 because shared memory was full.
+pub static OUT_OF_MEMORY: Counter = Counter::new();
+/// Requests whose Call-ID collides with many others in tm's table.
+pub static CALL_ID_COLLISIONS: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 32] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -164,6 +170,21 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
         c"quirk_fails_on_410",
         c"BYEs with cause 200 for clients that take 410 for a failure",
         &FAILS_ON_410,
+    ),
+    (
+        c"untrusted_requests",
+        c"requests of sources that are not trusted, refused or dropped",
+        &UNTRUSTED_REQUESTS,
+    ),
+    (
+        c"out_of_memory",
+        c"requests answered 503 because shared memory was full",
+        &OUT_OF_MEMORY,
+    ),
+    (
+        c"call_id_collisions",
+        c"requests whose Call-ID collides with many others in tm's table",
+        &CALL_ID_COLLISIONS,
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! Wiring: what Kamailio sees of this module, and how it starts.
 
+mod collisions;
 mod counters;
 mod drain_sessions;
 mod drain_state;
@@ -10,6 +11,8 @@ mod request;
 mod rpc;
 mod rpc_why;
 mod runtime;
+mod sampled_log;
+mod strangers;
 mod workers;
 
 use std::ffi::{c_char, c_int, c_void};
@@ -41,7 +44,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<33> = params([
+static PARAMS: ParamTable<35> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -61,6 +64,8 @@ static PARAMS: ParamTable<33> = params([
     integer(c"strict", &modparams::STRICT),
     string(c"client_forms", &modparams::CLIENT_FORMS),
     integer(c"first_notify_delay", &modparams::FIRST_NOTIFY_DELAY),
+    string(c"untrusted", &modparams::UNTRUSTED),
+    integer(c"untrusted_in_dialog", &modparams::UNTRUSTED_IN_DIALOG),
     integer(c"invite_rate", &modparams::INVITE_RATE),
     integer(c"adhoc_allow_anonymity", &modparams::ADHOC_ALLOW_ANONYMITY),
     string(c"invite_by", &modparams::INVITE_BY),
@@ -150,10 +155,12 @@ fn init() -> Result<(), String> {
     {
         return Err("cpm: kamailio did not take a callback".into());
     }
-    let draining = drain_state::Draining::create()
-        .ok_or("cpm: shared memory has no room; give Kamailio more (-m)")?;
+    let no_room = "cpm: shared memory has no room; give Kamailio more (-m)";
+    let draining = drain_state::Draining::create().ok_or(no_room)?;
+    let samples = sampled_log::Samples::create().ok_or(no_room)?;
     let installed = runtime::install(Runtime {
         draining,
+        samples,
         config,
         groups,
         tm,

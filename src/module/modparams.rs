@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
+use super::strangers::Untrusted;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
 use crate::cpm::settings::Settings;
@@ -56,6 +57,10 @@ pub static STRICT: IntParam = IntParam::with_default(0);
 pub static CLIENT_FORMS: StringParam = StringParam::unset();
 /// Least time between a 2xx to REFER or SUBSCRIBE and the first NOTIFY, ms.
 pub static FIRST_NOTIFY_DELAY: IntParam = IntParam::with_default(50);
+/// What requests of sources that are not trusted get: `refuse` or `drop`.
+pub static UNTRUSTED: StringParam = StringParam::unset();
+/// 1: requests in a dialog are taken from sources that are not trusted.
+pub static UNTRUSTED_IN_DIALOG: IntParam = IntParam::with_default(0);
 /// INVITEs per second of one fan-out; 0: no pacing.
 pub static INVITE_RATE: IntParam = IntParam::with_default(50);
 /// 1: people of ad-hoc sessions may ask for anonymity.
@@ -91,6 +96,10 @@ pub struct Config {
     pub groups_dir: String,
     /// ISC peers whose P-headers are believed.
     pub trusted: Vec<IpNet>,
+    /// What requests of all others get.
+    pub untrusted: Untrusted,
+    /// Except those in a dialog: for laboratories without S-CSCF.
+    pub untrusted_in_dialog: bool,
     /// How many REFERs the operator can ask about afterwards.
     pub trail_size: u32,
     /// Processes of our own that send what must not wait in a SIP worker.
@@ -216,6 +225,9 @@ impl Config {
             max_sessions: number("max_sessions", &MAX_SESSIONS, 0..=10_000_000, "10000")?,
             groups_dir,
             trusted: trusted(&TRUSTED_PEERS.get().unwrap_or_default())?,
+            untrusted: untrusted()?,
+            untrusted_in_dialog: number("untrusted_in_dialog", &UNTRUSTED_IN_DIALOG, 0..=1, "1")?
+                == 1,
             trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
             debug_panic_header: text(&DEBUG_PANIC_HEADER),
@@ -236,6 +248,19 @@ fn session_expires() -> Result<u32, ConfigError> {
         return Err(wrong("session_expires", seconds, expected, "1800"));
     }
     Ok(seconds)
+}
+
+fn untrusted() -> Result<Untrusted, ConfigError> {
+    match text(&UNTRUSTED).as_deref() {
+        None | Some("refuse") => Ok(Untrusted::Refuse),
+        Some("drop") => Ok(Untrusted::Drop),
+        Some(other) => Err(wrong(
+            "untrusted",
+            quoted(other),
+            "\"refuse\" or \"drop\"",
+            "\"drop\"",
+        )),
+    }
 }
 
 fn client_forms() -> Result<ClientForms, ConfigError> {

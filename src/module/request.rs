@@ -1,8 +1,11 @@
 //! Requests from the routing script: parse once, find the session, let it decide, answer.
 
+use super::collisions;
 use super::counters;
 use super::executor::{perform, Place};
 use super::runtime::{runtime, Runtime, RESERVE};
+use super::sampled_log::Sampled;
+use super::strangers;
 use crate::cpm::action::{Action, Counter};
 use crate::cpm::cpm_identifiers::contribution_id;
 use crate::cpm::env::Env;
@@ -45,6 +48,10 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         let where_to = classify(message.request_uri(), env);
         match (message.method(), &where_to) {
             (_, Destination::NotOurs) => NOT_OURS,
+            _ if strangers::is_to_be_turned_away(runtime, message) => {
+                strangers::turn_away(runtime, message);
+                TAKEN
+            }
             (b"ACK", _) => ack(runtime, message),
             (b"CANCEL", _) => cancel(runtime, message),
             _ => request(runtime, message, env, &where_to),
@@ -127,11 +134,23 @@ fn cancel(runtime: &Runtime, message: &Message<'_>) -> i32 {
 }
 
 /// Shared memory is (nearly) full: nothing new is begun, what is there goes on.
-fn out_of_memory(message: &Message<'_>) -> i32 {
-    log::error!("shared memory is full: give Kamailio more (-m); a request was answered 503");
+fn out_of_memory(runtime: &Runtime, message: &Message<'_>) -> i32 {
+    log_memory_full(runtime);
     let retry = format!("Retry-After: {RETRY_AFTER}\r\n");
     stateless(message, 503, "Service Unavailable", &retry);
     FAILED
+}
+
+fn log_memory_full(runtime: &Runtime) {
+    counters::OUT_OF_MEMORY.add(1);
+    let kept_back = runtime
+        .samples
+        .due(Sampled::MemoryFull, clock::monotonic_ms());
+    if let Some(kept_back) = kept_back {
+        log::error!(
+            "shared memory is full: give Kamailio more (-m); a request was answered 503{kept_back}"
+        );
+    }
 }
 
 /// tm cannot make a transaction of it, for its Request-URI (P4) or for what `fault` says. Answered if it
@@ -169,13 +188,13 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         _ => false,
     };
     if begins && KamailioShm.available() < RESERVE {
-        return out_of_memory(message);
+        return out_of_memory(runtime, message);
     }
     match runtime.tm.new_transaction(message) {
-        Ok(NewTransaction::Created) => {}
+        Ok(NewTransaction::Created) => collisions::notice(runtime, message),
         Ok(NewTransaction::Retransmission) => return TAKEN,
         Err(TmError::Malformed) => return unreadable(message, where_to, parsed.err()),
-        Err(TmError::OutOfMemory) => return out_of_memory(message),
+        Err(TmError::OutOfMemory) => return out_of_memory(runtime, message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");
             stateless(message, 500, "Server Internal Error", "");
@@ -232,7 +251,7 @@ fn dispatch(
             .with_record(holder, env, |session| {
                 session.handle(Input::RequestReceived { holder, arrival })
             })
-            .map_err(|error| not_stored(error, Refusal::NoSuchDialog));
+            .map_err(|error| not_stored(runtime, error, Refusal::NoSuchDialog));
     }
     // Nobody outside the trust domain forms a dialog with us or has us invite (P2).
     let forms_dialog = matches!(method, Method::Invite | Method::Refer | Method::Subscribe);
@@ -280,7 +299,7 @@ fn dispatch(
         }
         _ => Err(AccessError::NoSession),
     };
-    result.map_err(|error| not_stored(error, Refusal::NoSuchSession))
+    result.map_err(|error| not_stored(runtime, error, Refusal::NoSuchSession))
 }
 
 /// Whether the group that is asked for has its session already.
@@ -301,13 +320,11 @@ fn is_full_of_sessions(runtime: &Runtime) -> bool {
 }
 
 /// The refusal for a session that could not be looked at or stored; `absent` if it is not there.
-fn not_stored(error: AccessError, absent: Refusal) -> Refusal {
+fn not_stored(runtime: &Runtime, error: AccessError, absent: Refusal) -> Refusal {
     match error {
         AccessError::NoSession => absent,
         AccessError::Full => {
-            log::error!(
-                "shared memory is full: give Kamailio more (-m); a request was answered 503"
-            );
+            log_memory_full(runtime);
             Refusal::OutOfMemory
         }
         AccessError::Refused(_) | AccessError::Encoding => {

@@ -6,7 +6,7 @@ use crate::cpm::records::ReferId;
 use crate::cpm::time::utc;
 use crate::kamailio::clock;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand};
-use crate::store::ring::{Moment, Trail};
+use crate::store::ring::{Moment, Share, Trail};
 
 static WHY_DOC: Doc = Doc::new(
     c"The decision trail of a REFER; parameter: its refer-id (of the log lines) or its Call-ID",
@@ -25,7 +25,13 @@ pub fn record(runtime: &Runtime, refer: ReferId, entry: &TrailEntry) {
         wall: clock::wall_ms(),
     };
     match entry {
-        TrailEntry::Opened { call_id } => trails.open(refer.0, call_id, now),
+        TrailEntry::Opened { call_id, refused } => {
+            let share = match refused {
+                true => Share::Refused,
+                false => Share::Accepted,
+            };
+            trails.open(refer.0, call_id, share, now);
+        }
         TrailEntry::Line(line) => trails.append(refer.0, line, now),
     }
 }

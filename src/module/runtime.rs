@@ -8,6 +8,7 @@ use once_cell::sync::OnceCell;
 
 use super::drain_state::Draining;
 use super::modparams::Config;
+use super::sampled_log::Samples;
 use crate::cpm::env::Env;
 use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};
@@ -34,6 +35,7 @@ pub struct Runtime {
     /// What tm's timer process leaves to the process that watches deadlines.
     pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
+    pub samples: Samples,
     /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
     pub trails: Option<Ring<KamailioShm>>,
 }

@@ -1,7 +1,8 @@
 //! The last trails in shared memory: lines of text under an id and a name.
 //!
-//! Each trail has a slot of fixed size. A new trail takes the slot of the oldest. Lines that do not fit
-//! into the slot are counted and lost.
+//! Each trail has a slot of fixed size. A new trail takes the slot of the oldest of its kind: what was refused
+//! has a share of its own, so that any number of refusals leaves the others. Lines that do not fit into the
+//! slot are counted and lost.
 
 use super::engine::StoreError;
 use super::lock::Lock;
@@ -66,8 +67,20 @@ pub struct Moment {
 struct Shared {
     lock: Lock,
     slots: u32,
-    /// The slot of the next trail; always below `slots`. Guarded by `lock`.
-    next: UnsafeCell<u32>,
+    /// The slots from here on are the share of what was refused; at most `slots`.
+    refused_from: u32,
+    /// The slots of the next trail that was accepted and of the next that was refused, each within its share.
+    /// Guarded by `lock`.
+    next: UnsafeCell<[u32; 2]>,
+}
+
+/// Which share of the ring a trail takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Three quarters.
+    Accepted,
+    /// A quarter.
+    Refused,
 }
 
 /// What is known of one trail besides its id and text. Guarded by the ring's lock.
@@ -111,7 +124,8 @@ impl<M: Memory> Ring<M> {
         let content = Shared {
             lock: Lock::new(),
             slots,
-            next: UnsafeCell::new(0),
+            refused_from: refused_from(slots),
+            next: UnsafeCell::new([0, refused_from(slots)]),
         };
         // SAFETY: the block is as long as these parts, aligned for them, and nobody else knows it.
         unsafe {
@@ -132,16 +146,16 @@ impl<M: Memory> Ring<M> {
         unsafe { drop(Block::adopt(self.memory, self.shared.cast(), size)) };
     }
 
-    /// Begins a trail in place of the oldest. `id` 0 marks an unused slot; a trail with it is ignored.
-    pub fn open(&self, id: u32, name: &str, now: Moment) {
+    /// Begins a trail in place of the oldest of its share. `id` 0 marks an unused slot; a trail with it is
+    /// ignored.
+    pub fn open(&self, id: u32, name: &str, share: Share, now: Moment) {
         if id == 0 {
             return;
         }
         let text = Truncated::of(name);
         let name_hash = hash(name);
         self.locked(|mut slots| {
-            let at = *slots.next;
-            *slots.next = (at + 1) % slots.count();
+            let at = slots.take(share);
             let Some((its, head, bytes)) = slots.get(at) else {
                 return;
             };
@@ -184,8 +198,8 @@ impl<M: Memory> Ring<M> {
         copy.map(SlotCopy::parse)
     }
 
-    /// All trails with that name, newest first. Of a name that was cut, the
-    /// beginning and the hash are compared.
+    /// All trails with that name, those that were accepted first, the newest of each share first. Of a name
+    /// that was cut, the beginning and the hash are compared.
     pub fn named(&self, name: &str) -> Vec<Trail> {
         let (name_hash, kept) = (hash(name), Truncated::of(name).kept);
         let newest_first = self.locked(|slots| slots.newest_first().collect::<Vec<u32>>());
@@ -220,12 +234,18 @@ impl<M: Memory> Ring<M> {
             let start = self.shared.cast::<u8>().as_ptr();
             Slots {
                 next: &mut *shared.next.get(),
+                refused_from: shared.refused_from,
                 heads: from_raw_parts_mut(start.add(offsets.heads).cast(), slots),
                 ids: from_raw_parts_mut(start.add(offsets.ids).cast(), slots),
                 bytes: from_raw_parts_mut(start.add(offsets.bytes), slots * SLOT),
             }
         })
     }
+}
+
+/// A quarter of the slots is the share of what was refused. Of less than four there is none.
+const fn refused_from(slots: u32) -> u32 {
+    slots - slots / 4
 }
 
 /// Where the parts of a ring begin in its block, in bytes.
@@ -253,7 +273,8 @@ impl Offsets {
 
 /// The contents of the ring while its lock is held.
 struct Slots<'a> {
-    next: &'a mut u32,
+    next: &'a mut [u32; 2],
+    refused_from: u32,
     heads: &'a mut [Head],
     /// 0: the slot was never used. Apart from the heads, because every new line searches them.
     ids: &'a mut [u32],
@@ -265,9 +286,28 @@ impl Slots<'_> {
         self.ids.len() as u32
     }
 
+    /// The slot of the next trail of a share, which moves on. A share without slots is the other one.
+    fn take(&mut self, share: Share) -> u32 {
+        let (next, range) = match share {
+            Share::Refused if self.refused_from < self.count() => {
+                (&mut self.next[1], self.refused_from..self.ids.len() as u32)
+            }
+            _ => (&mut self.next[0], 0..self.refused_from),
+        };
+        let at = *next;
+        *next = if at + 1 < range.end {
+            at + 1
+        } else {
+            range.start
+        };
+        at
+    }
+
     fn newest_first(&self) -> impl Iterator<Item = u32> {
-        let (next, count) = (*self.next, self.count());
-        (0..next).rev().chain((next..count).rev())
+        let ([accepted, refused], from) = (*self.next, self.refused_from);
+        let first = (0..accepted).rev().chain((accepted..from).rev());
+        let second = (from..refused).rev().chain((refused..self.count()).rev());
+        first.chain(second)
     }
 
     fn find(&self, id: u32) -> Option<u32> {
@@ -396,7 +436,12 @@ mod tests {
         assert_eq!(ring.find(1), None);
         assert!(ring.named("").is_empty());
         for id in 1..=5u32 {
-            ring.open(id, if id % 2 == 1 { "odd" } else { "even" }, at(id.into()));
+            ring.open(
+                id,
+                if id % 2 == 1 { "odd" } else { "even" },
+                Share::Accepted,
+                at(id.into()),
+            );
             ring.append(id, &format!("line of {id}"), at(u64::from(id) + 7));
             ring.append(id - 1, "late", at(u64::from(id) + 9));
         }
@@ -420,11 +465,31 @@ mod tests {
     }
 
     #[test]
+    fn refusals_leave_what_was_accepted() {
+        let map = SharedMap::new(1 << 20).unwrap();
+        let ring = Ring::create(map.arena(), 8).unwrap();
+        for id in 1..=100u32 {
+            let share = if id % 10 == 0 {
+                Share::Accepted
+            } else {
+                Share::Refused
+            };
+            ring.open(id, "x", share, at(id.into()));
+            ring.append(id, "its line", at(id.into()));
+        }
+        let kept: Vec<u32> = ring.named("x").iter().map(|trail| trail.id).collect();
+        assert_eq!(kept, [100, 90, 80, 70, 60, 50, 99, 98]);
+        assert!(ring.named("x").iter().all(|trail| trail.lines.len() == 1));
+        // SAFETY: the last use.
+        unsafe { ring.destroy() };
+    }
+
+    #[test]
     fn the_newest_of_two_with_one_id_counts() {
         let map = SharedMap::new(1 << 20).unwrap();
         let ring = Ring::create(map.arena(), 4).unwrap();
         for name in ["first", "second"] {
-            ring.open(9, name, at(0));
+            ring.open(9, name, Share::Accepted, at(0));
         }
         ring.append(9, "x", at(0));
         assert_eq!(ring.find(9).unwrap().name, "second");
@@ -435,8 +500,8 @@ mod tests {
     fn a_full_slot_counts_what_it_loses() {
         let map = SharedMap::new(1 << 20).unwrap();
         let ring = Ring::create(map.arena(), 2).unwrap();
-        ring.open(1, "one", at(0));
-        ring.open(2, "two", at(0));
+        ring.open(1, "one", Share::Accepted, at(0));
+        ring.open(2, "two", Share::Refused, at(0));
         let line = "ä".repeat(MAX_TEXT);
         for _ in 0..20 {
             ring.append(1, &line, at(5));
@@ -451,7 +516,7 @@ mod tests {
         let neighbour = ring.find(2).unwrap();
         assert_eq!((neighbour.name.as_str(), neighbour.lines.len()), ("two", 0));
         let long = "n".repeat(5_000);
-        ring.open(3, &long, at(0));
+        ring.open(3, &long, Share::Accepted, at(0));
         assert_eq!(ring.named(&long)[0].id, 3);
         assert!(ring.named(&"n".repeat(4_999)).is_empty());
     }

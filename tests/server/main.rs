@@ -21,6 +21,7 @@ macro_rules! over_udp_and_tcp {
     };
 }
 
+mod attacks_strangers;
 mod conference;
 mod kemi;
 mod matrix;

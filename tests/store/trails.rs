@@ -1,7 +1,7 @@
 //! Decision trails that all processes write: they stay apart.
 
 use super::processes::{in_all_processes, map, shared};
-use cpm::store::ring::{Moment, Ring, Trail};
+use cpm::store::ring::{Moment, Ring, Share, Trail};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Trails of all processes in few slots: one that is found is one's own, whole and in order.
@@ -24,7 +24,12 @@ fn trails_of_all_processes_stay_apart() {
         for round in 1..=ROUNDS {
             let id = process as u32 * ROUNDS + round;
             let at = |monotonic| Moment { monotonic, wall: 0 };
-            ring.open(id, &format!("name of {id}"), at(7));
+            let share = if id.is_multiple_of(2) {
+                Share::Accepted
+            } else {
+                Share::Refused
+            };
+            ring.open(id, &format!("name of {id}"), share, at(7));
             for line in 0..10 {
                 ring.append(id, &format!("line {line} of {id}"), at(7 + line));
             }

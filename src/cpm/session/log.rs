@@ -78,6 +78,9 @@ impl Session<'_> {
         };
         let actions = refuse(self.env, &refused, denial);
         self.actions.extend(actions);
+        if let Some(refer) = self.refer_in_hand {
+            decision_trail::mark_refused(&mut self.actions, refer);
+        }
     }
 
     /// A line that is written as it is; at INFO it must not name people. About the request in hand.

@@ -113,6 +113,13 @@ impl Tm {
         (!cell.is_null() && cell != sys::T_UNDEFINED).then_some(cell)
     }
 
+    /// The place of T in tm's table, which tm computes from Call-ID and CSeq.
+    pub fn place_in_table(&self) -> Option<u32> {
+        let cell = self.current()?;
+        // SAFETY: T is a cell that this process holds a reference to.
+        Some(unsafe { (*cell).hash_index })
+    }
+
     /// Saves T until the result is dropped.
     fn save_t(&self) -> SavedT {
         // SAFETY: both functions read globals of this process.

@@ -11,7 +11,9 @@ fn trails(world: &World, peer: usize, branch: &str) -> Vec<Vec<String>> {
     let ids: Vec<ReferId> = world
         .trails
         .iter()
-        .filter(|(_, entry)| matches!(entry, TrailEntry::Opened { call_id: its } if its == call_id))
+        .filter(
+            |(_, entry)| matches!(entry, TrailEntry::Opened { call_id: its, .. } if its == call_id),
+        )
         .map(|(refer, _)| *refer)
         .collect();
     let lines = |id: &ReferId| {
