@@ -5,7 +5,7 @@ use super::docs::{
     anchors, broken_links, citable, citations, cited_files, dangling, group_documents, lost_places,
     missing_paths, Page,
 };
-use super::readme::section;
+use super::readme::{differences, documented, rows, section, Names};
 use super::source::{read, root, sources, Source};
 use super::{complains, nothing, one, DOCUMENTS};
 
@@ -58,6 +58,45 @@ fn the_places_to_go_to_exist() {
         assert!(named.count() >= rows, "{heading} lost rows");
         nothing(lost_places(section, &text_of));
     }
+}
+
+/// The crates that a Cargo.toml depends on, in whatever way.
+fn crates(manifest: &str) -> Names {
+    let mut depends = false;
+    let mut found = Names::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            depends = line.ends_with("dependencies]");
+        } else if let (true, Some((name, _))) = (depends, line.split_once('=')) {
+            found.insert(name.trim().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_dependency_says_why_it_is_there() {
+    let developing = read("docs/developing.md");
+    let section = section(&developing, "## Dependencies").expect("the section");
+    let found = crates(&read("Cargo.toml"));
+    assert!(
+        found.contains("libc") && found.contains("tempfile"),
+        "{found:?}"
+    );
+    nothing(differences("crate", &found, &documented(section)));
+    for row in rows(section) {
+        assert!(
+            row.len() == 3 && row.iter().all(|cell| !cell.is_empty()),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
+fn dependencies_are_read_from_the_manifest() {
+    let manifest = "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n\n[dev-dependencies]\nb-c = { version = \"1\" }\n[[bench]]\nname = \"d\"";
+    let expected: Names = ["a", "b-c"].map(str::to_owned).into();
+    assert_eq!(crates(manifest), expected);
 }
 
 /// Tests that the threat model names and that are nowhere.
