@@ -61,12 +61,14 @@ move what $name names"
     done < <(stat -c '%u %a %n' -- "${above[@]}")
 }
 
-# make_run_dir: CPM_RUN_DIR. One that is made here lets the server remove its own pid file and socket at its
-# end, and nothing else. One that is there stays as it is.
+# make_run_dir: CPM_RUN_DIR. One that is made here, or was by an earlier start, lets the server remove its own
+# pid file and socket at its end, and nothing else. Another one that is there stays as it is.
 make_run_dir() {
     if [[ ! -d $CPM_RUN_DIR ]]; then
-        mkdir -p -- "$CPM_RUN_DIR" 2>/dev/null || return
-        ((${#BECOME[@]} == 0)) || { chgrp -- "$SERVER_GROUP" "$CPM_RUN_DIR" && chmod 1775 -- "$CPM_RUN_DIR"; }
+        mkdir -p -- "$CPM_RUN_DIR/modules" 2>/dev/null || return
+    fi
+    if ((${#BECOME[@]})) && [[ -O $CPM_RUN_DIR && -O $CPM_RUN_DIR/modules ]]; then
+        chgrp -- "$SERVER_GROUP" "$CPM_RUN_DIR" && chmod 1775 -- "$CPM_RUN_DIR" || return
     fi
     [[ ! -L $CPM_RUN_DIR/modules ]] && mkdir -p -- "$CPM_RUN_DIR/modules" 2>/dev/null
 }

@@ -155,7 +155,7 @@ impl Setup {
             .env("CPM_MODULE", module)
             .env("CPM_LISTEN", listen.join(" "))
             .env("CPM_GROUPS_DIR", &groups_dir)
-            .env("CPM_RUN_DIR", dir.path())
+            .env("CPM_RUN_DIR", dir.path().join("run"))
             .env("CPM_SHM_MB", "64")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
@@ -213,7 +213,7 @@ impl Server {
 
     /// An RPC command over the control socket: its output, or what it complained of.
     pub fn rpc(&self, command: &[&str]) -> Result<String, String> {
-        let socket = format!("unix:{}/kamailio_ctl", self.dir.path().display());
+        let socket = format!("unix:{}/run/kamailio_ctl", self.dir.path().display());
         let out = Command::new("kamcmd")
             .arg("-s")
             .arg(socket)

@@ -41,7 +41,7 @@ fn refused(setup: Setup, parts: &[&str]) {
 
 #[test]
 fn no_process_of_the_server_is_root() {
-    let server = setup().start();
+    let mut server = setup().start();
     let users = users(&server);
     assert!(users.len() > 8, "main, workers, timers: {users:?}");
     for user in &users {
@@ -50,6 +50,10 @@ fn no_process_of_the_server_is_root() {
     }
     // Root's kamcmd still reaches it.
     server.rpc_ok(&["cpm.list"]);
+    // It may remove its pid file and its socket, and does.
+    server.stop();
+    let log = server.log_text();
+    assert!(!log.contains("ERROR"), "{log}");
 }
 
 #[test]

@@ -108,7 +108,11 @@ fn lost_tests(page: &str, files: &[Source]) -> Vec<String> {
     let code: Vec<String> = files.iter().map(Source::code).collect();
     let exists = |test: &str| {
         let head = format!("fn {test}(");
-        code.iter().any(|code| code.contains(&head))
+        let is_file = |file: &Source| file.path.ends_with(&format!("/{test}"));
+        match test.ends_with(".rs") {
+            true => files.iter().any(is_file),
+            false => code.iter().any(|code| code.contains(&head)),
+        }
     };
     tests
         .filter(|test| !exists(test))
@@ -127,9 +131,9 @@ fn the_tests_of_the_threat_model_exist() {
 #[test]
 fn a_lost_test_is_found() {
     let page =
-        "| Attack `x` | Test |\n|---|---|\n| a `b` | `here`, `m::gone` |\n| c | – |\ntext `none`";
+        "| Attack `x` | Test |\n|---|---|\n| a `b` | `here`, `m::gone` |\n| c | – |\n| d | `a.rs`, `b.rs` |\ntext `none`";
     let files = one("tests/a.rs", "fn here() {}\n// fn gone() {}");
-    complains(&lost_tests(page, &files), &["gone"]);
+    complains(&lost_tests(page, &files), &["gone", "b.rs"]);
 }
 
 #[test]
