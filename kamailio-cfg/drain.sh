@@ -4,13 +4,16 @@
 
 # serve_and_drain SECONDS RPC COMMAND…: runs the command until it ends, with its exit status. The first
 # SIGTERM drains for at most so many seconds and then stops it, a second one stops it at once. Ctrl-C,
-# which the terminal sends to it too, stops it without draining. Should this shell be killed, the
-# kernel stops it.
+# which the terminal sends to it too, stops it without draining. Should this shell be killed, it is
+# stopped without draining too.
 serve_and_drain() {
-    local seconds=$1 rpc=$2 child asked=0 status=0
+    local seconds=$1 rpc=$2 child alive asked=0 status=0
     shift 2
-    setpriv --pdeathsig TERM "$@" &
+    "$@" &
     child=$!
+    # A pipe that only this shell holds open: it closes when the shell is killed. (The kernel's own signal for
+    # that, PR_SET_PDEATHSIG, is lost when Kamailio becomes another user.)
+    exec {alive}> >(trap '' INT TERM && cat >/dev/null && kill -TERM "$child" 2>/dev/null)
     trap 'asked=$((asked + 1))' TERM
     trap : INT
     while wait "$child" || status=$?; kill -0 "$child" 2>/dev/null; do

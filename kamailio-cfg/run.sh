@@ -6,6 +6,8 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 # shellcheck source=listen.sh
 source "$CPM_ROOT/kamailio-cfg/listen.sh"
+# shellcheck source=user.sh
+source "$CPM_ROOT/kamailio-cfg/user.sh"
 # shellcheck source=drain.sh
 source "$CPM_ROOT/kamailio-cfg/drain.sh"
 
@@ -32,6 +34,7 @@ from the environment             default
   CPM_ORIG_ROUTE      Route set for requests outside a dialog     (none)
   CPM_LOCAL_CFG       Kamailio configuration included last        (none)
   CPM_RUN_DIR         pid file, RPC socket                        target/run
+  CPM_USER            whom Kamailio runs as                       kamailio; not as root: you
   CPM_SHM_MB          shared memory                               256
   CPM_WORKERS         SIP workers                                 4
   CPM_MEMORY_MANAGER  tlsf, fm or qm                              tlsf
@@ -59,6 +62,7 @@ settings() {
     CPM_WORKERS=${CPM_WORKERS:-4}
     CPM_MEMORY_MANAGER=${CPM_MEMORY_MANAGER:-tlsf}
     CPM_DRAIN=${CPM_DRAIN:-}
+    CPM_USER=${CPM_USER:-}
     read -r -d '' -a SOCKETS <<<"$CPM_LISTEN" || true
 }
 
@@ -82,7 +86,7 @@ check_settings() {
     ((${#CPM_RUN_DIR} + ${#RPC_SOCKET} <= SOCKET_PATH_MAX)) ||
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\" is too long: a socket path has $SOCKET_PATH_MAX bytes, \
 so at most $((SOCKET_PATH_MAX - ${#RPC_SOCKET})) are left for it"
-    mkdir -p "$CPM_RUN_DIR/modules" 2>/dev/null ||
+    make_run_dir ||
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": expected a directory that can be written, for example /run/cpm"
     local pid
     if pid=$(cat "$CPM_RUN_DIR/kamailio.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] &&
@@ -90,13 +94,31 @@ so at most $((SOCKET_PATH_MAX - ${#RPC_SOCKET})) are left for it"
         die "CPM_RUN_DIR=\"$CPM_RUN_DIR\": a server (pid $pid) is running there; give each its own"
     fi
     rm -f "$CPM_RUN_DIR/kamailio.pid"
+    check_files
     check_sockets "${SOCKETS[@]}"
 }
 readonly RPC_SOCKET=/kamailio_ctl
 
+# Nobody else may change what the server is and what it believes.
+check_files() {
+    check_owners CPM_RUN_DIR "$CPM_RUN_DIR"
+    check_owners CPM_RUN_DIR "$CPM_RUN_DIR/modules"
+    check_owners CPM_GROUPS_DIR "$CPM_GROUPS_DIR"
+    check_owners "the configuration" "$CPM_ROOT/kamailio-cfg"
+    check_owners "the configuration" "$CPM_ROOT/kamailio-cfg/cpm-as.cfg"
+    [[ -z $CPM_LOCAL_CFG ]] || check_file CPM_LOCAL_CFG "$CPM_LOCAL_CFG"
+}
+
+# check_file NAME FILE: the same of a file, and of the directory in which it could be replaced.
+check_file() {
+    check_owners "$1" "$(dirname -- "$2")"
+    check_owners "$1" "$2"
+}
+
 # The module as the run directory's own file: a later build does not disturb a running server.
 install_module() {
     build_module --quiet
+    check_file CPM_MODULE "$CPM_MODULE"
     cp -- "$CPM_MODULE" "$CPM_RUN_DIR/modules/.cpm.so.$$"
     mv -f -- "$CPM_RUN_DIR/modules/.cpm.so.$$" "$CPM_RUN_DIR/modules/cpm.so"
 }
@@ -113,7 +135,7 @@ kamailio_command() {
     local socket
     KAMAILIO=(kamailio -f "$CPM_ROOT/kamailio-cfg/cpm-as.cfg" -DD -E
         -P "$CPM_RUN_DIR/kamailio.pid" -w "$CPM_RUN_DIR" -Y "$CPM_RUN_DIR"
-        -m "$CPM_SHM_MB" -M "$PKG_MB" -x "$CPM_MEMORY_MANAGER" -X "$CPM_MEMORY_MANAGER")
+        -m "$CPM_SHM_MB" -M "$PKG_MB" -x "$CPM_MEMORY_MANAGER" -X "$CPM_MEMORY_MANAGER" "${BECOME[@]}")
     for socket in "${SOCKETS[@]}"; do
         KAMAILIO+=(-l "$socket")
     done
@@ -167,8 +189,10 @@ numbers without quotes, texts with; example: modparam(\"cpm\", \"invite_timeout\
 }
 
 serve() {
+    umask go-w
     settings
     setup_kamailio
+    choose_user
     check_settings
     install_module
     kamailio_command

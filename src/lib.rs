@@ -3,6 +3,7 @@
 //! Dependency direction: `sip <- cpm <- store <- module -> kamailio -> kamailio_sys`.
 
 pub mod cpm;
+pub mod document_file;
 pub mod sip;
 pub mod store;
 

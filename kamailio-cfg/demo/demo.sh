@@ -86,7 +86,7 @@ modparam("tm", "fr_inv_timer", $((INVITE_TIMEOUT_MS + 10000)))
 modparam("tm", "max_inv_lifetime", $((INVITE_TIMEOUT_MS + 20000)))
 TEXT
     env -u CPM_ORIG_ROUTE -u CPM_CONTACT -u CPM_WORKERS -u CPM_MEMORY_MANAGER \
-        CPM_DOMAIN=conf.home1.test CPM_LISTEN="udp:127.0.0.1:$PORT" CPM_RUN_DIR="$RUN" \
+        CPM_DOMAIN=conf.home1.test CPM_LISTEN="udp:127.0.0.1:$PORT" CPM_RUN_DIR="$RUN/run" \
         CPM_GROUPS_DIR="$DEMO/groups" CPM_LOCAL_CFG="$RUN/local.cfg" CPM_SHM_MB=64 \
         CPM_TRUSTED="$(sed -E 's/[a-z]+=//g' <<<"$PARTIES")" \
         "$CPM_ROOT/kamailio-cfg/run.sh" >>"$RUN/server.log" 2>&1 &

@@ -4,12 +4,12 @@
 //! FILE was given.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use cpm::cpm::policy::{report, MAX_DOCUMENT};
+use cpm::cpm::policy::report;
+use cpm::document_file::read_document;
 
 fn main() -> ExitCode {
     let files: Vec<_> = std::env::args_os().skip(1).collect();
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
     }
     let documents = files.iter().map(|file| {
         let path = Path::new(file);
-        (path.display().to_string(), read(path))
+        let content = read_document(path).map_err(|error| error.to_string());
+        (path.display().to_string(), content)
     });
     let (text, ok) = report(documents);
     // A report that could not be written must not end with the status of good documents.
@@ -28,13 +29,4 @@ fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
-}
-
-/// Reads a file, at most one byte more than a document may have: enough to have it refused.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut content = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut content))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    Ok(content)
 }

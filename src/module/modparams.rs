@@ -1,6 +1,7 @@
 //! The module's parameters and what they must be. A mistake names the parameter, its value, what was
 //! expected and an example.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
@@ -11,6 +12,7 @@ use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
 use crate::cpm::settings::Settings;
 use crate::cpm::socket::Socket;
 use crate::cpm::warning_texts::WarningTexts;
+use crate::document_file::read_document;
 use crate::kamailio::params::{IntParam, StringParam};
 use crate::kamailio::sockets;
 use crate::sip::sdp::{is_chatroom, is_fingerprint, CHATROOM_TOKENS};
@@ -436,7 +438,10 @@ fn adhoc_policy() -> Result<Arc<Group>, ConfigError> {
     };
     let file = text(&ADHOC_POLICY_FILE);
     let document = match &file {
-        Some(file) => std::fs::read(file).map_err(|error| bad_policy_file(file, &error))?,
+        Some(file) => {
+            let read = read_document(Path::new(file));
+            read.map_err(|error| bad_policy_file(file, &error))?
+        }
         None => adhoc_document(AdhocPolicy {
             allow_anonymity,
             invite_by,

@@ -14,6 +14,7 @@ use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};
 use crate::cpm::stray_answer::EndedAnswer;
 use crate::cpm::time::SIXTY_FOUR_T1;
+use crate::document_file::read_document;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::{LocalSocket, Proto};
 use crate::kamailio::tm::Tm;
@@ -151,10 +152,10 @@ pub fn load_groups(dir: &str) -> Result<Directory, String> {
     paths.sort();
     let mut documents = Vec::new();
     for path in paths {
-        match fs::read(&path) {
+        match read_document(&path) {
             Ok(bytes) => documents.push((show(&path), bytes)),
             Err(error) => log::error!(
-                "group document {}: {error}; this document is not used",
+                "group document {} {error}; this document is not used",
                 show(&path)
             ),
         }

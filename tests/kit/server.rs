@@ -4,10 +4,12 @@
 use super::groups::Group;
 use super::transport::bind_pair;
 use std::borrow::Borrow;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ pub struct Setup {
     env: Vec<(String, String)>,
     local_cfg: String,
     ips: Vec<String>,
+    /// Done to the directory of group documents before the start.
+    among_groups: Vec<fn(&Path)>,
 }
 
 /// A running server; dropping it stops it and waits for its end.
@@ -70,6 +74,12 @@ impl Setup {
         self
     }
 
+    /// Puts something into the directory of group documents that is none.
+    pub fn among_groups(mut self, put: fn(&Path)) -> Setup {
+        self.among_groups.push(put);
+        self
+    }
+
     /// A parameter of the module with a number.
     pub fn param_int(self, name: &str, value: i64) -> Setup {
         self.local_cfg(&format!("modparam(\"cpm\", \"{name}\", {value})"))
@@ -115,12 +125,17 @@ impl Setup {
         // A socket path has 107 bytes, so the run directory is a short one.
         let dir = tempfile::Builder::new()
             .prefix("cpm-")
+            // The server does not run as root, even where the tests do.
+            .permissions(Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .expect("a directory under /tmp");
         let groups_dir = dir.path().join("groups");
         std::fs::create_dir(&groups_dir).expect("a groups directory");
         for group in &self.groups {
             group.write(&groups_dir);
+        }
+        for put in &self.among_groups {
+            put(&groups_dir);
         }
         let local_cfg = dir.path().join("local.cfg");
         std::fs::write(&local_cfg, &self.local_cfg).expect("a local configuration");
@@ -140,7 +155,7 @@ impl Setup {
             .env("CPM_MODULE", module)
             .env("CPM_LISTEN", listen.join(" "))
             .env("CPM_GROUPS_DIR", &groups_dir)
-            .env("CPM_RUN_DIR", dir.path())
+            .env("CPM_RUN_DIR", dir.path().join("run"))
             .env("CPM_SHM_MB", "64")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
@@ -153,6 +168,7 @@ impl Setup {
             "CPM_CONTACT",
             "CPM_TRUSTED",
             "CPM_ORIG_ROUTE",
+            "CPM_USER",
             "CPM_WORKERS",
         ] {
             if !self.env.iter().any(|(name, _)| name == inherited) {
@@ -197,7 +213,7 @@ impl Server {
 
     /// An RPC command over the control socket: its output, or what it complained of.
     pub fn rpc(&self, command: &[&str]) -> Result<String, String> {
-        let socket = format!("unix:{}/kamailio_ctl", self.dir.path().display());
+        let socket = format!("unix:{}/run/kamailio_ctl", self.dir.path().display());
         let out = Command::new("kamcmd")
             .arg("-s")
             .arg(socket)
@@ -268,6 +284,20 @@ impl Server {
             .wait(wait, |lines| lines.iter().any(|l| l.contains(part)))
     }
 
+    /// The processes of Kamailio, the main one among them.
+    pub fn processes(&self) -> Vec<u32> {
+        let group = self.child.id().to_string();
+        let is_ours = |pid: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // pid (command) state parent group …
+            let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
+            command.ends_with("(kamailio") && rest.split_whitespace().nth(2) == Some(&*group)
+        };
+        let all = std::fs::read_dir("/proc").expect("Linux");
+        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(is_ours).collect()
+    }
+
     /// Whether the server's main process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -284,6 +314,12 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         there()
+    }
+
+    /// Kills the process that was started: Kamailio, or with CPM_DRAIN the shell above it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was ours");
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -2,7 +2,9 @@
 
 use crate::kit::refer::expect_outcome;
 use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport, ALICE, BOB, CAROL};
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 /// The script serves sessions. A request with X-Ask learns from the reason phrase what a function returned.
 const SCRIPT: &str = r#"
@@ -28,7 +30,10 @@ fn group() -> Group {
 
 /// The server reads the file until it is ready; so long the file has to stay.
 fn scripted() -> Scene {
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    // The script is read by the server's user, not by who starts it.
+    let readable = Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new();
+    let mut file = file.permissions(readable).tempfile().expect("a file");
     file.write_all(SCRIPT.as_bytes()).expect("written");
     let setup = Setup::new([group()]).local_cfg(&format!(
         "#!define CPM_OWN_ROUTES\nloadmodule \"app_lua.so\"\nmodparam(\"app_lua\", \"load\", \"{}\")\ncfgengine \"lua\"",

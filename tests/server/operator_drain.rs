@@ -195,3 +195,22 @@ fn a_server_that_drains_on_sigterm_still_tells_a_failed_start() {
     assert!(!failure.status.expect("it ended").success());
     assert!(failure.log.contains("invite_timeout"), "{}", failure.log);
 }
+
+#[test]
+fn the_server_ends_when_the_shell_above_it_is_killed() {
+    let mut server = Setup::new([Group::open("s", &[ALICE])])
+        .env("CPM_DRAIN", "30")
+        .start();
+    let before = server.processes().len();
+    assert!(before > 8, "{before}");
+    server.kill();
+    let deadline = Instant::now() + SOON;
+    while !server.processes().is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "it runs on:\n{}",
+            server.log_text()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

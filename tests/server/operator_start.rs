@@ -5,6 +5,10 @@ use crate::kit::sip::uri_of;
 use crate::kit::{
     check, serve, with_alice, Group, Scene, Script, Setup, Transport, Ua, ALICE, BOB, CAROL, SOON,
 };
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn group() -> Group {
@@ -220,6 +224,53 @@ fn a_bad_group_document_is_told_and_the_others_serve() {
         None,
     );
     scene.join(&alice, &group().uri);
+}
+
+#[test]
+fn what_is_no_file_among_the_documents_is_told_and_the_others_serve() {
+    let setup = Setup::new([group()]).among_groups(|groups| {
+        fifo(&groups.join("a-fifo.xml"));
+        symlink("/dev/zero", groups.join("a-device.xml")).expect("a link");
+        std::fs::create_dir(groups.join("a-directory.xml")).expect("a directory");
+        UnixListener::bind(groups.join("a-socket.xml")).expect("a socket");
+        symlink("nowhere", groups.join("a-link.xml")).expect("a link");
+        let large = std::fs::File::create(groups.join("a-large.xml")).expect("a file");
+        large.set_len(1 << 40).expect("a terabyte of nothing");
+    });
+    let scene = Scene::with(setup, Transport::Udp);
+    for (file, what) in [
+        ("a-fifo.xml", "is a FIFO, expected a regular file"),
+        ("a-device.xml", "is a device, expected a regular file"),
+        ("a-directory.xml", "is a directory, expected a regular file"),
+        ("a-socket.xml", "is a socket, expected a regular file"),
+        ("a-link.xml", "cannot be read: No such file"),
+        ("a-large.xml", "at most 1048576 are accepted"),
+    ] {
+        let log = scene.server.log_text();
+        let line = log.lines().find(|l| l.contains(file));
+        let line = line.unwrap_or_else(|| panic!("{file} is not told:\n{log}"));
+        assert!(line.contains("ERROR") && line.contains(what), "{line}");
+    }
+    let alice = scene.ua(ALICE);
+    scene.join(&alice, &group().uri);
+}
+
+#[test]
+fn an_adhoc_policy_that_is_no_file_stops_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("adhoc.xml");
+    fifo(&path);
+    let path = path.to_string_lossy();
+    for (value, kind) in [(&*path, "is a FIFO"), ("/dev/zero", "is a device")] {
+        let setup = Setup::new([group()]).param_str("adhoc_policy_file", value);
+        let told = refuses_to_start(setup, "adhoc_policy_file", value);
+        assert!(told.contains(kind), "{told}");
+    }
+}
+
+fn fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo can be run").success());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::kit::groups::all_actions;
 use crate::kit::sip::uri_of;
 use crate::kit::{
-    check, serve, Group, Leg, Rule, Scene, Transport, ALICE, BOB, CAROL, QUIET, SOON,
+    check, serve, Group, Leg, Rule, Scene, Setup, Transport, Ua, ALICE, BOB, CAROL, QUIET, SOON,
 };
 use std::time::Duration;
 
@@ -32,6 +32,33 @@ fn a_refused_invite_can_be_repeated_and_acknowledged() {
         more.is_none(),
         "the refusal repeats itself although acknowledged"
     );
+}
+
+/// A refusal is repeated until its ACK comes, or for tm's wt_timer of 5 s: after 0.5, 1 and 2 s more
+/// (RFC 3261 section 17.2.1, timer G). A peer that never acknowledges, or was never there, gets no more.
+#[test]
+fn a_refusal_that_nobody_acknowledges_is_sent_four_times_at_most() {
+    let scene = Scene::with(
+        Setup::new([group()]).env("CPM_TRUSTED", "127.0.0.1"),
+        Transport::Udp,
+    );
+    let refusals = |ua: &Ua| {
+        let all = ua.inbox().all();
+        all.iter().filter(|i| i.msg.status() >= 400).count()
+    };
+    let trusted = scene.ua("sip:zoe@elsewhere.test");
+    let stranger = Ua::on("127.0.0.2", ALICE, Transport::Udp);
+    let over_tcp = Ua::new("sip:zoe@elsewhere.test", Transport::Tcp);
+    for ua in [&trusted, &stranger, &over_tcp] {
+        let invite = scene.invite(ua, "sip:nobody@conf.home1.test");
+        assert!(scene.send(ua, &invite).answer().status() >= 400);
+    }
+    std::thread::sleep(Duration::from_secs(8));
+    let sent = refusals(&trusted);
+    assert!((2..=4).contains(&sent), "{sent} refusals to a trusted peer");
+    // Nothing of its INVITE is kept, and TCP loses nothing.
+    assert_eq!(refusals(&stranger), 1, "to a stranger");
+    assert_eq!(refusals(&over_tcp), 1, "over TCP");
 }
 
 #[test]

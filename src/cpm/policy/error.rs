@@ -32,7 +32,7 @@ pub struct DocumentError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Holds the size in bytes.
-    #[error("the document has {0} bytes, at most {MAX_DOCUMENT} are accepted")]
+    #[error("the document has {0} bytes or more, at most {MAX_DOCUMENT} are accepted")]
     TooLarge(usize),
     /// The first byte that is not UTF-8 is where the error points.
     #[error("the document is not UTF-8, the only encoding accepted")]

@@ -5,7 +5,7 @@ use super::docs::{
     anchors, broken_links, citable, citations, cited_files, dangling, group_documents, lost_places,
     missing_paths, Page,
 };
-use super::readme::section;
+use super::readme::{differences, documented, rows, section, Names};
 use super::source::{read, root, sources, Source};
 use super::{complains, nothing, one, DOCUMENTS};
 
@@ -58,6 +58,82 @@ fn the_places_to_go_to_exist() {
         assert!(named.count() >= rows, "{heading} lost rows");
         nothing(lost_places(section, &text_of));
     }
+}
+
+/// The crates that a Cargo.toml depends on, in whatever way.
+fn crates(manifest: &str) -> Names {
+    let mut depends = false;
+    let mut found = Names::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            depends = line.ends_with("dependencies]");
+        } else if let (true, Some((name, _))) = (depends, line.split_once('=')) {
+            found.insert(name.trim().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_dependency_says_why_it_is_there() {
+    let developing = read("docs/developing.md");
+    let section = section(&developing, "## Dependencies").expect("the section");
+    let found = crates(&read("Cargo.toml"));
+    assert!(
+        found.contains("libc") && found.contains("tempfile"),
+        "{found:?}"
+    );
+    nothing(differences("crate", &found, &documented(section)));
+    for row in rows(section) {
+        assert!(
+            row.len() == 3 && row.iter().all(|cell| !cell.is_empty()),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
+fn dependencies_are_read_from_the_manifest() {
+    let manifest = "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n\n[dev-dependencies]\nb-c = { version = \"1\" }\n[[bench]]\nname = \"d\"";
+    let expected: Names = ["a", "b-c"].map(str::to_owned).into();
+    assert_eq!(crates(manifest), expected);
+}
+
+/// Tests that the threat model names and that are nowhere.
+fn lost_tests(page: &str, files: &[Source]) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let last_cells = rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit(" | ").next());
+    let named = last_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let tests = named.filter_map(|name| name.rsplit("::").next());
+    let code: Vec<String> = files.iter().map(Source::code).collect();
+    let exists = |test: &str| {
+        let head = format!("fn {test}(");
+        let is_file = |file: &Source| file.path.ends_with(&format!("/{test}"));
+        match test.ends_with(".rs") {
+            true => files.iter().any(is_file),
+            false => code.iter().any(|code| code.contains(&head)),
+        }
+    };
+    tests
+        .filter(|test| !exists(test))
+        .map(|test| format!("the test {test} is nowhere"))
+        .collect()
+}
+
+#[test]
+fn the_tests_of_the_threat_model_exist() {
+    let page = read("docs/threat-model.md");
+    assert!(page.matches("`, `").count() > 10, "it lost its tests");
+    let tables = page.split_once("## A stranger").expect("its tables").1;
+    nothing(lost_tests(tables, &sources(&["src", "tests"], &["rs"])));
+}
+
+#[test]
+fn a_lost_test_is_found() {
+    let page =
+        "| Attack `x` | Test |\n|---|---|\n| a `b` | `here`, `m::gone` |\n| c | – |\n| d | `a.rs`, `b.rs` |\ntext `none`";
+    let files = one("tests/a.rs", "fn here() {}\n// fn gone() {}");
+    complains(&lost_tests(page, &files), &["gone", "b.rs"]);
 }
 
 #[test]

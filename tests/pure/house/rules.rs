@@ -13,7 +13,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("src/store/engine", &[]),
     ("src/kamailio", &["kamailio_sys"]),
     ("src/kamailio_sys", &[]),
-    ("src/module", &["kamailio", "store", "cpm", "sip"]),
+    (
+        "src/module",
+        &["kamailio", "store", "cpm", "sip", "document_file"],
+    ),
 ];
 
 pub const LONGEST_FILE: usize = 800;
