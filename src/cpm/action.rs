@@ -70,6 +70,8 @@ pub enum Counter {
     JoinsAccepted,
     /// INVITEs of participants refused.
     JoinsRefused,
+    /// SUBSCRIBEs refused because their person has as many as one may have.
+    SubscriptionsOverLimit,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }

@@ -33,6 +33,8 @@ impl Dialog {
             local: request.to.uri.clone(),
             remote: request.from.uri.clone(),
             remote_target,
+            target_since: 0,
+            confirmed: 0,
             route_set: request.record_route(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
@@ -59,6 +61,8 @@ impl Dialog {
             local: settings.focus_uri(token),
             remote: target.clone(),
             remote_target: target.clone(),
+            target_since: 0,
+            confirmed: 0,
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
             remote_cseq: None,
@@ -152,11 +156,19 @@ impl Dialog {
         true
     }
 
-    /// A target refresh request moves the remote target (RFC 3261 section 12.2.2).
+    /// A target refresh request moves the remote target (RFC 3261 section 12.2.2). Another Contact has to
+    /// be confirmed anew: who names it need not own it.
     pub fn refresh_target(&mut self, contact: Option<Uri>) {
-        if let Some(uri) = contact {
+        let Some(uri) = contact else { return };
+        if uri != self.remote_target {
+            self.target_since = self.local_cseq;
             self.remote_target = uri;
         }
+    }
+
+    /// Our request with this CSeq got a 2xx.
+    pub fn confirm_target(&mut self, cseq: u32) {
+        self.confirmed = self.confirmed.max(cseq);
     }
 }
 
@@ -232,6 +244,8 @@ mod tests {
             local: uri("sip:f@x"),
             remote: uri("sip:a@x"),
             remote_target: uri("sip:a@x"),
+            target_since: 0,
+            confirmed: 0,
             route_set: Vec::new(),
             local_cseq: 0,
             remote_cseq: Some(1),
@@ -257,6 +271,29 @@ mod tests {
         assert!(!dialog.accept_cseq(3, 1_001, 1_000), "read after it");
         assert!(!dialog.accept_cseq(4, 999, 1_000) && !dialog.accept_cseq(1, 999, 1_000));
         assert_eq!(dialog.remote_cseq, Some(4));
+    }
+
+    #[test]
+    fn a_contact_is_confirmed_by_an_answer_to_what_was_sent_there() {
+        let mut dialog = dialog();
+        let notify = |dialog: &mut Dialog| {
+            let request = dialog.request(None, Method::Notify, String::new(), Vec::new());
+            request.cseq
+        };
+        let first = notify(&mut dialog);
+        assert!(!dialog.target_confirmed());
+        dialog.confirm_target(first);
+        assert!(dialog.target_confirmed());
+        dialog.refresh_target(Some(uri("sip:a@x")));
+        dialog.refresh_target(None);
+        assert!(dialog.target_confirmed(), "the same one");
+        let second = notify(&mut dialog);
+        dialog.refresh_target(Some(uri("sip:victim@y")));
+        dialog.confirm_target(second);
+        assert!(!dialog.target_confirmed(), "sent to the Contact before");
+        let third = notify(&mut dialog);
+        dialog.confirm_target(third);
+        assert!(dialog.target_confirmed());
     }
 
     #[test]

@@ -89,6 +89,14 @@ pub enum Refusal {
         /// The limit.
         most: usize,
     },
+    /// As many conference subscriptions of one person as `max_person_subscriptions`.
+    #[error("{there} conference subscriptions of this person, max_person_subscriptions is {most}")]
+    TooManyOfPerson {
+        /// Their subscriptions in the session.
+        there: usize,
+        /// The limit.
+        most: usize,
+    },
     /// As many sessions as `max_sessions`.
     #[error("max_sessions is reached")]
     TooManySessions,
@@ -255,7 +263,9 @@ impl Refusal {
             | Refusal::ParticipantLeft
             | Refusal::NoSuchConferenceSubscription => 481,
             Refusal::Merged => 482,
-            Refusal::SessionFull | Refusal::TooManySubscriptions { .. } => 486,
+            Refusal::SessionFull
+            | Refusal::TooManySubscriptions { .. }
+            | Refusal::TooManyOfPerson { .. } => 486,
             Refusal::ReferToScheme(_) | Refusal::ReferToMethod(_) | Refusal::NoUsableMedia(_) => {
                 488
             }
@@ -295,6 +305,7 @@ impl Refusal {
             Refusal::SessionFull => WarningText::TooMany,
             Refusal::TooManyTargets { .. } => WarningText::TooManyTargets,
             Refusal::TooManySubscriptions { .. } => WarningText::TooManySubscriptions,
+            Refusal::TooManyOfPerson { .. } => WarningText::TooManyOfPerson,
             Refusal::NoSuchSession => WarningText::NoSession,
             Refusal::RuleBroken(_) => WarningText::RuleBroken,
             Refusal::ReferToScheme(_) => WarningText::SchemeNotServed,
@@ -344,6 +355,7 @@ impl Refusal {
             Refusal::SessionFull => "max_participants, or max-participant-count of the document",
             Refusal::TooManyTargets { .. } => "max_refer_targets",
             Refusal::TooManySubscriptions { .. } => "max_subscriptions",
+            Refusal::TooManyOfPerson { .. } => "max_person_subscriptions",
             Refusal::TooManySessions => "max_sessions",
             Refusal::NoMemoryForTargets { .. } | Refusal::OutOfMemory => {
                 "give Kamailio more shared memory (-m)"
@@ -351,6 +363,14 @@ impl Refusal {
             Refusal::RuleBroken(_) => "strict=0 accepts it",
             _ => return None,
         })
+    }
+
+    /// The statistic of the limit that was met, for those that have one.
+    pub fn limit_counter(&self) -> Option<Counter> {
+        match self {
+            Refusal::TooManyOfPerson { .. } => Some(Counter::SubscriptionsOverLimit),
+            _ => None,
+        }
     }
 
     /// The statistic that counts refused requests of this method.

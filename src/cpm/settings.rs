@@ -62,6 +62,8 @@ pub struct Settings {
     pub conference_notify_interval: Millis,
     /// Most conference subscriptions of one session.
     pub max_subscriptions: u32,
+    /// Most conference subscriptions of one person in one session.
+    pub max_person_subscriptions: u32,
     /// All sockets of this Kamailio, in its own order.
     pub sockets: Vec<Socket>,
     /// Texts of the Warning header.

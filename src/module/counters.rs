@@ -38,8 +38,10 @@ static SUBSCRIBE_WHILE_INVITED: Counter = Counter::new();
 static EARLY_NOTIFY: Counter = Counter::new();
 static FAILS_ON_410: Counter = Counter::new();
 
+static SUBSCRIPTIONS_OVER_LIMIT: Counter = Counter::new();
+
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 30] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -165,6 +167,11 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 29] = [
         c"BYEs with cause 200 for clients that take 410 for a failure",
         &FAILS_ON_410,
     ),
+    (
+        c"subscriptions_over_limit",
+        c"SUBSCRIBEs refused for max_person_subscriptions",
+        &SUBSCRIPTIONS_OVER_LIMIT,
+    ),
 ];
 
 /// In `mod_init`.
@@ -187,6 +194,7 @@ pub fn of(name: Name) -> &'static Counter {
         Name::NotifiesSent => &NOTIFIES_SENT,
         Name::JoinsAccepted => &JOINS_ACCEPTED,
         Name::JoinsRefused => &JOINS_REFUSED,
+        Name::SubscriptionsOverLimit => &SUBSCRIPTIONS_OVER_LIMIT,
         Name::Quirk(quirk) => of_quirk(quirk),
     }
 }

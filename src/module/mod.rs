@@ -41,7 +41,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<33> = params([
+static PARAMS: ParamTable<34> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -74,6 +74,10 @@ static PARAMS: ParamTable<33> = params([
         &modparams::CONFERENCE_NOTIFY_INTERVAL,
     ),
     integer(c"max_subscriptions", &modparams::MAX_SUBSCRIPTIONS),
+    integer(
+        c"max_person_subscriptions",
+        &modparams::MAX_PERSON_SUBSCRIPTIONS,
+    ),
     integer(c"trail_size", &modparams::TRAIL_SIZE),
     string_function(c"warning_text", modparams::warning_text),
     integer(c"sender_processes", &modparams::SENDER_PROCESSES),

@@ -74,6 +74,8 @@ pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
 pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
 /// Most conference subscriptions of one session.
 pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
+/// Most conference subscriptions of one person in one session.
+pub static MAX_PERSON_SUBSCRIPTIONS: IntParam = IntParam::with_default(10);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
@@ -207,6 +209,12 @@ impl Config {
                     &MAX_SUBSCRIPTIONS,
                     0..=20_000,
                     "200",
+                )?,
+                max_person_subscriptions: number(
+                    "max_person_subscriptions",
+                    &MAX_PERSON_SUBSCRIPTIONS,
+                    1..=20_000,
+                    "10",
                 )?,
                 sockets: sockets::all().into_iter().map(Socket::from).collect(),
                 warnings: warnings()?,

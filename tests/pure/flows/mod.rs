@@ -1,6 +1,7 @@
 //! The session's states on a virtual clock: whole flows between simulated endpoints and the domain,
 //! over networks that lose, repeat and reorder.
 
+mod amplifying;
 mod anonymity;
 pub mod bed;
 mod clients;

@@ -103,6 +103,7 @@ pub fn settings() -> Settings {
         refer_notify_interval: 1_000,
         conference_notify_interval: 5_000,
         max_subscriptions: 200,
+        max_person_subscriptions: 10,
         sockets: vec![Socket {
             transport: Transport::Udp,
             address: [127, 0, 0, 1].into(),
