@@ -38,12 +38,14 @@ pub enum WarningText {
     RuleBroken,
     /// One person has all the subscriptions it may have.
     TooManyOfPerson,
+    /// One person refers too often.
+    TooManyRefers,
 }
 
 use WarningText::*;
 
 /// Every reason with the name by which an operator replaces its text, and the text as shipped.
-const TABLE: [(WarningText, &str, &str); 16] = [
+const TABLE: [(WarningText, &str, &str); 17] = [
     (
         NotParticipant,
         "not_participant",
@@ -95,6 +97,11 @@ const TABLE: [(WarningText, &str, &str); 16] = [
         TooManyOfPerson,
         "too_many_of_person",
         "Too many subscriptions of one participant",
+    ),
+    (
+        TooManyRefers,
+        "too_many_refers",
+        "Too many requests of one participant",
     ),
 ];
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
-use crate::cpm::settings::Settings;
+use crate::cpm::settings::{Rates, Settings};
 use crate::cpm::socket::Socket;
 use crate::cpm::warning_texts::WarningTexts;
 use crate::kamailio::params::{IntParam, StringParam};
@@ -76,6 +76,14 @@ pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
 pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
 /// Most conference subscriptions of one person in one session.
 pub static MAX_PERSON_SUBSCRIPTIONS: IntParam = IntParam::with_default(10);
+/// REFERs per second of one person; 0: no limit.
+pub static REFER_RATE: IntParam = IntParam::with_default(10);
+/// INVITEs per second of one session; 0: no limit.
+pub static SESSION_RATE: IntParam = IntParam::with_default(100);
+/// INVITEs per second to one domain; 0: no limit.
+pub static TARGET_RATE: IntParam = IntParam::with_default(500);
+/// INVITEs per second to one next hop; 0: no limit.
+pub static NEXT_HOP_RATE: IntParam = IntParam::with_default(1_000);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
@@ -216,6 +224,12 @@ impl Config {
                     1..=20_000,
                     "10",
                 )?,
+                rates: Rates::new(
+                    number("refer_rate", &REFER_RATE, 0..=10_000, "10")?,
+                    number("session_rate", &SESSION_RATE, 0..=10_000, "100")?,
+                    number("target_rate", &TARGET_RATE, 0..=100_000, "500")?,
+                    number("next_hop_rate", &NEXT_HOP_RATE, 0..=100_000, "1000")?,
+                ),
                 sockets: sockets::all().into_iter().map(Socket::from).collect(),
                 warnings: warnings()?,
             },

@@ -4,7 +4,9 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use crate::kit::watch::{subscribe, Watcher};
-use crate::kit::{schema, Group, Leg, Scene, Setup, Transport, ALICE};
+use crate::kit::{
+    check, schema, Group, Leg, Pending, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE,
+};
 
 /// How long a victim is watched: an unanswered NOTIFY is repeated three times by then.
 const WATCHED: Duration = Duration::from_secs(4);
@@ -43,6 +45,54 @@ fn a_foreign_contact_gets_less_than_ten_times_what_was_sent() {
     let bob = scene.participant(&names[0], &group);
     let watcher = Watcher::of(&bob);
     assert_eq!(schema::users(&watcher.documents[0]).len(), 9);
+}
+
+/// Three hundred single REFERs as fast as they can be sent.
+#[test]
+fn a_flood_of_refers_is_served_at_a_rate() {
+    let group = Group::open("s", &[ALICE, BOB]);
+    let scene = Scene::with(Setup::new([&group]), Transport::Udp);
+    let mut alice = scene.participant(ALICE, &group);
+    let mut bob = scene.participant(BOB, &group);
+    scene.target(Script::on("INVITE").reply(486));
+    let began = Instant::now();
+    let sent: Vec<Pending> = (0..300)
+        .map(|n| {
+            let refer = alice.refer(&format!("<sip:guest{n}@home1.test>"));
+            let refer = refer.with("Refer-Sub", "false");
+            std::thread::sleep(Duration::from_millis(1));
+            alice.send(&refer)
+        })
+        .collect();
+    let answers: Vec<_> = sent.iter().map(Pending::answer).collect();
+    let accepted = answers.iter().filter(|a| a.status() == 200).count();
+    let refused: Vec<_> = answers.iter().filter(|a| a.status() == 486).collect();
+    assert_eq!(accepted + refused.len(), 300);
+    // Fifty at once, and ten more with each second that it took.
+    let most = 51 + began.elapsed().as_millis() as usize / 100;
+    assert!((50..=most).contains(&accepted), "{accepted} of {most}");
+    let answer = refused.last().expect("a refused REFER");
+    check::refused(answer, 486, Some("Too many requests of one participant"));
+    assert!(answer
+        .need("Retry-After")
+        .parse::<u32>()
+        .is_ok_and(|s| s > 0));
+    let counted = scene.server.statistic("refers_over_rate");
+    assert_eq!(counted, refused.len() as i64);
+    let told = scene.server.rpc_ok(&["cpm.why", alice.call_id()]);
+    assert!(
+        told.contains("more requests of this person than refer_rate, which is 10"),
+        "{told}"
+    );
+    assert!(scene.server.statistic("invites_sent") <= accepted as i64);
+    // The others do not notice, and alice may again a moment later.
+    check::accepted(&bob.referred(&format!("<{CAROL}>")));
+    std::thread::sleep(Duration::from_millis(1_100));
+    check::accepted(&alice.referred(&format!("<{DAVE}>")));
+    assert!(scene
+        .server
+        .rpc_ok(&["cpm.show", &group.uri])
+        .contains(ALICE));
 }
 
 /// What comes to somebody who answers nothing.

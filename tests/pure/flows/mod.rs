@@ -15,6 +15,7 @@ mod notifying;
 pub mod offering;
 mod outcomes;
 mod racing;
+mod rates;
 mod refreshing;
 mod renaming;
 mod roles;

@@ -43,7 +43,8 @@ impl Pace {
 }
 
 impl Session<'_> {
-    /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`.
+    /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`, or later if a rate says
+    /// so.
     pub(in crate::cpm::session) fn invite(
         &mut self,
         refer: Id,
@@ -60,6 +61,8 @@ impl Session<'_> {
             }
             None => (None, None, None),
         };
+        let turn = self.turn_of_invite(target);
+        let delay = delay.max(turn.wait);
         let dialog = Dialog::towards(target, &self.head.token, arrived, env);
         let identity = Identity::of(target);
         let leg = Leg {
@@ -106,6 +109,7 @@ impl Session<'_> {
             self.send_invite(id);
         }
         self.await_leg(refer, index, id);
+        self.log_turn(id, &turn);
     }
 
     /// Sends the INVITE of a leg whose turn it is.

@@ -1,5 +1,6 @@
 //! The test world: a clock that stands still until something happens, and everything that can happen.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use cpm::cpm::action::{Action, TrailEntry};
@@ -9,7 +10,7 @@ use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Record};
 use cpm::cpm::records::{ReferId, TransactionId};
 use cpm::cpm::settings::Settings;
-use cpm::cpm::time::Millis;
+use cpm::cpm::time::{Micros, Millis};
 use cpm::sip::Method;
 use cpm::sip::{Request, Response};
 
@@ -78,6 +79,8 @@ pub struct World {
     pub(super) counters: BTreeMap<String, i64>,
     /// How many INVITEs there is memory for.
     pub room: u64,
+    /// What is kept of the rates, by bucket.
+    pub(super) turns: RefCell<BTreeMap<String, Micros>>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -104,6 +107,7 @@ impl World {
             tm: Tm::default(),
             counters: BTreeMap::new(),
             room: u64::MAX,
+            turns: RefCell::default(),
             queue: BTreeMap::new(),
             serial: 0,
             tick: 0,
