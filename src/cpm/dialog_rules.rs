@@ -51,7 +51,9 @@ impl Dialog {
     /// `orig_route`. `arrived` is the socket that its cause came in on.
     pub fn towards(target: &Uri, token: &str, arrived: Option<Socket>, env: &Env<'_>) -> Dialog {
         let settings = env.settings;
-        let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
+        let request_uri = settings.request_uri_for(target);
+        let next_hop = settings.orig_route.first();
+        let next_hop = next_hop.map_or(&request_uri, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
         let call_id = format!("{}@{}", env.token(), settings.domain);
         Dialog {
@@ -60,7 +62,7 @@ impl Dialog {
             remote_tag: None,
             local: settings.focus_uri(token),
             remote: target.clone(),
-            remote_target: target.clone(),
+            remote_target: request_uri,
             target_since: 0,
             confirmed: 0,
             route_set: settings.orig_route.clone(),

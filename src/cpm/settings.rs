@@ -65,6 +65,8 @@ pub struct Settings {
     pub max_subscriptions: u32,
     /// Most conference subscriptions of one person in one session.
     pub max_person_subscriptions: u32,
+    /// Port and maddr of a target's URI choose where its INVITE goes, if no Route set does.
+    pub target_next_hop: bool,
     /// Parameters `refer_rate`, `session_rate`, `target_rate` and `next_hop_rate`.
     pub rates: Rates,
     /// All sockets of this Kamailio, in its own order.
@@ -101,6 +103,15 @@ impl Rates {
 }
 
 impl Settings {
+    /// The Request-URI of an INVITE to `target`. Whoever names a target must not choose by it which port or
+    /// machine this server sends to. With `orig_route` it is not by the URI that a request leaves.
+    pub fn request_uri_for(&self, target: &Uri) -> Uri {
+        match self.target_next_hop || !self.orig_route.is_empty() {
+            true => target.clone(),
+            false => target.without_next_hop(),
+        }
+    }
+
     /// The socket a request to `next_hop` leaves by: same transport, and the same address family when
     /// the next hop is an address. The one that its cause came in on is preferred.
     pub fn socket_towards(&self, next_hop: &Uri, arrived: Option<Socket>) -> Socket {

@@ -42,7 +42,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<38> = params([
+static PARAMS: ParamTable<39> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -79,6 +79,7 @@ static PARAMS: ParamTable<38> = params([
         c"max_person_subscriptions",
         &modparams::MAX_PERSON_SUBSCRIPTIONS,
     ),
+    integer(c"target_next_hop", &modparams::TARGET_NEXT_HOP),
     integer(c"refer_rate", &modparams::REFER_RATE),
     integer(c"session_rate", &modparams::SESSION_RATE),
     integer(c"target_rate", &modparams::TARGET_RATE),

@@ -84,6 +84,8 @@ pub static SESSION_RATE: IntParam = IntParam::with_default(100);
 pub static TARGET_RATE: IntParam = IntParam::with_default(500);
 /// INVITEs per second to one next hop; 0: no limit.
 pub static NEXT_HOP_RATE: IntParam = IntParam::with_default(1_000);
+/// 1: port and maddr of a target's URI count where there is no `orig_route`.
+pub static TARGET_NEXT_HOP: IntParam = IntParam::with_default(0);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
@@ -224,6 +226,7 @@ impl Config {
                     1..=20_000,
                     "10",
                 )?,
+                target_next_hop: number("target_next_hop", &TARGET_NEXT_HOP, 0..=1, "1")? == 1,
                 rates: Rates::new(
                     number("refer_rate", &REFER_RATE, 0..=10_000, "10")?,
                     number("session_rate", &SESSION_RATE, 0..=10_000, "100")?,

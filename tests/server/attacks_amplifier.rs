@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::kit::watch::{subscribe, Watcher};
 use crate::kit::{
-    check, schema, Group, Leg, Pending, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE,
+    check, schema, serve, Group, Leg, Pending, Scene, Script, Setup, Transport, Ua, ALICE, BOB,
+    CAROL, DAVE,
 };
 
 /// How long a victim is watched: an unanswered NOTIFY is repeated three times by then.
@@ -93,6 +94,43 @@ fn a_flood_of_refers_is_served_at_a_rate() {
         .server
         .rpc_ok(&["cpm.show", &group.uri])
         .contains(ALICE));
+}
+
+/// Who names a target does not choose the port or the machine that its INVITE is sent to.
+#[test]
+fn port_and_maddr_of_a_target_lead_nowhere() {
+    let group = Group::open("s", &[ALICE, BOB]);
+    // By the Route.
+    let scene = Scene::with(Setup::new([&group]), Transport::Udp);
+    let mut alice = scene.participant(ALICE, &group);
+    let (victim, host) = (UdpSocket::bind("127.0.0.1:0"), "127.63.11.5");
+    let victim = victim.expect("a port");
+    let port = victim.local_addr().expect("its address").port();
+    let target = format!("sip:carol@127.0.0.1:{port};maddr=127.0.0.1");
+    let refer = alice.refer(&format!("<{target}>"));
+    check::accepted(&alice.send(&refer).answer());
+    let invite = scene.targets.expect("INVITE");
+    assert_eq!(invite.msg.request_uri(), target);
+    // Without one: to the usual port of the host.
+    let server = Setup::new([&group]).start();
+    let ua = Ua::new(ALICE, Transport::Udp);
+    let invite = ua.request("INVITE", &group.uri);
+    let invite = invite.body("application/sdp", serve::sdp(ua.local(), "actpass"));
+    let sent = ua.send(server.addr(), &invite);
+    let mut leg = Leg::made(&sent, sent.answer());
+    leg.dialog.ack(1);
+    let usual = UdpSocket::bind((host, 5060)).expect("the usual port of an own address");
+    let target = format!("sip:carol@{host}:{port};maddr=127.0.0.1");
+    let refer = leg.refer(&format!("<{target}>"));
+    check::accepted(&leg.send(&refer).answer());
+    let first = received(&usual);
+    assert!(
+        first.starts_with(&format!("INVITE sip:carol@{host} SIP/2.0\r\n")),
+        "{first}"
+    );
+    let told = server.rpc_ok(&["cpm.why", leg.call_id()]);
+    assert!(told.contains("are left out: target_next_hop"), "{told}");
+    assert_eq!(received(&victim), "");
 }
 
 /// What comes to somebody who answers nothing.

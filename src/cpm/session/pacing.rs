@@ -35,7 +35,9 @@ impl Session<'_> {
     pub(super) fn turn_of_invite(&mut self, target: &Uri) -> InviteTurn {
         let settings = self.env.settings;
         let rates = &settings.rates;
-        let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
+        let request_uri = settings.request_uri_for(target);
+        let next_hop = settings.orig_route.first();
+        let next_hop = next_hop.map_or(&request_uri, |r| r.uri());
         let next_hop = match next_hop.port() {
             Some(port) => format!("{}:{port}", next_hop.host()),
             None => next_hop.host().to_owned(),

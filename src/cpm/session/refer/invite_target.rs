@@ -110,6 +110,18 @@ impl Session<'_> {
         }
         self.await_leg(refer, index, id);
         self.log_turn(id, &turn);
+        self.log_left_out(id, target);
+    }
+
+    /// Writes down that a target's URI is not followed to the letter.
+    fn log_left_out(&mut self, leg: Id, target: &Uri) {
+        let request_uri = self.env.settings.request_uri_for(target);
+        if request_uri != *target {
+            self.log_leg(leg, Level::Info, |show| {
+                let who = show.who(target.as_str());
+                format!("port and maddr of {who} are left out: target_next_hop")
+            });
+        }
     }
 
     /// Sends the INVITE of a leg whose turn it is.

@@ -104,6 +104,7 @@ pub fn settings() -> Settings {
         conference_notify_interval: 5_000,
         max_subscriptions: 200,
         max_person_subscriptions: 10,
+        target_next_hop: false,
         rates: Rates::new(10, 100, 500, 1_000),
         sockets: vec![Socket {
             transport: Transport::Udp,
