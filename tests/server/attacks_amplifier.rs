@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::kit::watch::{subscribe, Watcher};
 use crate::kit::{
-    check, schema, serve, Group, Leg, Pending, Scene, Script, Setup, Transport, Ua, ALICE, BOB,
-    CAROL, DAVE,
+    check, schema, serve, Group, Leg, Msg, Pending, Scene, Script, Setup, Transport, Ua, ALICE,
+    BOB, CAROL, DAVE,
 };
 
 /// How long a victim is watched: an unanswered NOTIFY is repeated three times by then.
@@ -57,14 +57,11 @@ fn a_flood_of_refers_is_served_at_a_rate() {
     let mut bob = scene.participant(BOB, &group);
     scene.target(Script::on("INVITE").reply(486));
     let began = Instant::now();
-    let sent: Vec<Pending> = (0..300)
-        .map(|n| {
-            let refer = alice.refer(&format!("<sip:guest{n}@home1.test>"));
-            let refer = refer.with("Refer-Sub", "false");
-            std::thread::sleep(Duration::from_millis(1));
-            alice.send(&refer)
-        })
+    let refer = |n| alice.refer_outside(&format!("<sip:guest{n}@home1.test>"));
+    let refers: Vec<Msg> = (0..300)
+        .map(|n| refer(n).with("Refer-Sub", "false"))
         .collect();
+    let sent: Vec<Pending> = refers.iter().map(|refer| alice.send(refer)).collect();
     let answers: Vec<_> = sent.iter().map(Pending::answer).collect();
     let accepted = answers.iter().filter(|a| a.status() == 200).count();
     let refused: Vec<_> = answers.iter().filter(|a| a.status() == 486).collect();
@@ -73,6 +70,7 @@ fn a_flood_of_refers_is_served_at_a_rate() {
     let most = 51 + began.elapsed().as_millis() as usize / 100;
     assert!((50..=most).contains(&accepted), "{accepted} of {most}");
     let answer = refused.last().expect("a refused REFER");
+    let call_id = answer.call_id();
     check::refused(answer, 486, Some("Too many requests of one participant"));
     assert!(answer
         .need("Retry-After")
@@ -80,7 +78,7 @@ fn a_flood_of_refers_is_served_at_a_rate() {
         .is_ok_and(|s| s > 0));
     let counted = scene.server.statistic("refers_over_rate");
     assert_eq!(counted, refused.len() as i64);
-    let told = scene.server.rpc_ok(&["cpm.why", alice.call_id()]);
+    let told = scene.server.rpc_ok(&["cpm.why", call_id]);
     assert!(
         told.contains("more requests of this person than refer_rate, which is 10"),
         "{told}"
