@@ -81,6 +81,7 @@ start_server() {
     local tries=0
     : >"$RUN/server.log"
     cat >"$RUN/local.cfg" <<TEXT
+modparam("cpm", "target_next_hop", 1)
 modparam("cpm", "invite_timeout", $INVITE_TIMEOUT_MS)
 modparam("tm", "fr_inv_timer", $((INVITE_TIMEOUT_MS + 10000)))
 modparam("tm", "max_inv_lifetime", $((INVITE_TIMEOUT_MS + 20000)))

@@ -74,6 +74,16 @@ pub enum Counter {
     JoinsRefused,
     /// Answers to requests of ours that were ignored.
     AnswersIgnored,
+    /// SUBSCRIBEs refused because their person has as many as one may have.
+    SubscriptionsOverLimit,
+    /// REFERs, and lists in an INVITE to the factory, refused because their person asks too often.
+    RefersOverRate,
+    /// INVITEs that wait because their session sends too many.
+    InvitesOverSessionRate,
+    /// INVITEs that wait because too many go to their target's domain.
+    InvitesOverTargetRate,
+    /// INVITEs that wait because too many go to their next hop.
+    InvitesOverNextHopRate,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }

@@ -35,6 +35,8 @@ impl Dialog {
             local: request.to.uri.clone(),
             remote: request.from.uri.clone(),
             remote_target,
+            target_since: 0,
+            confirmed: 0,
             route_set: request.record_route(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq),
@@ -57,7 +59,9 @@ impl Dialog {
         env: &Env<'_>,
     ) -> Dialog {
         let settings = env.settings;
-        let next_hop = settings.orig_route.first().map_or(target, |r| r.uri());
+        let request_uri = settings.request_uri_for(target);
+        let next_hop = settings.orig_route.first();
+        let next_hop = next_hop.map_or(&request_uri, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
         let call_id = format!("{}@{}", env.token(), settings.domain);
         Dialog {
@@ -67,7 +71,9 @@ impl Dialog {
             local: settings.focus_uri(token),
             remote: target.clone(),
             peer: None,
-            remote_target: target.clone(),
+            remote_target: request_uri,
+            target_since: 0,
+            confirmed: 0,
             route_set: settings.orig_route.clone(),
             local_cseq: 0,
             remote_cseq: None,
@@ -174,11 +180,19 @@ impl Dialog {
         self.skipped.drain(..excess);
     }
 
-    /// A target refresh request moves the remote target (RFC 3261 section 12.2.2).
+    /// A target refresh request moves the remote target (RFC 3261 section 12.2.2). Another Contact has to
+    /// be confirmed anew: who names it need not own it.
     pub fn refresh_target(&mut self, contact: Option<Uri>) {
-        if let Some(uri) = contact {
+        let Some(uri) = contact else { return };
+        if uri != self.remote_target {
+            self.target_since = self.local_cseq;
             self.remote_target = uri;
         }
+    }
+
+    /// Our request with this CSeq got a 2xx.
+    pub fn confirm_target(&mut self, cseq: u32) {
+        self.confirmed = self.confirmed.max(cseq);
     }
 }
 
@@ -255,6 +269,8 @@ mod tests {
             remote: uri("sip:a@x"),
             peer: None,
             remote_target: uri("sip:a@x"),
+            target_since: 0,
+            confirmed: 0,
             route_set: Vec::new(),
             local_cseq: 0,
             remote_cseq: Some(1),
@@ -299,6 +315,29 @@ mod tests {
         assert!(accepts(&mut dialog, 4, 1_000));
         assert!(dialog.is_in_order(3, 999), "overtaken, and refused");
         assert!(accepts(&mut dialog, 3, 999), "as if it had not come");
+    }
+
+    #[test]
+    fn a_contact_is_confirmed_by_an_answer_to_what_was_sent_there() {
+        let mut dialog = dialog();
+        let notify = |dialog: &mut Dialog| {
+            let request = dialog.request(None, Method::Notify, String::new(), Vec::new());
+            request.cseq
+        };
+        let first = notify(&mut dialog);
+        assert!(!dialog.target_confirmed());
+        dialog.confirm_target(first);
+        assert!(dialog.target_confirmed());
+        dialog.refresh_target(Some(uri("sip:a@x")));
+        dialog.refresh_target(None);
+        assert!(dialog.target_confirmed(), "the same one");
+        let second = notify(&mut dialog);
+        dialog.refresh_target(Some(uri("sip:victim@y")));
+        dialog.confirm_target(second);
+        assert!(!dialog.target_confirmed(), "sent to the Contact before");
+        let third = notify(&mut dialog);
+        dialog.confirm_target(third);
+        assert!(dialog.target_confirmed());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every decision may look at besides the session itself: time, settings, groups, randomness.
 
 use super::policy::Directory;
+use super::rate::{Bucket, Rate};
 use super::settings::Settings;
 use super::time::{Micros, Millis, SIXTY_FOUR_T1};
 use crate::sip::Tag;
@@ -24,6 +25,9 @@ pub struct Env<'a> {
     pub room: &'a dyn Fn() -> u64,
     /// A keyed hash of a text, by a key that only this server knows: what carries it is ours.
     pub seal: &'a dyn Fn(&str) -> u128,
+    /// Takes the next turn of a bucket if it comes within so many ms. Gives how long it is waited for, ms; as an
+    /// error how long it would have been ([`Rate::take`]).
+    pub turn: &'a dyn Fn(&Bucket<'_>, Rate, Millis) -> Result<Millis, Millis>,
     /// The clock of `Arrival::read_at`, as it stands when it is asked.
     pub clock: &'a dyn Fn() -> Micros,
 }

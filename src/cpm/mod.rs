@@ -24,6 +24,7 @@ pub mod outgoing_message;
 pub mod person;
 pub mod policy;
 pub mod quirk;
+pub mod rate;
 pub mod recipient_list;
 pub mod records;
 pub mod redact;

@@ -4,6 +4,7 @@
 use super::action::Counter;
 use super::header_lines::{ACCEPT, ALLOW, ALLOW_EVENTS};
 use super::policy;
+use super::time::Millis;
 use super::warning_texts::WarningText;
 use crate::sip::conference_info;
 use crate::sip::content_encoding::ACCEPT_ENCODING;
@@ -88,6 +89,22 @@ pub enum Refusal {
         there: usize,
         /// The limit.
         most: usize,
+    },
+    /// As many conference subscriptions of one person as `max_person_subscriptions`.
+    #[error("{there} conference subscriptions of this person, max_person_subscriptions is {most}")]
+    TooManyOfPerson {
+        /// Their subscriptions in the session.
+        there: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// More REFERs of one person than `refer_rate`.
+    #[error("more requests of this person than refer_rate, which is {rate}")]
+    TooManyRefers {
+        /// The limit, per second.
+        rate: u32,
+        /// When there is a turn again, ms.
+        wait: Millis,
     },
     /// As many sessions as `max_sessions`.
     #[error("max_sessions is reached")]
@@ -255,7 +272,12 @@ impl Refusal {
             | Refusal::ParticipantLeft
             | Refusal::NoSuchConferenceSubscription => 481,
             Refusal::Merged => 482,
-            Refusal::SessionFull | Refusal::TooManySubscriptions { .. } => 486,
+            Refusal::SessionFull
+            | Refusal::TooManySubscriptions { .. }
+            | Refusal::TooManyOfPerson { .. } => 486,
+            // It passes, so not 403. An S-CSCF goes on without an application server that answers 5xx
+            // (TS 24.229 section 5.4.3.2), and 480 ends what the REFER was sent in (RFC 5057 section 5.1).
+            Refusal::TooManyRefers { .. } => 486,
             Refusal::ReferToScheme(_) | Refusal::ReferToMethod(_) | Refusal::NoUsableMedia(_) => {
                 488
             }
@@ -295,6 +317,8 @@ impl Refusal {
             Refusal::SessionFull => WarningText::TooMany,
             Refusal::TooManyTargets { .. } => WarningText::TooManyTargets,
             Refusal::TooManySubscriptions { .. } => WarningText::TooManySubscriptions,
+            Refusal::TooManyOfPerson { .. } => WarningText::TooManyOfPerson,
+            Refusal::TooManyRefers { .. } => WarningText::TooManyRefers,
             Refusal::NoSuchSession => WarningText::NoSession,
             Refusal::RuleBroken(_) => WarningText::RuleBroken,
             Refusal::ReferToScheme(_) => WarningText::SchemeNotServed,
@@ -326,6 +350,9 @@ impl Refusal {
             Refusal::EventPackage => vec![("Allow-Events", ALLOW_EVENTS.to_owned())],
             Refusal::UpdateTooEarly => vec![retry_after(RETRY_UPDATE)],
             Refusal::AnswerNotHere | Refusal::SubscriptionEnding => vec![retry_after(RETRY_SOON)],
+            Refusal::TooManyRefers { wait, .. } => {
+                vec![("Retry-After", wait.div_ceil(1_000).max(1).to_string())]
+            }
             _ if self.status() == 503 => vec![retry_after(RETRY_LATER)],
             _ => Vec::new(),
         }
@@ -344,6 +371,8 @@ impl Refusal {
             Refusal::SessionFull => "max_participants, or max-participant-count of the document",
             Refusal::TooManyTargets { .. } => "max_refer_targets",
             Refusal::TooManySubscriptions { .. } => "max_subscriptions",
+            Refusal::TooManyOfPerson { .. } => "max_person_subscriptions",
+            Refusal::TooManyRefers { .. } => "refer_rate",
             Refusal::TooManySessions => "max_sessions",
             Refusal::NoMemoryForTargets { .. } | Refusal::OutOfMemory => {
                 "give Kamailio more shared memory (-m)"
@@ -351,6 +380,15 @@ impl Refusal {
             Refusal::RuleBroken(_) => "strict=0 accepts it",
             _ => return None,
         })
+    }
+
+    /// The statistic of the limit that was met, for those that have one.
+    pub fn limit_counter(&self) -> Option<Counter> {
+        match self {
+            Refusal::TooManyOfPerson { .. } => Some(Counter::SubscriptionsOverLimit),
+            Refusal::TooManyRefers { .. } => Some(Counter::RefersOverRate),
+            _ => None,
+        }
     }
 
     /// The statistic that counts refused requests of this method.

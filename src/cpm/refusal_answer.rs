@@ -80,7 +80,8 @@ pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Acti
     let refers: Vec<ReferId> = refused.refer.into_iter().collect();
     actions.extend(lines(&refers, refused.session, Level::Info, line));
     let counter = refused.counted.and_then(Refusal::counter);
-    actions.extend(counter.map(|counter| Action::Count(counter, 1)));
+    let counters = counter.into_iter().chain(refusal.limit_counter());
+    actions.extend(counters.map(|counter| Action::Count(counter, 1)));
     actions
 }
 

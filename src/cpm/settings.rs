@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::client_forms::ClientForms;
 use super::policy::Group;
+use super::rate::Rate;
 use super::socket::{Socket, Transport};
 use super::time::Millis;
 use super::warning_texts::{WarningText, WarningTexts};
@@ -62,13 +63,55 @@ pub struct Settings {
     pub conference_notify_interval: Millis,
     /// Most conference subscriptions of one session.
     pub max_subscriptions: u32,
+    /// Most conference subscriptions of one person in one session.
+    pub max_person_subscriptions: u32,
+    /// Port and maddr of a target's URI choose where its INVITE goes, if no Route set does.
+    pub target_next_hop: bool,
+    /// Parameters `refer_rate`, `session_rate`, `target_rate` and `next_hop_rate`.
+    pub rates: Rates,
     /// All sockets of this Kamailio, in its own order.
     pub sockets: Vec<Socket>,
     /// Texts of the Warning header.
     pub warnings: WarningTexts,
 }
 
+/// How often what may happen. Each is documented in docs/manual.md as the parameter of its name with
+/// `_rate`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// REFERs, and lists in an INVITE to the factory, of one person.
+    pub refer: Rate,
+    /// INVITEs of one session.
+    pub session: Rate,
+    /// INVITEs to one domain.
+    pub target: Rate,
+    /// INVITEs that leave to one next hop.
+    pub next_hop: Rate,
+}
+
+impl Rates {
+    /// Rates per second, each with what may happen at once.
+    pub fn new(refer: u32, session: u32, target: u32, next_hop: u32) -> Rates {
+        Rates {
+            // A client without lists refers one after the other.
+            refer: Rate::new(refer, 5),
+            session: Rate::new(session, 1),
+            target: Rate::new(target, 1),
+            next_hop: Rate::new(next_hop, 1),
+        }
+    }
+}
+
 impl Settings {
+    /// The Request-URI of an INVITE to `target`. Whoever names a target must not choose by it which port or
+    /// machine this server sends to. With `orig_route` it is not by the URI that a request leaves.
+    pub fn request_uri_for(&self, target: &Uri) -> Uri {
+        match self.target_next_hop || !self.orig_route.is_empty() {
+            true => target.clone(),
+            false => target.without_next_hop(),
+        }
+    }
+
     /// The socket a request to `next_hop` leaves by: same transport, and the same address family when
     /// the next hop is an address. The one that its cause came in on is preferred.
     pub fn socket_towards(&self, next_hop: &Uri, arrived: Option<Socket>) -> Socket {

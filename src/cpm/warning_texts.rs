@@ -36,12 +36,16 @@ pub enum WarningText {
     NoUsableMedia,
     /// Parameter `strict`: a rule is broken. `{rule}` in the text stands for the rule.
     RuleBroken,
+    /// One person has all the subscriptions it may have.
+    TooManyOfPerson,
+    /// One person refers too often.
+    TooManyRefers,
 }
 
 use WarningText::*;
 
 /// Every reason with the name by which an operator replaces its text, and the text as shipped.
-const TABLE: [(WarningText, &str, &str); 15] = [
+const TABLE: [(WarningText, &str, &str); 17] = [
     (
         NotParticipant,
         "not_participant",
@@ -89,6 +93,16 @@ const TABLE: [(WarningText, &str, &str); 15] = [
     (CidNotFound, "cid_not_found", "cid body not found"),
     (NoUsableMedia, "no_usable_media", "No usable MSRP media"),
     (RuleBroken, "rule_broken", "Not accepted here: {rule}"),
+    (
+        TooManyOfPerson,
+        "too_many_of_person",
+        "Too many subscriptions of one participant",
+    ),
+    (
+        TooManyRefers,
+        "too_many_refers",
+        "Too many requests of one participant",
+    ),
 ];
 
 /// Why a text was not replaced.

@@ -45,8 +45,14 @@ pub static OUT_OF_MEMORY: Counter = Counter::new();
 /// Requests whose Call-ID collides with many others in tm's table.
 pub static CALL_ID_COLLISIONS: Counter = Counter::new();
 
+static SUBSCRIPTIONS_OVER_LIMIT: Counter = Counter::new();
+static REFERS_OVER_RATE: Counter = Counter::new();
+static INVITES_OVER_SESSION_RATE: Counter = Counter::new();
+static INVITES_OVER_TARGET_RATE: Counter = Counter::new();
+static INVITES_OVER_NEXT_HOP_RATE: Counter = Counter::new();
+
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 33] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 38] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -192,6 +198,31 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 33] = [
         c"requests whose Call-ID collides with many others in tm's table",
         &CALL_ID_COLLISIONS,
     ),
+    (
+        c"subscriptions_over_limit",
+        c"SUBSCRIBEs refused for max_person_subscriptions",
+        &SUBSCRIPTIONS_OVER_LIMIT,
+    ),
+    (
+        c"refers_over_rate",
+        c"REFERs and lists refused for refer_rate",
+        &REFERS_OVER_RATE,
+    ),
+    (
+        c"invites_over_session_rate",
+        c"INVITEs that waited for session_rate",
+        &INVITES_OVER_SESSION_RATE,
+    ),
+    (
+        c"invites_over_target_rate",
+        c"INVITEs that waited for target_rate",
+        &INVITES_OVER_TARGET_RATE,
+    ),
+    (
+        c"invites_over_next_hop_rate",
+        c"INVITEs that waited for next_hop_rate",
+        &INVITES_OVER_NEXT_HOP_RATE,
+    ),
 ];
 
 /// In `mod_init`.
@@ -215,6 +246,11 @@ pub fn of(name: Name) -> &'static Counter {
         Name::JoinsAccepted => &JOINS_ACCEPTED,
         Name::JoinsRefused => &JOINS_REFUSED,
         Name::AnswersIgnored => &ANSWERS_IGNORED,
+        Name::SubscriptionsOverLimit => &SUBSCRIPTIONS_OVER_LIMIT,
+        Name::RefersOverRate => &REFERS_OVER_RATE,
+        Name::InvitesOverSessionRate => &INVITES_OVER_SESSION_RATE,
+        Name::InvitesOverTargetRate => &INVITES_OVER_TARGET_RATE,
+        Name::InvitesOverNextHopRate => &INVITES_OVER_NEXT_HOP_RATE,
         Name::Quirk(quirk) => of_quirk(quirk),
     }
 }

@@ -35,6 +35,7 @@ use crate::store::queue::Queue;
 use crate::store::ring::Ring;
 use crate::store::sessions::Store;
 use crate::store::shared_table::SharedTable;
+use crate::store::turns::Turns;
 
 /// Functions for `request_route`.
 static COMMANDS: CommandTable<4> = commands([
@@ -45,7 +46,7 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<35> = params([
+static PARAMS: ParamTable<41> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -80,6 +81,15 @@ static PARAMS: ParamTable<35> = params([
         &modparams::CONFERENCE_NOTIFY_INTERVAL,
     ),
     integer(c"max_subscriptions", &modparams::MAX_SUBSCRIPTIONS),
+    integer(
+        c"max_person_subscriptions",
+        &modparams::MAX_PERSON_SUBSCRIPTIONS,
+    ),
+    integer(c"target_next_hop", &modparams::TARGET_NEXT_HOP),
+    integer(c"refer_rate", &modparams::REFER_RATE),
+    integer(c"session_rate", &modparams::SESSION_RATE),
+    integer(c"target_rate", &modparams::TARGET_RATE),
+    integer(c"next_hop_rate", &modparams::NEXT_HOP_RATE),
     integer(c"trail_size", &modparams::TRAIL_SIZE),
     string_function(c"warning_text", modparams::warning_text),
     integer(c"sender_processes", &modparams::SENDER_PROCESSES),
@@ -138,6 +148,7 @@ fn init() -> Result<(), String> {
     let senders = config.senders;
     let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
         .map_err(|error| format!("cpm: {error}"))?;
+    let turns = Turns::create(KamailioShm).map_err(|error| format!("cpm: {error}"))?;
     let queue =
         || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));
     let queues = (0..senders).map(|_| queue()).collect::<Result<_, _>>()?;
@@ -172,6 +183,7 @@ fn init() -> Result<(), String> {
         senders: queues,
         timeouts,
         trails,
+        turns,
     });
     installed
         .then_some(())

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::strangers::Untrusted;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
-use crate::cpm::settings::Settings;
+use crate::cpm::settings::{Rates, Settings};
 use crate::cpm::socket::Socket;
 use crate::cpm::warning_texts::WarningTexts;
 use crate::document_file::read_document;
@@ -81,6 +81,18 @@ pub static REFER_NOTIFY_INTERVAL: IntParam = IntParam::with_default(1_000);
 pub static CONFERENCE_NOTIFY_INTERVAL: IntParam = IntParam::with_default(5_000);
 /// Most conference subscriptions of one session.
 pub static MAX_SUBSCRIPTIONS: IntParam = IntParam::with_default(200);
+/// Most conference subscriptions of one person in one session.
+pub static MAX_PERSON_SUBSCRIPTIONS: IntParam = IntParam::with_default(10);
+/// REFERs per second of one person; 0: no limit.
+pub static REFER_RATE: IntParam = IntParam::with_default(10);
+/// INVITEs per second of one session; 0: no limit.
+pub static SESSION_RATE: IntParam = IntParam::with_default(100);
+/// INVITEs per second to one domain; 0: no limit.
+pub static TARGET_RATE: IntParam = IntParam::with_default(500);
+/// INVITEs per second to one next hop; 0: no limit.
+pub static NEXT_HOP_RATE: IntParam = IntParam::with_default(1_000);
+/// 1: port and maddr of a target's URI count where there is no `orig_route`.
+pub static TARGET_NEXT_HOP: IntParam = IntParam::with_default(0);
 /// Trails of that many REFERs are kept, 8 kB each.
 pub static TRAIL_SIZE: IntParam = IntParam::with_default(256);
 /// Every `warning_text` in the order of the configuration.
@@ -219,6 +231,19 @@ impl Config {
                     0..=20_000,
                     "200",
                 )?,
+                max_person_subscriptions: number(
+                    "max_person_subscriptions",
+                    &MAX_PERSON_SUBSCRIPTIONS,
+                    1..=20_000,
+                    "10",
+                )?,
+                target_next_hop: number("target_next_hop", &TARGET_NEXT_HOP, 0..=1, "1")? == 1,
+                rates: Rates::new(
+                    number("refer_rate", &REFER_RATE, 0..=10_000, "10")?,
+                    number("session_rate", &SESSION_RATE, 0..=10_000, "100")?,
+                    number("target_rate", &TARGET_RATE, 0..=100_000, "500")?,
+                    number("next_hop_rate", &NEXT_HOP_RATE, 0..=100_000, "1000")?,
+                ),
                 sockets: sockets::all().into_iter().map(Socket::from).collect(),
                 warnings: warnings()?,
             },

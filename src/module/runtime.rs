@@ -24,6 +24,7 @@ use crate::store::queue::Queue;
 use crate::store::ring::Ring;
 use crate::store::sessions::Store;
 use crate::store::shared_table::SharedTable;
+use crate::store::turns::Turns;
 
 /// Built once in `mod_init`, before any fork; every process has its own copy of the same values,
 /// and what changes lives in shared memory behind `store` and the queues.
@@ -42,6 +43,8 @@ pub struct Runtime {
     pub ended_answers: SharedTable<KamailioShm, EndedAnswer>,
     /// Decision trails of the last REFERs; none are kept when `trail_size` is 0.
     pub trails: Option<Ring<KamailioShm>>,
+    /// How often what has happened, for the rates.
+    pub turns: Turns<KamailioShm>,
 }
 
 /// Shared memory kept free for what has begun already: with less, new INVITEs and REFERs get 503, bytes.
@@ -76,6 +79,10 @@ impl Runtime {
             random: &random_bits,
             room: &|| KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST,
             seal: &|text| self.store.seal(text),
+            turn: &|bucket, rate, patience| {
+                let hash = self.store.seal(&bucket.name());
+                self.turns.take(hash, rate, clock::monotonic_us(), patience)
+            },
             clock: &clock::monotonic_us,
         })
     }

@@ -1,4 +1,4 @@
-//! State shared by forked processes: encoded records with locks and deadlines, a job queue, and trails.
+//! State shared by forked processes: encoded records with locks and deadlines, a job queue, trails, and rates.
 //!
 //! Everything is created before the fork, in memory that all processes have at the same address.
 //! Only bytes and plain structs lie there: nothing points into the heap of a process or has a `Drop`.
@@ -19,3 +19,4 @@ pub mod queue;
 pub mod ring;
 pub mod sessions;
 pub mod shared_table;
+pub mod turns;

@@ -19,7 +19,9 @@ fn session(transport: Transport) -> (Scene, Leg, Leg) {
     let group = Group::open("s", &[ALICE, BOB]);
     let setup = Setup::new([&group])
         .env("CPM_SHM_MB", "1024")
-        .param_int("invite_rate", 0);
+        .param_int("invite_rate", 0)
+        .param_int("refer_rate", 0)
+        .param_int("session_rate", 0);
     let scene = Scene::with(setup, transport);
     let [alice, bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
     scene.target(Script::on("INVITE").reply(486));

@@ -58,9 +58,14 @@ impl Watcher {
         self.find(SOON).expect("a conference NOTIFY")
     }
 
-    /// The next document.
+    /// The next document. A large one comes after a NOTIFY without any.
     pub fn next(&mut self) -> String {
-        self.notify().msg.body_text()
+        loop {
+            let body = self.notify().msg.body_text();
+            if !body.is_empty() {
+                return body;
+            }
+        }
     }
 
     /// Reads on until somebody stands so; panics if that is never said.

@@ -223,6 +223,7 @@ fn what_cannot_be_watched_is_refused() {
 fn too_many_subscriptions_do_not_harm_the_others() {
     let setup = Setup::new([group()])
         .param_int("max_subscriptions", 40)
+        .param_int("max_person_subscriptions", 40)
         .param_int("conference_notify_interval", 100);
     let scene = Scene::with(setup, Transport::Udp);
     let alice = scene.participant(ALICE, &group());

@@ -21,6 +21,7 @@ macro_rules! over_udp_and_tcp {
     };
 }
 
+mod attacks_amplifier;
 mod attacks_answers;
 mod attacks_strangers;
 mod conference;

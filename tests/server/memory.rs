@@ -39,7 +39,9 @@ fn leave_nothing_behind(
     let groups: Vec<Group> = (0..LANES)
         .map(|lane| Group::open(&format!("s{lane}"), &[ALICE, BOB]))
         .collect();
-    let scene = Scene::with(setup(Setup::new(&groups)), Transport::Udp);
+    // The same two people refer all the time.
+    let setup = setup(Setup::new(&groups)).param_int("refer_rate", 0);
+    let scene = Scene::with(setup, Transport::Udp);
     scene.target(Script::on("INVITE").to("yes").reply(180).accept());
     scene.target(Script::on("INVITE").to("no").reply(486));
     scene.target(Script::on("INVITE").to("rings").reply(180));

@@ -192,7 +192,9 @@ fn orig_route_becomes_the_route_and_the_target_stays_the_request_uri() {
 #[test]
 fn without_orig_route_the_invite_goes_to_the_targets_host() {
     let carol = Ua::new("sip:carol@127.0.0.1", Transport::Udp);
-    let server = Setup::new([group()]).start();
+    let server = Setup::new([group()])
+        .param_int("target_next_hop", 1)
+        .start();
     let alice = Ua::new(ALICE, Transport::Udp);
     let sent = alice.send(
         server.addr(),

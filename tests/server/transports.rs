@@ -39,7 +39,10 @@ fn peers_on_udp_and_tcp_meet_in_one_session() {
 
 #[test]
 fn everything_works_over_ipv6() {
-    let server = Setup::new([group()]).also_on("::1").start();
+    let server = Setup::new([group()])
+        .also_on("::1")
+        .param_int("target_next_hop", 1)
+        .start();
     let [alice, carol] = ["alice", "carol"]
         .map(|who| Ua::on("::1", &format!("sip:{who}@home1.test"), Transport::Udp));
     let at = server.addrs[1];

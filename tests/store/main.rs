@@ -7,3 +7,4 @@ mod processes;
 mod queue;
 mod records;
 mod trails;
+mod turns;

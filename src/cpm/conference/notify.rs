@@ -9,6 +9,9 @@ use crate::cpm::session::{NotifyContent, Session};
 use crate::sip::conference_info::{User, CONTENT_TYPE};
 use crate::sip::privacy::ANONYMOUS;
 
+/// Largest document sent to a Contact that has answered nothing yet, bytes: three people.
+const MOST_UNCONFIRMED: usize = 1_500;
+
 impl Session<'_> {
     /// It is a subscriber's turn in a round: it is told what it does not know, but not before an interval
     /// has passed since it was told last.
@@ -39,12 +42,20 @@ impl Session<'_> {
         paced.is_some()
     }
 
-    /// What the next NOTIFY of a subscriber says. `None`: nothing at the moment.
+    /// What the next NOTIFY of a subscriber says. `None`: nothing at the moment. `confirmed`: a request to
+    /// its Contact got a 2xx.
     ///
     /// A full document shows who is in. Those who have gone since are told in the partial one that
     /// follows it, once, so that a client that replaces its list by full documents and one that only
     /// applies changes have the same list in the end.
-    pub(in crate::cpm) fn next_conference_notify(&mut self, id: Id) -> Option<NotifyContent> {
+    ///
+    /// The Contact of a SUBSCRIBE may be a victim's. So a large document waits until a NOTIFY without one
+    /// (RFC 6665 section 4.2.2 permits that) got a 2xx there.
+    pub(in crate::cpm) fn next_conference_notify(
+        &mut self,
+        id: Id,
+        confirmed: bool,
+    ) -> Option<NotifyContent> {
         let now = self.env.now;
         let live = self.head.live;
         let subscription = self.records.conference_subscription(id)?;
@@ -66,22 +77,9 @@ impl Session<'_> {
         if ending.is_none() && !full && current && owed.is_empty() {
             return None;
         }
-        subscription.told_before = told;
-        subscription.told = Told {
-            members: latest,
-            departed: if full { told.departed } else { latest },
-        };
-        subscription.wants_full = false;
-        if !full && !current {
-            subscription.told_at = Some(now);
-        }
-        let state = subscription.common.state(now);
-        let event = match &subscription.event_id {
-            Some(id) => format!("conference;id={id}"),
-            None => "conference".to_owned(),
-        };
         let version = subscription.version.saturating_add(1);
         let identities = subscription.identities.clone();
+        let asked = subscription.held_back;
         let more = full && ending.is_none() && !owed.is_empty();
         let document = match ending {
             Some(Ending::Rejected) => None,
@@ -90,18 +88,67 @@ impl Session<'_> {
             _ if full => Some(self.full_document(&identities, version)),
             _ => Some(self.partial_document(told.members, owed, &identities, version)),
         };
-        if document.is_some() {
-            let subscription = self.records.conference_subscription_mut(id)?;
+        let mut body = document.map(|document| document.to_xml());
+        let large = body
+            .as_ref()
+            .is_some_and(|body| body.len() > MOST_UNCONFIRMED);
+        let held_back = large && !confirmed;
+        // Who has not confirmed its Contact is asked once before the last one, not again.
+        let last = ending.is_some() && (!held_back || asked);
+        if held_back {
+            body = None;
+        }
+        let subscription = self.records.conference_subscription_mut(id)?;
+        subscription.held_back = held_back;
+        subscription.told_before = told;
+        if !held_back {
+            subscription.told = Told {
+                members: latest,
+                departed: if full { told.departed } else { latest },
+            };
+            subscription.wants_full = false;
+            if !full && !current {
+                subscription.told_at = Some(now);
+            }
+        }
+        if body.is_some() {
             subscription.version = version;
         }
+        let common = &subscription.common;
+        let state = match last {
+            true => common.state(now),
+            false => common.active_state(now),
+        };
+        let event = match &subscription.event_id {
+            Some(id) => format!("conference;id={id}"),
+            None => "conference".to_owned(),
+        };
         Some(NotifyContent {
             event,
             state,
-            content_type: document.as_ref().map(|_| CONTENT_TYPE),
-            body: document.map_or(Vec::new(), |document| document.to_xml()),
-            more,
+            content_type: body.as_ref().map(|_| CONTENT_TYPE),
+            body: body.unwrap_or_default(),
+            more: more && !held_back,
+            last,
             counter: Counter::ConferenceNotifiesSent,
         })
+    }
+
+    /// A NOTIFY was answered 2xx, so the Contact is confirmed: the document that waited for that follows.
+    pub(in crate::cpm) fn tell_what_was_held(&mut self, id: Id) {
+        let subscription = self.records.conference_subscription(id);
+        if subscription.is_some_and(|subscription| subscription.held_back) {
+            self.queue_notify(id);
+        }
+    }
+
+    /// A NOTIFY was refused. If it was to confirm the Contact of a subscription that ends, the last NOTIFY
+    /// leaves without a document.
+    pub(in crate::cpm) fn end_unconfirmed(&mut self, id: Id) {
+        let subscription = self.records.conference_subscription(id);
+        if subscription.is_some_and(|s| s.held_back && s.common.ending.is_some()) {
+            self.queue_notify(id);
+        }
     }
 
     /// Those who have gone and of whom this subscriber has not been told, as it is shown them.

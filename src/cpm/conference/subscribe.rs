@@ -101,7 +101,7 @@ impl Session<'_> {
             let contact = request.contact();
             let contact =
                 contact.ok_or_else(|| Refusal::malformed("Missing or malformed Contact"))?;
-            self.check_room_for_subscription()?;
+            self.check_room_for_subscription(&wish.who)?;
             Ok((wish, contact))
         });
         wish.map_err(|refusal| refusal.of(shown.as_str()))
@@ -137,7 +137,7 @@ impl Session<'_> {
         let shown = who.uri.clone();
         let wish = self.check_wish(&arrival.request, who).and_then(|wish| {
             if known.is_none() {
-                self.check_room_for_subscription()?;
+                self.check_room_for_subscription(&wish.who)?;
             }
             Ok(Wish { event_id, ..wish })
         });
@@ -191,12 +191,26 @@ impl Session<'_> {
         who.is_some_and(|who| self.may_subscribe(&who))
     }
 
-    fn check_room_for_subscription(&mut self) -> Result<(), Refusal> {
-        let most = self.env.settings.max_subscriptions as usize;
-        let there = self.subscribers().map_or(0, |s| s.ids.len());
-        match there < most {
-            true => Ok(()),
-            false => Err(Refusal::TooManySubscriptions { there, most }),
+    /// Room for one more in the session, and for one more of this person.
+    fn check_room_for_subscription(&mut self, who: &Person) -> Result<(), Refusal> {
+        let settings = self.env.settings;
+        let most = settings.max_subscriptions as usize;
+        let ids = self.subscribers().map_or(Vec::new(), |s| s.ids.clone());
+        let there = ids.len();
+        if there >= most {
+            return Err(Refusal::TooManySubscriptions { there, most });
+        }
+        let most = settings.max_person_subscriptions as usize;
+        if there < most {
+            return Ok(());
+        }
+        let theirs = ids.into_iter().filter(|id| {
+            let subscription = self.records.conference_subscription(*id);
+            subscription.is_some_and(|s| who.is_any_of(&s.identities))
+        });
+        match theirs.count() {
+            there if there >= most => Err(Refusal::TooManyOfPerson { there, most }),
+            _ => Ok(()),
         }
     }
 
@@ -217,6 +231,7 @@ impl Session<'_> {
             told: Told::default(),
             told_before: Told::default(),
             wants_full: true,
+            held_back: false,
             told_at: None,
             paced_until: None,
             merge,

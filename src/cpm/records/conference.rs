@@ -114,6 +114,8 @@ pub struct ConferenceSubscription {
     pub told_before: Told,
     /// The next document is a full one.
     pub wants_full: bool,
+    /// The last NOTIFY had no document: a large one waits until the Contact is confirmed.
+    pub held_back: bool,
     /// When the last partial document was sent.
     pub told_at: Option<Millis>,
     /// The next change is told then: not more often than once per interval.

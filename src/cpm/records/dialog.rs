@@ -30,6 +30,10 @@ pub struct Dialog {
     pub peer: Option<IpAddr>,
     /// Request-URI of our requests: the peer's Contact.
     pub remote_target: Uri,
+    /// Our latest CSeq when the peer named this Contact.
+    pub target_since: u32,
+    /// Highest CSeq of ours that got a 2xx.
+    pub confirmed: u32,
     /// Route set, next hop first.
     pub route_set: Vec<Route>,
     /// CSeq of our latest request other than ACK.
@@ -76,6 +80,11 @@ impl Dialog {
     /// Nothing of ours is in flight or waits.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.waiting.is_empty()
+    }
+
+    /// A request of ours to this very Contact got a 2xx: it is no stranger's.
+    pub fn target_confirmed(&self) -> bool {
+        self.confirmed > self.target_since
     }
 
     /// When something here counts as lost.

@@ -142,11 +142,18 @@ impl Subscription {
     pub fn state(&self, now: Millis) -> String {
         match self.ending {
             Some(ending) => format!("terminated;reason={}", ending.as_str()),
-            None => {
-                let left = self.expires_at.saturating_sub(now).div_ceil(1000);
-                format!("active;expires={left}")
-            }
+            None => self.active_state(now),
         }
+    }
+
+    /// The same while another NOTIFY is to come, even if it is the last one.
+    pub fn active_state(&self, now: Millis) -> String {
+        let left = self.expires_at.saturating_sub(now).div_ceil(1000);
+        let left = match self.ending {
+            Some(_) => left.max(1),
+            None => left,
+        };
+        format!("active;expires={left}")
     }
 
     /// Takes the final answer to the NOTIFY in flight. `retry_after` in seconds.

@@ -36,6 +36,10 @@ impl Session<'_> {
     pub(super) fn restart_received(&mut self, arrival: &Arrival) {
         let admitted = self.admit_joiner(arrival, true).and_then(|joiner| {
             let listed = self.recipients(&arrival.request).transpose();
+            let listed = listed.and_then(|listed| match listed {
+                Some(_) => self.admit_referrer(&joiner.who).map(|()| listed),
+                None => Ok(None),
+            });
             let listed = listed.map_err(|refusal| refusal.of(joiner.who.uri.as_str()))?;
             Ok((joiner, listed))
         });
@@ -88,7 +92,7 @@ impl Session<'_> {
             .all(|target| who.identities.contains(&target));
         match creator_only {
             true => Err(Refusal::NobodyToInvite),
-            false => Ok(targets),
+            false => self.admit_referrer(who).map(|()| targets),
         }
     }
 

@@ -15,6 +15,7 @@ mod log;
 mod offer_answer;
 mod operator;
 mod outgoing_queue;
+mod pacing;
 mod record_access;
 mod refer;
 mod refresh;

@@ -149,6 +149,10 @@ impl Session<'_> {
             return;
         }
         dialog.in_flight = None;
+        // Only an answer names the request.
+        if let Some(cseq) = ended.cseq.filter(|_| ended.status < 300) {
+            dialog.confirm_target(cseq);
+        }
         match request.what {
             Waiting::Notify(subscription) => {
                 self.notify_answered(subscription, ended.status, ended.retry_after);

@@ -26,6 +26,8 @@ pub(in crate::cpm) struct NotifyContent {
     pub body: Vec<u8>,
     /// There is something to say in another NOTIFY right after.
     pub more: bool,
+    /// It is the last one of its subscription.
+    pub last: bool,
     /// The statistic that counts it.
     pub counter: Counter,
 }
@@ -110,14 +112,15 @@ impl Session<'_> {
         }
         let dialog = self.records.dialog_mut(holder)?;
         let cseq = dialog.local_cseq.saturating_add(1);
+        let confirmed = dialog.target_confirmed();
         let content = match self.package_of(id) {
             Some(Package::Refer) => self.next_refer_notify(id, cseq),
-            Some(Package::Conference) => self.next_conference_notify(id),
+            Some(Package::Conference) => self.next_conference_notify(id, confirmed),
             None => None,
         }?;
         if let Some((subscription, _)) = self.records.subscription_mut(id) {
             subscription.queued = content.more;
-            subscription.last_sent = subscription.ending.is_some();
+            subscription.last_sent = content.last;
         }
         let focus = format!("<{}>", self.focus_uri());
         let dialog = self.records.dialog_mut(holder)?;
@@ -175,9 +178,17 @@ impl Session<'_> {
             (AfterNotify::Again(_), Package::Refer) => self.repeat_report(id),
             (AfterNotify::Again(_) | AfterNotify::Missed, Package::Conference) => {
                 self.send_full_next(id);
+                if after == AfterNotify::Missed {
+                    self.end_unconfirmed(id);
+                }
             }
-            (AfterNotify::Missed, Package::Refer)
-            | (AfterNotify::Delivered | AfterNotify::DeliveredLate { .. }, _) => {}
+            (AfterNotify::Delivered | AfterNotify::DeliveredLate { .. }, Package::Conference) => {
+                self.tell_what_was_held(id);
+            }
+            (
+                AfterNotify::Missed | AfterNotify::Delivered | AfterNotify::DeliveredLate { .. },
+                Package::Refer,
+            ) => {}
         }
     }
 

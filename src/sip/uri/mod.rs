@@ -162,6 +162,22 @@ impl Uri {
         self.rebuilt(&params, false)
     }
 
+    /// The same URI without what leads a request elsewhere than to the usual port of its host: `port` and
+    /// `maddr` (RFC 3261 section 19.1.1).
+    pub fn without_next_hop(&self) -> Uri {
+        let params: Vec<String> = self
+            .params()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("maddr"))
+            .map(|(name, value)| param_text(name, value))
+            .collect();
+        let address = self.text.get(..self.before_params).unwrap_or("");
+        let address = match (self.port, address.rsplit_once(':')) {
+            (Some(_), Some((address, _))) => address,
+            _ => address,
+        };
+        self.rebuilt_on(address, &params, true)
+    }
+
     /// True when the host is an IPv4 or IPv6 address, so that no name must be resolved to reach it.
     pub fn is_address_literal(&self) -> bool {
         self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
@@ -174,7 +190,13 @@ impl Uri {
 
     /// The same URI with other parameters, with or without its embedded headers.
     fn rebuilt(&self, params: &[String], keep_headers: bool) -> Uri {
-        let mut text = self.text.get(..self.before_params).unwrap_or("").to_owned();
+        let address = self.text.get(..self.before_params).unwrap_or("");
+        self.rebuilt_on(address, params, keep_headers)
+    }
+
+    /// The same with another text before the parameters.
+    fn rebuilt_on(&self, address: &str, params: &[String], keep_headers: bool) -> Uri {
+        let mut text = address.to_owned();
         for param in params {
             text.push(';');
             text.push_str(param);

@@ -247,3 +247,29 @@ fn kept_as_its_text() {
     let bad = postcard::to_stdvec("sip:a@b\r\n").unwrap();
     assert!(postcard::from_bytes::<Uri>(&bad).is_err());
 }
+
+#[test]
+fn what_leads_elsewhere_can_be_left_out() {
+    for (written, left) in [
+        ("sip:a@home1.test", "sip:a@home1.test"),
+        ("sip:a@home1.test:5099;maddr=10.0.0.1", "sip:a@home1.test"),
+        (
+            "sip:a@h;MADDR=10.0.0.1;transport=tcp;user=phone",
+            "sip:a@h;transport=tcp;user=phone",
+        ),
+        (
+            "sips:a:secret@[2001:db8::1]:5099",
+            "sips:a:secret@[2001:db8::1]",
+        ),
+        ("sip:a@[2001:db8::1];maddr=[::1]", "sip:a@[2001:db8::1]"),
+        ("sip:10.0.0.1:99;lr", "sip:10.0.0.1;lr"),
+        ("sip:a@h:5099?Subject=x", "sip:a@h?Subject=x"),
+        (
+            "tel:+358401234567;phone-context=x",
+            "tel:+358401234567;phone-context=x",
+        ),
+    ] {
+        let uri = Uri::parse(written.as_bytes()).unwrap();
+        assert_eq!(uri.without_next_hop().as_str(), left, "{written}");
+    }
+}

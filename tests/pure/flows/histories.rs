@@ -6,6 +6,7 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use cpm::cpm::records::{Id, Record};
+use cpm::cpm::settings::Rates;
 use cpm::sip::uri::Uri;
 use cpm::sip::Method;
 use proptest::prelude::*;
@@ -479,6 +480,9 @@ impl History {
         let (mut world, _) = World::with_cast(self.link, self.seed);
         world.groups = crate::flows::bed::team(self.places);
         world.settings.invite_rate = 5;
+        if self.seed % 2 == 1 {
+            world.settings.rates = Rates::new(1, 1, 1, 2);
+        }
         world.settings.client_forms.no_offer = self.no_offer;
         let delays = [0, 50, 3_000];
         world.settings.first_notify_delay = delays[(self.seed % 3) as usize];

@@ -1,6 +1,7 @@
 //! The session's states on a virtual clock: whole flows between simulated endpoints and the domain,
 //! over networks that lose, repeat and reorder.
 
+mod amplifying;
 mod anonymity;
 pub mod bed;
 mod clients;
@@ -14,6 +15,7 @@ mod notifying;
 pub mod offering;
 mod outcomes;
 mod racing;
+mod rates;
 mod refreshing;
 mod renaming;
 mod roles;

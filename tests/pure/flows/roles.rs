@@ -5,7 +5,7 @@ use cpm::cpm::records::Record;
 
 use crate::flows::bed::{interleaved, team_with_roles, Cast, World};
 use crate::flows::listing::{creates, list, refers_list};
-use crate::flows::watching::{coherent, perfectly, told, SETTLED};
+use crate::flows::watching::{coherent, documents, perfectly, told, SETTLED};
 use crate::kit::schema::{assert_valid, user};
 
 const ALICE: &str = "sip:alice@home1.test";
@@ -90,12 +90,12 @@ fn the_role_is_given_and_taken_and_everybody_is_told() {
         assert_eq!(administrators(world), [ALICE, BOB]);
         assert_eq!(roles_shown(world, cast.carol, BOB), BOTH_WORDS);
         // Once more it is no news.
-        let documents = told(world, cast.carol).len();
+        let known = told(world, cast.carol).len();
         assert_eq!(
             result(world, cast.alice, &format!("<{BOB}>;admin=true")),
             200
         );
-        assert_eq!(told(world, cast.carol).len(), documents);
+        assert_eq!(told(world, cast.carol).len(), known);
         // Whoever was given it has it whole: bob takes it from who gave it.
         assert_eq!(result(world, cast.bob, &format!("<{ALICE}>;admin=0")), 200);
         assert_eq!(administrators(world), [BOB]);
@@ -104,11 +104,7 @@ fn the_role_is_given_and_taken_and_everybody_is_told() {
             "<entry>participant</entry>"
         );
         assert_eq!(result(world, cast.bob, &format!("<{ALICE}>;admin=0")), 200);
-        let documents: Vec<String> = told(world, cast.carol)
-            .into_iter()
-            .map(|t| t.body)
-            .collect();
-        assert_valid(&documents);
+        assert_valid(&documents(world, cast.carol));
         coherent(world, cast.carol);
         assert_eq!(world.sent("INVITE").len(), 2, "nobody was invited by it");
         world.end();

@@ -9,7 +9,8 @@ use crate::cpm::targets::{Purpose, Target};
 use crate::sip::identity::Identity;
 
 impl Session<'_> {
-    /// Step 1: whether the group policy lets the referrer invite, or remove (RFC 4745; P15).
+    /// Step 1: whether the group policy lets the referrer invite, or remove (RFC 4745; P15), and
+    /// `refer_rate`.
     pub(in crate::cpm::session) fn authorise(
         &mut self,
         referrer: &Person,
@@ -23,7 +24,8 @@ impl Session<'_> {
         };
         self.log_verdict(referrer.uri.as_str(), &verdict, needed);
         match verdict.allows(needed) || removes_itself_only(referrer, refer) {
-            true => Ok(verdict),
+            // What the policy refuses takes no turn.
+            true => self.admit_referrer(referrer).map(|()| verdict),
             false => Err(self.not_permitted(needed)),
         }
     }

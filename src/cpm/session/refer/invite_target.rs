@@ -43,7 +43,8 @@ impl Pace {
 }
 
 impl Session<'_> {
-    /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`.
+    /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`, or later if a rate says
+    /// so.
     pub(in crate::cpm::session) fn invite(
         &mut self,
         refer: Id,
@@ -52,7 +53,6 @@ impl Session<'_> {
         delay: Millis,
     ) {
         let env = self.env;
-        let at = env.now + delay;
         let order = self.records.refer(refer);
         let (arrived, referrer, label) = match order {
             Some(order) => {
@@ -61,6 +61,9 @@ impl Session<'_> {
             }
             None => (None, None, None),
         };
+        let turn = self.turn_of_invite(target);
+        let delay = delay.max(turn.wait);
+        let at = env.now + delay;
         let dialog = Dialog::towards(target, &self.head.token, arrived, at, env);
         let identity = Identity::of(target);
         let leg = Leg {
@@ -106,6 +109,19 @@ impl Session<'_> {
             self.send_invite(id);
         }
         self.await_leg(refer, index, id);
+        self.log_turn(id, &turn);
+        self.log_left_out(id, target);
+    }
+
+    /// Writes down that a target's URI is not followed to the letter.
+    fn log_left_out(&mut self, leg: Id, target: &Uri) {
+        let request_uri = self.env.settings.request_uri_for(target);
+        if request_uri != *target {
+            self.log_leg(leg, Level::Info, |show| {
+                let who = show.who(target.as_str());
+                format!("port and maddr of {who} are left out: target_next_hop")
+            });
+        }
     }
 
     /// Sends the INVITE of a leg whose turn it is.

@@ -131,6 +131,7 @@ impl Session<'_> {
         subscription.reported = Some(report.clone());
         let state = subscription.common.state(now);
         let more = !subscription.reports.is_empty();
+        let last = subscription.common.ending.is_some();
 
         let target = report.target.and_then(|i| record.targets.get(i as usize));
         let target = target.map(|target| target.address.as_str().to_owned());
@@ -161,6 +162,7 @@ impl Session<'_> {
             content_type: Some(SIPFRAG),
             body,
             more,
+            last,
             counter: Counter::NotifiesSent,
         })
     }

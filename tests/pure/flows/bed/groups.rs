@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cpm::cpm::client_forms::ClientForms;
 use cpm::cpm::policy::{adhoc_document, AdhocPolicy, Directory, Group, InviteBy};
-use cpm::cpm::settings::Settings;
+use cpm::cpm::settings::{Rates, Settings};
 use cpm::cpm::socket::{Socket, Transport};
 use cpm::cpm::warning_texts::WarningTexts;
 use cpm::sip::uri::Uri;
@@ -103,6 +103,9 @@ pub fn settings() -> Settings {
         refer_notify_interval: 1_000,
         conference_notify_interval: 5_000,
         max_subscriptions: 200,
+        max_person_subscriptions: 10,
+        target_next_hop: false,
+        rates: Rates::new(10, 100, 500, 1_000),
         sockets: vec![Socket {
             transport: Transport::Udp,
             address: [127, 0, 0, 1].into(),

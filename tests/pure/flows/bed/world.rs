@@ -1,5 +1,6 @@
 //! The test world: a clock that stands still until something happens, and everything that can happen.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use cpm::cpm::action::{Action, TrailEntry};
@@ -10,7 +11,7 @@ use cpm::cpm::records::{Id, Record};
 use cpm::cpm::records::{ReferId, TransactionId};
 use cpm::cpm::settings::Settings;
 use cpm::cpm::stray_answer::EndedAnswer;
-use cpm::cpm::time::Millis;
+use cpm::cpm::time::{Micros, Millis};
 use cpm::sip::Method;
 use cpm::sip::{Request, Response};
 
@@ -81,6 +82,8 @@ pub struct World {
     pub room: u64,
     /// Stray 2xx that were ended.
     pub(super) ended_answers: Vec<EndedAnswer>,
+    /// What is kept of the rates, by bucket.
+    pub(super) turns: RefCell<BTreeMap<String, Micros>>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -108,6 +111,7 @@ impl World {
             counters: BTreeMap::new(),
             room: u64::MAX,
             ended_answers: vec![EndedAnswer::default(); 64],
+            turns: RefCell::default(),
             queue: BTreeMap::new(),
             serial: 0,
             tick: 0,

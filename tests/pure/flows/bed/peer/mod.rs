@@ -63,6 +63,8 @@ pub struct Manners {
     pub ack_sdp: Option<Vec<u8>>,
     /// Nothing that is sent to it arrives.
     pub dead: bool,
+    /// The Contact of its requests, if that is not where it is.
+    pub poses_as: Option<String>,
 }
 
 impl Default for Manners {
@@ -92,6 +94,7 @@ impl Default for Manners {
             min_se: 0,
             ack_sdp: None,
             dead: false,
+            poses_as: None,
         }
     }
 }
@@ -228,7 +231,8 @@ impl Peer {
     }
 
     pub fn contact(&self) -> String {
-        format!("sip:{}@{}:5060", self.name, self.host)
+        let here = || format!("sip:{}@{}:5060", self.name, self.host);
+        self.manners.poses_as.clone().unwrap_or_else(here)
     }
 
     /// Index of the newest dialog it is in a session by.

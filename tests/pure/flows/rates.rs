@@ -1,0 +1,201 @@
+//! Rates: who refers too often is refused, and INVITEs that are too many wait for their turn.
+//! Not here: the pace of one list (`super::listing`).
+
+use cpm::cpm::action::{Counter, TrailEntry};
+use cpm::cpm::settings::Rates;
+use cpm::cpm::time::Millis;
+use cpm::sip::Route;
+
+use crate::flows::bed::{interleaved, Cast, World};
+use crate::flows::listing::{creates, refers_list};
+use crate::flows::watching::perfectly;
+
+const CAROL: &str = "sip:carol@home1.test";
+
+/// Nothing but what a test sets.
+fn unlimited(world: &mut World) {
+    world.settings.rates = Rates::new(0, 0, 0, 0);
+    world.settings.invite_rate = 0;
+    world.settings.first_notify_delay = 0;
+}
+
+fn guests(world: &mut World, count: usize, domain: &str) -> Vec<String> {
+    let guest = |n| format!("sip:guest{n}@{domain}");
+    let all: Vec<String> = (0..count).map(guest).collect();
+    for uri in &all {
+        let peer = world.peer("guest", &[uri]);
+        world.manners(peer).answer = Some((50, 486));
+    }
+    all
+}
+
+/// How long after the first one each INVITE to `domain` left, ms.
+fn left(world: &World, domain: &str) -> Vec<Millis> {
+    let sent = world.sent("INVITE");
+    let first = sent.first().map_or(0, |sent| sent.at);
+    let there = sent.iter().filter(|s| s.request.uri.ends_with(domain));
+    there.map(|sent| sent.at - first).collect()
+}
+
+fn lists(world: &mut World, cast: Cast, entries: &[String]) -> String {
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let refer = refers_list(world, cast.alice, &entries, "Refer-Sub: false\r\n");
+    assert_eq!(world.outcome(cast.alice, &refer), 200);
+    refer
+}
+
+/// Three hundred REFERs at once: a burst is served, the rest is told why not and when again.
+#[test]
+fn who_refers_too_often_is_refused() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(10, 0, 0, 0);
+        world.join(cast.alice);
+        world.join(cast.bob);
+        let asked: Vec<String> = (0..300)
+            .map(|_| world.refers(cast.alice, CAROL, "Refer-Sub: false\r\n"))
+            .collect();
+        world.run(1_000);
+        let status = |branch: &String| world.status(cast.alice, branch);
+        let accepted = asked.iter().filter(|branch| status(branch) == 200).count();
+        assert_eq!(accepted, 50);
+        assert_eq!(asked.iter().filter(|b| status(b) == 486).count(), 250);
+        assert_eq!(world.counted(Counter::RefersOverRate), 250);
+        assert_eq!(world.counted(Counter::RefersRefused), 250);
+        let refused = asked.last().expect("a REFER");
+        let answer = world.answer(cast.alice, refused).expect("an answer");
+        let warning = answer.text("Warning").unwrap_or_default();
+        assert!(warning.contains("\"Too many requests of one participant\""));
+        assert_eq!(answer.text("Retry-After").as_deref(), Some("1"));
+        let told = world.trails.iter().filter(|(_, entry)| match entry {
+            TrailEntry::Line(line) => line.contains("refer_rate, which is 10"),
+            TrailEntry::Opened { .. } => false,
+        });
+        assert_eq!(told.count(), 250);
+        // Another one is not held up, and after its time alice is not either.
+        let bob = world.refers(cast.bob, "sip:dave@home1.test", "");
+        assert_eq!(world.outcome(cast.bob, &bob), 200);
+        let again = world.refers(cast.alice, "sip:dave@home1.test", "");
+        assert_eq!(world.outcome(cast.alice, &again), 200);
+        world.run(10_000);
+        assert!(world.is_in(cast.carol) && world.is_in(cast.dave));
+        world.end();
+    });
+}
+
+/// All sessions of one person count together, and so do the lists in an INVITE to the factory.
+#[test]
+fn a_person_has_one_rate_in_all_sessions() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(1, 0, 0, 0);
+        world.join(cast.alice);
+        for n in 0..5 {
+            let status = match n % 2 {
+                0 => {
+                    let branch = creates(world, cast.alice, &[CAROL]);
+                    world.outcome(cast.alice, &branch)
+                }
+                _ => {
+                    let branch = world.refers_outside(cast.alice, CAROL, "");
+                    world.outcome(cast.alice, &branch)
+                }
+            };
+            assert_eq!(status, 200);
+        }
+        let before = world.sent("INVITE").len();
+        // Waiting for the answers took a second.
+        let branch = creates(world, cast.alice, &[CAROL]);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
+        let branch = creates(world, cast.alice, &[CAROL]);
+        assert_eq!(world.outcome(cast.alice, &branch), 486);
+        assert_eq!(world.sent("INVITE").len(), before + 1);
+        assert_eq!(world.counted(Counter::RefersOverRate), 1);
+    });
+}
+
+/// Several lists of one session wait for each other; none of their INVITEs is lost.
+#[test]
+fn the_invites_of_a_session_wait_for_their_turn() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 10, 0, 0);
+        world.join(cast.alice);
+        let all = guests(world, 30, "home1.test");
+        for part in all.chunks(10) {
+            lists(world, cast, part);
+        }
+        world.run(5_000);
+        let left = left(world, "home1.test");
+        assert_eq!(left.len(), 30);
+        assert_eq!(left.iter().filter(|at| **at < 100).count(), 10, "{left:?}");
+        let last = left.last().copied().unwrap_or(0);
+        assert!((1_000..3_000).contains(&last), "{left:?}");
+        let waited = world.counted(Counter::InvitesOverSessionRate);
+        assert!((15..=20).contains(&waited), "{waited}");
+        assert!(world.trails.iter().any(|(_, entry)| matches!(
+            entry,
+            TrailEntry::Line(line) if line.ends_with("ms: session_rate")
+        )));
+        world.end();
+    });
+}
+
+/// What goes to one domain does not hold up what goes to another.
+#[test]
+fn the_invites_to_a_domain_wait_for_their_turn() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 5, 0);
+        let mut all = guests(world, 10, "home1.test");
+        all.extend(guests(world, 3, "other.test"));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let branch = creates(world, cast.alice, &all);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
+        world.run(5_000);
+        assert_eq!(left(world, "other.test"), [0; 3]);
+        let there = left(world, "home1.test");
+        assert_eq!(there[..5], [0; 5]);
+        assert_eq!(there[5..], [200, 400, 600, 800, 1_000]);
+        assert_eq!(world.counted(Counter::InvitesOverTargetRate), 5);
+        world.end();
+    });
+}
+
+#[test]
+fn the_invites_to_a_next_hop_wait_for_their_turn() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        let route = Route::parse(b"<sip:127.0.0.1:5070;lr;orig>");
+        world.settings.orig_route = route.into_iter().collect();
+        world.settings.rates = Rates::new(0, 0, 0, 5);
+        let mut all = guests(world, 4, "home1.test");
+        all.extend(guests(world, 4, "other.test"));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let branch = creates(world, cast.alice, &all);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
+        world.run(5_000);
+        assert_eq!(left(world, ".test"), [0, 0, 0, 0, 0, 200, 400, 600]);
+        assert_eq!(world.counted(Counter::InvitesOverNextHopRate), 3);
+        world.end();
+    });
+}
+
+/// The session may end while INVITEs wait: every promise is kept.
+#[test]
+fn who_waits_for_a_rate_is_told_of_the_end() {
+    interleaved(|world, cast| {
+        world.settings.rates = Rates::new(0, 1, 0, 0);
+        world.join(cast.alice);
+        let all = guests(world, 12, "home1.test");
+        let entries: Vec<&str> = all.iter().map(String::as_str).collect();
+        let refer = refers_list(world, cast.alice, &entries, "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        world.leaves(cast.alice);
+        world.run_out();
+        assert!(world.sent("INVITE").len() < 12);
+        let told = world.told(cast.alice, &refer);
+        assert_eq!(told.iter().filter(|(status, _)| *status >= 200).count(), 12);
+        world.end();
+    });
+}
