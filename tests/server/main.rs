@@ -21,6 +21,7 @@ macro_rules! over_udp_and_tcp {
     };
 }
 
+mod attacks_identity;
 mod conference;
 mod kemi;
 mod matrix;

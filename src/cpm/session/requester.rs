@@ -20,13 +20,14 @@ impl Session<'_> {
         if let Some(holder) = holder {
             return self.sender_in_dialog(arrival, holder);
         }
+        let mut who = identify(arrival)?;
+        // Target-Dialog makes nobody of somebody: it only says that a known person asks from within a
+        // dialog (R1.4). A dialog of another person says nothing.
         if let Some(leg) = self.target_dialog(arrival) {
-            // The peer of that dialog, unless something else is asserted; then the header says nothing.
-            if let Ok(who) = self.sender_in_dialog(arrival, leg) {
-                return Ok(who);
+            if let Ok(same) = self.sender_in_dialog(arrival, leg) {
+                return Ok(same);
             }
         }
-        let mut who = identify(arrival)?;
         self.add_what_session_knows(&mut who);
         Ok(who)
     }
