@@ -39,6 +39,31 @@ impl Identity {
         Identity(format!("sip:{user}@{host}"))
     }
 
+    /// The identity as denials compare it (exceptions, bans, leaving for good): the user part in any case and
+    /// without parameters of its own, a number under any host. Networks differ in whether `Mallory`,
+    /// `mallory` and `mallory;x=y` are one person (RFC 3261 section 19.1.4 says they are not). Whoever is
+    /// shut out must not come in by another spelling, and nobody gets a permission by one.
+    pub fn for_denial(&self) -> Identity {
+        let Some((user, host)) = self
+            .0
+            .strip_prefix("sip:")
+            .and_then(|at| at.split_once('@'))
+        else {
+            return self.clone();
+        };
+        if let Some(number) = e164(user) {
+            return Identity(format!("tel:+{number}"));
+        }
+        let bare = user.split(';').next().unwrap_or("");
+        let name = if bare.is_empty() { user } else { bare };
+        Identity(format!("sip:{}@{host}", name.to_lowercase()))
+    }
+
+    /// Whether a denial of the one is a denial of the other.
+    pub fn resembles(&self, other: &Identity) -> bool {
+        self == other || self.for_denial() == other.for_denial()
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -102,6 +127,36 @@ mod tests {
             assert_ne!(id(text), bob, "{text}");
         }
         assert_eq!(id("sip:a@[2001:db8::0:1]"), id("sip:a@[2001:DB8::1]:5070"));
+    }
+
+    #[test]
+    fn denials_do_not_look_at_case_and_user_parameters() {
+        let mallory = id("sip:mallory@home1.test");
+        for text in [
+            "sip:Mallory@home1.test",
+            "sip:mallory;x=y@home1.test",
+            "sip:MALLORY;x=y;z@HOME1.test:5070;user=phone",
+            "sip:%6dallory@home1.test",
+            "sip:%4Dallory%3Bx=y@home1.test",
+            "sips:mallory:secret@home1.test.",
+        ] {
+            assert!(id(text).resembles(&mallory), "{text}");
+            assert!(mallory.resembles(&id(text)), "{text}");
+            let again = id(text).for_denial();
+            assert_eq!(again.for_denial(), again, "{text}");
+        }
+        for text in [
+            "sip:mallory2@home1.test",
+            "sip:mallory@home2.test",
+            "sip:;x=y@home1.test",
+            "sip:home1.test",
+            "tel:+1",
+        ] {
+            assert!(!id(text).resembles(&mallory), "{text}");
+        }
+        // A permission does: these are three people to it.
+        assert_ne!(id("sip:Mallory@home1.test"), mallory);
+        assert_ne!(id("sip:mallory;x=y@home1.test"), mallory);
     }
 
     #[test]

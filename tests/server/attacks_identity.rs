@@ -1,9 +1,12 @@
 //! Attacks on who is who: a member, or somebody with the words of one, wants to be taken for another.
 
-use crate::kit::refer::expect_trying;
+use crate::kit::adhoc::{self, accepted, creation};
+use crate::kit::groups::all_actions;
+use crate::kit::lists::list_to;
+use crate::kit::refer::{expect_end, expect_trying};
 use crate::kit::sip::uri_of;
 use crate::kit::watch::subscribe;
-use crate::kit::{check, pair, Leg, Msg, Transport, BOB, CAROL};
+use crate::kit::{check, pair, Group, Leg, Msg, Rule, Scene, Transport, ALICE, BOB, CAROL};
 
 /// REFER of alice's endpoint, outside a dialog, that names another's dialog as the focus sees it
 /// (RFC 4538 section 3).
@@ -46,4 +49,97 @@ fn a_known_dialog_is_no_identity() {
         "{}",
         invite.msg
     );
+}
+
+/// One name as others may write it.
+fn spellings_of(name: &str) -> [String; 5] {
+    let upper = name.to_uppercase();
+    let first = name.bytes().next().unwrap_or_default();
+    let rest = name.get(1..).unwrap_or_default();
+    [
+        format!("sip:{name};x=y@home1.test"),
+        format!("sip:{upper}@home1.test"),
+        format!("sip:%{first:02x}{rest}@home1.test"),
+        format!("sip:{upper}%3Bx@home1.test"),
+        format!("sips:{name}:secret@HOME1.test:5070"),
+    ]
+}
+
+/// `<cp:except id="sip:mallory@home1.test"/>` keeps her out under every spelling, as a target and as a
+/// joiner.
+#[test]
+fn an_exception_knows_every_spelling() {
+    let group = Group::closed();
+    let scene = Scene::new([&group]);
+    let mut alice = scene.participant(ALICE, &group);
+    for mallory in spellings_of("mallory") {
+        let refer = alice.refer(&format!("<{mallory}>"));
+        check::accepted(&alice.send(&refer).answer());
+        expect_trying(alice.ua(), refer.call_id());
+        assert_eq!(
+            expect_end(alice.ua(), refer.call_id()).status,
+            403,
+            "{mallory}"
+        );
+        let ua = scene.ua(&mallory);
+        let answer = scene.send(&ua, &scene.invite(&ua, &group.uri)).answer();
+        check::refused(&answer, 403, None);
+    }
+    scene.nobody_invited();
+    // Another spelling of a person who may come is another person, as ever: she is invited as herself.
+    check::accepted(&alice.referred("<sip:Carol@home1.test>"));
+    scene.invite_for("sip:Carol@home1.test");
+}
+
+/// Who was put out does not come back, and does not watch, under another spelling.
+#[test]
+fn a_ban_knows_every_spelling() {
+    let group = Group::new(
+        "sip:hosted@groups.home1.test",
+        &[],
+        &[all_actions(Rule::everybody())],
+    );
+    let scene = Scene::new([&group]);
+    let mut alice = scene.participant(ALICE, &group);
+    let _carol = scene.participant(CAROL, &group);
+    let bob = scene.participant(BOB, &group);
+    check::accepted(&alice.referred(&format!("<{BOB};method=BYE>")));
+    bob.dialog.expect("BYE");
+    for again in spellings_of("bob") {
+        let ua = scene.ua(&again);
+        let answer = scene.send(&ua, &scene.invite(&ua, &group.uri)).answer();
+        check::refused(&answer, 403, Some("127"));
+        let watch = ua
+            .request("SUBSCRIBE", &alice.focus)
+            .with("Event", "conference")
+            .with("Accept", "application/conference-info+xml");
+        check::refused(&scene.send(&ua, &watch).answer(), 403, Some("105"));
+    }
+    // Whoever may invite lets him in again, by any name of his.
+    let bob = "sip:Bob@home1.test";
+    check::accepted(&alice.referred(&format!("<{bob}>")));
+    scene.accept(&scene.invite_for(bob));
+    scene.participant(BOB, &group);
+}
+
+/// Who left an ad-hoc session for good comes back by invitation only, also under another name that was on
+/// the list.
+#[test]
+fn leaving_for_good_knows_every_spelling() {
+    let scene = adhoc::accepting(Transport::Udp);
+    let ua = scene.ua(ALICE);
+    let other = "sip:BOB@home1.test";
+    let alice = scene.enter(&ua, &creation(&scene, &ua, &list_to(&[BOB, other, CAROL])));
+    let [mut first, mut second, _carol] = [BOB, other, CAROL].map(|who| accepted(&scene, who));
+    check::accepted(&second.bye());
+    let bye = first.request("BYE");
+    let for_good = bye.with("Reason", "SIP;cause=200;text=\"Call completed\"");
+    check::accepted(&first.send(&for_good).answer());
+    for again in [BOB, other] {
+        let again = scene.ua(again);
+        let refused = scene
+            .send(&again, &scene.invite(&again, &alice.focus))
+            .answer();
+        check::refused(&refused, 403, Some("127 Service not authorised"));
+    }
 }

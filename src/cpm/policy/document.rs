@@ -72,6 +72,7 @@ fn read_group(root: &Element) -> Result<Group, DocumentError> {
         rules: parts.rules.unwrap_or_default(),
         notes: parts.notes,
         line: service.at.line,
+        listed_for_denial: parts.listed.iter().map(Identity::for_denial).collect(),
         listed: parts.listed,
     })
 }

@@ -158,6 +158,77 @@ fn other_identity_is_whoever_no_other_rule_names() {
     assert_eq!(evaluate(&group, NOBODY).matched_rules, ["open"]);
 }
 
+/// Spellings of one name. A permission knows the first one only, a denial all of them.
+const MALLORY: [&str; 5] = [
+    "sip:mallory@home1.test",
+    "sip:Mallory@home1.test",
+    "sip:mallory;x=y@home1.test",
+    "sip:%6dallory@home1.test",
+    "sip:MALLORY%3Bx=y@home1.test:5070;user=phone",
+];
+
+#[test]
+fn another_spelling_gets_around_no_denial() {
+    let except =
+        "<cp:identity><cp:many domain=\"home1.test\"><cp:except id=\"sip:mallory@home1.test\"/>\
+                  </cp:many></cp:identity>";
+    let named = [
+        rule("named", "<cp:identity><cp:one id=\"sip:mallory@home1.test\"/></cp:identity>\
+              <cp:validity><cp:from>2000-01-01T00:00:00Z</cp:from><cp:until>2001-01-01T00:00:00Z</cp:until></cp:validity>"),
+        rule("rest", "<ocp:other-identity/>"),
+    ]
+    .concat();
+    let named = ruled(&named);
+    let unlisted = group(&format!(
+        "<list><entry uri=\"sip:mallory@home1.test\"/></list><cp:ruleset>{}{}</cp:ruleset>",
+        rule("unlisted", "<is-list-member>false</is-list-member>"),
+        rule(
+            "rest",
+            "<ocp:other-identity/><is-list-member>false</is-list-member>"
+        )
+    ));
+    for who in MALLORY {
+        assert!(!matches(except, &[who]), "{who}");
+        assert!(!matches(except, &["sip:bob@home1.test", who]), "{who}");
+        assert!(evaluate(&named, &[who]).matched_rules.is_empty(), "{who}");
+        assert!(
+            evaluate(&unlisted, &[who]).matched_rules.is_empty(),
+            "{who}"
+        );
+    }
+    for who in ["sip:mallory2@home1.test", "sip:bob@home1.test"] {
+        assert!(matches(except, &[who]), "{who}");
+        assert_eq!(evaluate(&named, &[who]).matched_rules, ["rest"]);
+        assert_eq!(
+            evaluate(&unlisted, &[who])
+                .matched_rules
+                .first()
+                .map(String::as_str),
+            Some("unlisted")
+        );
+    }
+}
+
+#[test]
+fn another_spelling_gets_no_permission() {
+    let one = "<cp:identity><cp:one id=\"sip:mallory@home1.test\"/></cp:identity>";
+    let listed = group(&format!(
+        "<list><entry uri=\"sip:mallory@home1.test\"/></list><cp:ruleset>{}{}</cp:ruleset>",
+        rule("listed", "<is-list-member/>"),
+        rule("named", "<ocp:other-identity>false</ocp:other-identity>")
+    ));
+    let same = ["sip:mallory@home1.test", "sip:%6dallory@home1.test"];
+    for who in MALLORY {
+        let is_her = same.contains(&who);
+        assert_eq!(matches(one, &[who]), is_her, "{who}");
+        assert_eq!(
+            !evaluate(&listed, &[who]).matched_rules.is_empty(),
+            is_her,
+            "{who}"
+        );
+    }
+}
+
 #[test]
 fn the_own_naming_of_a_rule_does_not_count_against_its_other_identity() {
     let both =
