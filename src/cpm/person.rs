@@ -1,6 +1,7 @@
 //! Somebody whose request the policy is asked about.
 
 use super::input::Arrival;
+use super::redact::Who;
 use super::refusal::Refusal;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -16,6 +17,9 @@ pub struct Person {
     pub identities: Vec<Identity>,
     /// They ask not to be shown.
     pub anonymous: bool,
+    /// Others are not to learn who they are, though they do not ask for that themselves now: by the list that
+    /// invited them, or by their 2xx.
+    pub hidden: bool,
     /// The policy treats them as a participant of the session.
     pub participant: bool,
     /// They are about to create the session.
@@ -32,6 +36,7 @@ impl Person {
             uris: vec![uri.clone()],
             identities: vec![Identity::of(uri)],
             anonymous: false,
+            hidden: false,
             participant: false,
             creator: false,
             administrator: false,
@@ -57,6 +62,19 @@ impl Person {
     /// Whether any of these identities is theirs.
     pub fn is_any_of(&self, identities: &[Identity]) -> bool {
         self.identities.iter().any(|me| identities.contains(me))
+    }
+
+    /// Nothing that others may read names them.
+    pub fn is_unnamed(&self) -> bool {
+        self.anonymous || self.hidden
+    }
+
+    /// As a line of the log names them.
+    pub fn who(&self) -> Who {
+        match self.is_unnamed() {
+            true => Who::unnamed(self.uri.as_str()),
+            false => Who::open(self.uri.as_str()),
+        }
     }
 
     /// The same, asking for anonymity or not.

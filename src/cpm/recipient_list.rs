@@ -109,11 +109,15 @@ fn targets(mut entries: Vec<Entry>, method: Option<&Method>) -> Result<Targets, 
 }
 
 fn target(entry: Entry) -> Target {
+    let hidden = entry.is_hidden();
     let address = match entry.target {
         Ok(uri) => TargetAddress::Uri(uri),
         Err(_) => TargetAddress::Unusable(entry.text),
     };
-    Target::with_headers(address, &entry.headers)
+    Target {
+        hidden,
+        ..Target::with_headers(address, &entry.headers)
+    }
 }
 
 /// R3.6: the method of an entry overrides that of the Refer-To, and all have to say the same.

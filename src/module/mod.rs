@@ -8,6 +8,7 @@ mod modparams;
 mod replies;
 mod request;
 mod rpc;
+mod rpc_names;
 mod rpc_why;
 mod runtime;
 mod workers;

@@ -2,11 +2,16 @@
 
 use crate::kit::adhoc::{self, accepted, creation};
 use crate::kit::groups::all_actions;
-use crate::kit::lists::list_to;
-use crate::kit::refer::{expect_end, expect_trying};
+use crate::kit::lists::{entry, list, list_to, with_list};
+use crate::kit::refer::{expect_end, expect_trying, results};
+use crate::kit::schema::{user, users};
 use crate::kit::sip::uri_of;
-use crate::kit::watch::subscribe;
-use crate::kit::{check, pair, Group, Leg, Msg, Rule, Scene, Transport, ALICE, BOB, CAROL};
+use crate::kit::watch::{subscribe, Watcher};
+use crate::kit::{
+    check, pair, Group, Leg, Msg, Rule, Scene, Script, Transport, ALICE, BOB, CAROL, DAVE,
+};
+
+const SHOWN: &str = "sip:anonymous-1@anonymous.invalid";
 
 /// REFER of alice's endpoint, outside a dialog, that names another's dialog as the focus sees it
 /// (RFC 4538 section 3).
@@ -142,4 +147,95 @@ fn leaving_for_good_knows_every_spelling() {
             .answer();
         check::refused(&refused, 403, Some("127 Service not authorised"));
     }
+}
+
+/// The names of those who are not to be named, wherever they could appear: in what another participant is
+/// told, in the log at INFO, in what an operator reads.
+fn named_nowhere(scene: &Scene, watcher: &Watcher, focus: &str, call_id: &str, name: &str) {
+    for document in &watcher.documents {
+        assert!(!document.contains(name), "{document}");
+    }
+    let rpc = |command: &[&str]| scene.server.rpc_ok(command);
+    for told in [rpc(&["cpm.show", focus]), rpc(&["cpm.why", call_id])] {
+        assert!(!told.contains(name), "{told}");
+        assert!(told.contains("anonymous.invalid"), "{told}");
+    }
+    for told in [
+        rpc(&["cpm.show", focus, "full"]),
+        rpc(&["cpm.why", call_id, "full"]),
+    ] {
+        assert!(told.contains(name), "{told}");
+    }
+    let short = format!("sip:{}***", &name[..1]);
+    for line in scene
+        .server
+        .log_text()
+        .lines()
+        .filter(|line| line.contains("INFO"))
+    {
+        assert!(!line.contains(name) && !line.contains(&short), "{line}");
+    }
+}
+
+/// Alice and bob in a session whose watchers are told of each change at once.
+fn told_at_once() -> (Scene, Leg, Leg) {
+    pair(Transport::Udp, |setup| {
+        setup.param_int("conference_notify_interval", 0)
+    })
+}
+
+#[test]
+fn who_is_invited_in_secret_is_named_to_nobody_else() {
+    for hiding in [
+        "cp:copyControl=\"bcc\"",
+        "cp:copyControl=\"to\" cp:anonymize=\"true\"",
+    ] {
+        let (scene, mut alice, bob) = told_at_once();
+        scene.target(Script::on("INVITE").accept());
+        let mut watcher = Watcher::of(&bob);
+        let zoe = "sip:zoe@home1.test";
+        let xml = list(&[entry(zoe, hiding), entry(DAVE, "cp:copyControl=\"to\"")]);
+        let refer = with_list(alice.refer("<cid:list@home1.test>"), xml);
+        check::accepted(&alice.send(&refer).answer());
+        let invite = scene.invite_for(DAVE);
+        check::free_of(&invite.raw, &["zoe"]);
+        watcher.until(SHOWN, "connected dialed-out");
+        // Her inviter knows, and is told.
+        let told = results(&alice, refer.call_id(), &[zoe.into(), DAVE.into()]);
+        assert_eq!(told.get(zoe), Some(&200));
+        named_nowhere(&scene, &watcher, &alice.focus, refer.call_id(), "zoe");
+        check::accepted(&alice.referred(&format!("<{SHOWN};method=BYE>")));
+        watcher.until(SHOWN, "disconnected booted");
+        assert!(!watcher.documents.concat().contains("zoe"));
+    }
+}
+
+#[test]
+fn who_accepts_anonymously_is_named_no_more() {
+    let (scene, mut alice, bob) = told_at_once();
+    let zoe = "sip:zoe@home1.test";
+    let mut watcher = Watcher::of(&bob);
+    check::accepted(&alice.referred(&format!("<{zoe}>")));
+    let invite = scene.invite_for(zoe);
+    watcher.until(zoe, "dialing-out");
+    let asserted = format!("\"Zoe\" <{zoe}>");
+    let privacy = [
+        ("Privacy", "id"),
+        ("P-Asserted-Identity", asserted.as_str()),
+    ];
+    scene.targets.reply(&invite, 200, &privacy);
+    let change = watcher.until(SHOWN, "connected dialed-out");
+    let old = user(&change, zoe).expect("the old entry goes");
+    assert!(
+        old.contains("state=\"deleted\"") && !change.contains("Zoe"),
+        "{change}"
+    );
+    check::accepted(&watcher.again(600));
+    let whole = watcher.next();
+    assert_eq!(users(&whole), [ALICE, BOB, SHOWN]);
+    // Whoever comes later never hears the name.
+    let late = Watcher::of(&alice);
+    assert!(!late.documents.concat().contains("zoe"));
+    let shown = scene.server.rpc_ok(&["cpm.show", &alice.focus]);
+    assert!(!shown.contains("zoe") && shown.contains(SHOWN), "{shown}");
 }

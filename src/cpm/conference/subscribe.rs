@@ -96,7 +96,7 @@ impl Session<'_> {
             other => other,
         })?;
         self.add_what_session_knows(&mut who);
-        let shown = who.uri.clone();
+        let shown = who.who();
         let wish = self.check_wish(request, who).and_then(|wish| {
             let contact = request.contact();
             let contact =
@@ -104,7 +104,7 @@ impl Session<'_> {
             self.check_room_for_subscription()?;
             Ok((wish, contact))
         });
-        wish.map_err(|refusal| refusal.of(shown.as_str()))
+        wish.map_err(|refusal| refusal.of(&shown))
     }
 
     fn admit_in_dialog(
@@ -134,14 +134,14 @@ impl Session<'_> {
                 peer.ok_or(Refusal::NoSuchConferenceSubscription)?
             }
         };
-        let shown = who.uri.clone();
+        let shown = who.who();
         let wish = self.check_wish(&arrival.request, who).and_then(|wish| {
             if known.is_none() {
                 self.check_room_for_subscription()?;
             }
             Ok(Wish { event_id, ..wish })
         });
-        wish.map_err(|refusal| refusal.of(shown.as_str()))
+        wish.map_err(|refusal| refusal.of(&shown))
     }
 
     /// Whether `who` may subscribe, and what the SUBSCRIBE wants.
@@ -251,8 +251,9 @@ impl Session<'_> {
     /// Answers the SUBSCRIBE and tells the state.
     fn grant_subscription(&mut self, id: Id, holder: Id, wish: &Wish) {
         self.accept_subscribe(holder, wish.expires);
+        let who = wish.who.who();
         self.log_people(Level::Info, |show| {
-            let who = show.who(wish.who.uri.as_str());
+            let who = show.who(&who);
             format!("SUBSCRIBE accepted from={who} expires={}", wish.expires)
         });
         if wish.expires == 0 {

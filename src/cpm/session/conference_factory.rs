@@ -36,7 +36,7 @@ impl Session<'_> {
     pub(super) fn restart_received(&mut self, arrival: &Arrival) {
         let admitted = self.admit_joiner(arrival, true).and_then(|joiner| {
             let listed = self.recipients(&arrival.request).transpose();
-            let listed = listed.map_err(|refusal| refusal.of(joiner.who.uri.as_str()))?;
+            let listed = listed.map_err(|refusal| refusal.of(&joiner.who.who()))?;
             Ok((joiner, listed))
         });
         let (joiner, listed) = match admitted {
@@ -64,12 +64,12 @@ impl Session<'_> {
         who.participant = true;
         who.creator = true;
         self.log_referrer(&who, request);
-        let shown = who.uri.clone();
+        let shown = who.who();
         let admitted = self.check_creation(&who, request).and_then(|targets| {
             let joiner = self.joiner(arrival, who)?;
             Ok((joiner, targets))
         });
-        admitted.map_err(|refusal| refusal.of(shown.as_str()))
+        admitted.map_err(|refusal| refusal.of(&shown))
     }
 
     /// Whether somebody may create a session, and with whom.

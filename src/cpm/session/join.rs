@@ -72,12 +72,16 @@ impl Session<'_> {
             false => self.check_require_without_list(request, true)?,
         };
         let mut who = identify(arrival)?;
-        let shown = who.uri.clone();
-        let denied = |refusal: Refusal| refusal.of(shown.as_str());
+        let shown = who.who();
+        let denied = |refusal: Refusal| refusal.of(&shown);
         if who.uris.iter().any(|uri| leads_here(uri, self.env)) {
             return Err(denied(Refusal::FocusAsParticipant));
         }
-        who.participant = self.records.member(&who.identities).is_some();
+        let known = self.records.member(&who.identities);
+        who.participant = known.is_some();
+        // Whoever is not to be named stays so in another dialog.
+        let known = known.and_then(|id| self.records.leg(id));
+        who.hidden = known.is_some_and(|leg| leg.hidden);
         self.check_join(&who).map_err(denied)?;
         let renames = match as_creator && self.head.live {
             true => self.check_rename(request, &who).map_err(denied)?,
@@ -156,7 +160,7 @@ impl Session<'_> {
         }
         let who = joiner.who;
         if let Some(subject) = joiner.renames {
-            self.change_subject(&who.uri, subject);
+            self.change_subject(&who.who(), subject);
         }
         let contact = settings.contact_uri(&self.head.token, arrival.socket);
         let dialog = Dialog::formed_by(
@@ -173,6 +177,7 @@ impl Session<'_> {
             administrator: false,
             subject: request.text("Subject"),
             anonymous: who.anonymous,
+            hidden: who.hidden,
             state: LegState::Connected,
             dialog,
             media: joiner.media,
@@ -198,10 +203,7 @@ impl Session<'_> {
             self.start();
         }
         self.log_people(Level::Info, |show| {
-            format!(
-                "INVITE accepted, joined from={}",
-                show.who(who.uri.as_str())
-            )
+            format!("INVITE accepted, joined from={}", show.who(&who.who()))
         });
         let id = self.records.new_id();
         let headers = self.joiner_headers(&leg, joiner.granted);

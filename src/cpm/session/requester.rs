@@ -45,34 +45,38 @@ impl Session<'_> {
         let asserted = Person::of_all(request.asserted_identities());
         let mut who = match asserted {
             Some(who) if who.is_any_of(&known.identities) => who,
-            Some(other) => return Err(Refusal::IdentityNotOfDialog.of(other.uri.as_str())),
+            Some(other) => return Err(Refusal::IdentityNotOfDialog.of(&other.who())),
             None => Person::of(&known.uri),
         };
         for identity in known.identities {
             who.add_identity(identity);
         }
         let mut who = who.anonymous(anonymous);
+        who.hidden |= known.hidden;
         self.add_what_session_knows(&mut who);
         Ok(who)
     }
 
     /// The peer of the dialog that a record keeps, as the session knows it.
     pub(in crate::cpm) fn peer_of_dialog(&mut self, holder: Id) -> Option<Person> {
-        let (uri, identities, anonymous) = if let Some(leg) = self.records.leg(holder) {
-            (&leg.uri, &leg.identities, leg.anonymous)
+        let (uri, identities, anonymous, hidden) = if let Some(leg) = self.records.leg(holder) {
+            (&leg.uri, &leg.identities, leg.anonymous, leg.hidden)
         } else if let Some(refer) = self.records.refer(holder) {
-            (&refer.referrer, &refer.identities, refer.anonymous)
+            let anonymous = refer.anonymous;
+            (&refer.referrer, &refer.identities, anonymous, refer.hidden)
         } else {
             let subscription = self.records.conference_subscription(holder)?;
             (
                 &subscription.uri,
                 &subscription.identities,
                 subscription.anonymous,
+                false,
             )
         };
         let identities = identities.clone();
         let mut who = Person::of(uri).anonymous(anonymous);
         who.identities = identities;
+        who.hidden = hidden;
         self.add_what_session_knows(&mut who);
         Some(who)
     }
@@ -107,6 +111,7 @@ impl Session<'_> {
             who.administrator = leg.administrator;
             // Who joined anonymously stays so (R2.5).
             who.anonymous |= leg.anonymous;
+            who.hidden |= leg.hidden;
         }
     }
 
@@ -119,7 +124,7 @@ impl Session<'_> {
         }
         self.records.children().into_iter().find(|id| {
             let leg = self.records.leg(*id);
-            leg.filter(|leg| leg.is_member() && leg.anonymous)
+            leg.filter(|leg| leg.is_member() && leg.is_unnamed())
                 .is_some_and(|leg| leg.shown_uri() == uri.as_str())
         })
     }

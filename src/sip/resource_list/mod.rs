@@ -65,6 +65,8 @@ pub struct Entry {
     pub headers: Vec<(String, String)>,
     /// `copyControl`
     pub copy: CopyControl,
+    /// The sender wrote `bcc`; [`CopyControl::Bcc`] alone is also what is meant when nothing is said.
+    pub says_bcc: bool,
     /// `anonymize`: others may learn that there is one more, not who.
     pub anonymize: bool,
     /// `count`: how many an anonymous entry stands for; 1 when nothing is said.
@@ -140,6 +142,7 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
             let key = (Identity::of(uri), entry.method.clone(), class);
             if let Some(first) = places.get(&key).and_then(|at| merged.get_mut(*at)) {
                 first.copy = first.copy.max(entry.copy);
+                first.says_bcc |= entry.says_bcc;
                 first.anonymize |= entry.anonymize;
                 if unnamed {
                     first.count = first.count.saturating_add(entry.count);
@@ -154,6 +157,12 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// Whoever wrote the entry does not want the others to learn whom it names. Of clients that know nothing
+    /// of copyControl, and so say nothing, this is not meant.
+    pub fn is_hidden(&self) -> bool {
+        self.anonymize || (self.says_bcc && self.copy == CopyControl::Bcc)
+    }
+
     /// Reads a `uri` attribute; everything else at its default.
     ///
     /// # Errors
@@ -178,6 +187,7 @@ impl Entry {
             method,
             headers,
             copy: CopyControl::default(),
+            says_bcc: false,
             anonymize: false,
             count: 1,
             display: None,

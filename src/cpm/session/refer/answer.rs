@@ -96,7 +96,7 @@ impl Session<'_> {
         self.log_refer(id, Level::Info, |show| {
             format!(
                 "REFER accepted from={} {:?} targets={} notify={}",
-                show.who(refer.referrer.uri.as_str()),
+                show.who(&refer.referrer.who()),
                 targets.purpose,
                 targets.list.len(),
                 if subscribed { "yes" } else { "no" }
@@ -194,6 +194,7 @@ impl Session<'_> {
             referrer: referrer.uri.clone(),
             identities: referrer.identities.clone(),
             anonymous: referrer.anonymous,
+            hidden: referrer.hidden,
             referred_by: origin.referred_by,
             socket: origin.socket,
             targets: targets.list.iter().map(TargetRecord::new).collect(),
@@ -214,7 +215,7 @@ pub(in crate::cpm::session) fn referred_by(
     referrer: &Person,
     received: Option<&ReferredBy>,
 ) -> String {
-    if referrer.anonymous {
+    if referrer.is_unnamed() {
         return format!("<{ANONYMOUS}>");
     }
     match received {

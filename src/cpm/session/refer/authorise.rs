@@ -21,7 +21,7 @@ impl Session<'_> {
             Purpose::Remove => Action::AllowExpelling,
             Purpose::GiveRole | Purpose::TakeRole => Action::AllowRoleChange,
         };
-        self.log_verdict(referrer.uri.as_str(), &verdict, needed);
+        self.log_verdict(&referrer.who(), &verdict, needed);
         match verdict.allows(needed) || removes_itself_only(referrer, refer) {
             true => Ok(verdict),
             false => Err(self.not_permitted(needed)),

@@ -53,7 +53,7 @@ impl Session<'_> {
     /// The nine steps. When one of the first three refuses, nothing has changed but statistics.
     fn invite_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
+        let denied = |refusal: Refusal| refusal.of(&referrer.who());
 
         // 1. Authorise the asserted identity by the group policy (RFC 3325, RFC 4745): else 403.
         let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;

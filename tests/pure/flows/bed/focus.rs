@@ -283,7 +283,10 @@ impl World {
                 }
                 Action::Cancel { transaction, .. } => self.tm_cancel(transaction),
                 Action::Count(counter, by) => self.count(counter, by),
-                Action::Log(_, line) => self.note(format!("log   {line}")),
+                Action::Log(level, line) => {
+                    self.note(format!("log   {line}"));
+                    self.logs.push((level, line));
+                }
                 Action::Trail { refer, entry } => self.trails.push((refer, entry)),
             }
         }
