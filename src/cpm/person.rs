@@ -30,11 +30,11 @@ pub struct Person {
 
 impl Person {
     /// Somebody with one URI.
-    pub fn of(uri: &Uri) -> Person {
+    pub fn of(uri: &Uri, identity: Identity) -> Person {
         Person {
             uri: uri.clone(),
             uris: vec![uri.clone()],
-            identities: vec![Identity::of(uri)],
+            identities: vec![identity],
             anonymous: false,
             hidden: false,
             participant: false,
@@ -43,11 +43,13 @@ impl Person {
         }
     }
 
-    /// Somebody with several URIs, the first of them to be shown. `None` without any.
-    pub fn of_all(uris: Vec<Uri>) -> Option<Person> {
-        let mut who = Person::of(uris.first()?);
+    /// Somebody with several URIs, the first of them to be shown. `None` without any. `identity` says who a URI
+    /// stands for.
+    pub fn of_all(uris: Vec<Uri>, identity: impl Fn(&Uri) -> Identity) -> Option<Person> {
+        let first = uris.first()?;
+        let mut who = Person::of(first, identity(first));
         for uri in &uris {
-            who.add_identity(Identity::of(uri));
+            who.add_identity(identity(uri));
         }
         Some(Person { uris, ..who })
     }
@@ -83,15 +85,15 @@ impl Person {
     }
 }
 
-/// Who asks, by what a trusted peer asserts and nothing else (R1.1).
+/// Who asks, by what a trusted peer asserts and nothing else (R1.1). `identity` says who a URI stands for.
 ///
 /// # Errors
 /// [`Refusal::UntrustedPeer`], [`Refusal::NoAssertedIdentity`].
-pub fn identify(arrival: &Arrival) -> Result<Person, Refusal> {
+pub fn identify(arrival: &Arrival, identity: impl Fn(&Uri) -> Identity) -> Result<Person, Refusal> {
     if !arrival.trusted {
         return Err(Refusal::UntrustedPeer);
     }
-    let who = Person::of_all(arrival.request.asserted_identities());
+    let who = Person::of_all(arrival.request.asserted_identities(), identity);
     let who = who.ok_or(Refusal::NoAssertedIdentity)?;
     Ok(who.anonymous(arrival.request.privacy().id))
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::quirk::Quirk;
 use super::redact::Who;
-use crate::sip::identity::Identity;
 use crate::sip::uri::{embedded_word, Uri};
 
 /// Longest Session-Replaces taken over, octets.
@@ -126,10 +125,5 @@ impl Targets {
     /// Those that name somebody.
     pub fn uris(&self) -> impl Iterator<Item = &Uri> {
         self.list.iter().filter_map(|target| target.address.uri())
-    }
-
-    /// Who they are.
-    pub fn identities(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.uris().map(Identity::of)
     }
 }

@@ -89,7 +89,7 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     describe(runtime, &mut answer, &head);
     answer.string(c"conversation_id", &head.conversation_id);
     answer.string(c"contribution_id", &head.contribution_id);
-    let names = Names::new(&records, full);
+    let names = Names::new(runtime, &head, &records, full);
     let mut list = answer.list(c"participants");
     for record in &records {
         if let Record::Leg(leg) = record {
@@ -350,8 +350,9 @@ fn check(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
             "no such group (or its document was refused, see the log)",
         ));
     };
+    let domains = &runtime.config.settings.phone_domains;
     let mut answer = rpc.add_struct();
-    for (name, value) in explain(group, &referrer, &target, runtime::unix_now()) {
+    for (name, value) in explain(group, &referrer, &target, runtime::unix_now(), domains) {
         if let Ok(name) = std::ffi::CString::new(name) {
             answer.string(&name, &value);
         }

@@ -1,7 +1,10 @@
 //! How RPC answers name people: whoever is not to be named (`Privacy: id`, `bcc`, `anonymize`) by the URI that
 //! others are shown, unless the operator asks for `full`.
 
-use crate::cpm::records::{Leg, Record};
+use super::runtime::Runtime;
+use crate::cpm::env::Env;
+use crate::cpm::records::{Head, Leg, Record};
+use crate::cpm::session::identity_in;
 use crate::kamailio::rpc::{Fault, Rpc};
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
@@ -21,13 +24,20 @@ pub fn wants_full(rpc: &mut Rpc<'_>) -> Result<bool, Fault> {
 
 /// The people of one session as an answer names them.
 pub struct Names<'a> {
+    runtime: &'a Runtime,
+    head: &'a Head,
     unnamed: Vec<&'a Leg>,
     full: bool,
 }
 
 impl<'a> Names<'a> {
-    /// Of the session with these records.
-    pub fn new(records: &'a [Record], full: bool) -> Names<'a> {
+    /// Of the session with this head and these records.
+    pub fn new(
+        runtime: &'a Runtime,
+        head: &'a Head,
+        records: &'a [Record],
+        full: bool,
+    ) -> Names<'a> {
         let legs = records.iter().filter_map(|record| match record {
             Record::Leg(leg) if leg.is_unnamed() => Some(leg.as_ref()),
             _ => None,
@@ -35,7 +45,12 @@ impl<'a> Names<'a> {
         let mut unnamed: Vec<&Leg> = legs.collect();
         // Of several legs of one person that which is in the session counts.
         unnamed.sort_by_key(|leg| !leg.is_member());
-        Names { unnamed, full }
+        Names {
+            runtime,
+            head,
+            unnamed,
+            full,
+        }
     }
 
     /// The person of a leg.
@@ -48,7 +63,9 @@ impl<'a> Names<'a> {
 
     /// Somebody by a URI. `hidden`: not to be named, in the session or not.
     pub fn of_uri(&self, uri: &Uri, hidden: bool) -> String {
-        self.of(&[Identity::of(uri)], uri.as_str(), hidden)
+        let identity = |env: &Env<'_>| identity_in(self.head, uri, env);
+        let identity = self.runtime.with_env(|env| identity(env));
+        self.of(&[identity], uri.as_str(), hidden)
     }
 
     /// Somebody with these identities.

@@ -8,7 +8,8 @@ use crate::kit::schema::{user, users};
 use crate::kit::sip::uri_of;
 use crate::kit::watch::{subscribe, Watcher};
 use crate::kit::{
-    check, pair, Group, Leg, Msg, Rule, Scene, Script, Transport, ALICE, BOB, CAROL, DAVE,
+    check, pair, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE,
+    QUIET,
 };
 
 const SHOWN: &str = "sip:anonymous-1@anonymous.invalid";
@@ -238,4 +239,86 @@ fn who_accepts_anonymously_is_named_no_more() {
     assert!(!late.documents.concat().contains("zoe"));
     let shown = scene.server.rpc_ok(&["cpm.show", &alice.focus]);
     assert!(!shown.contains("zoe") && shown.contains(SHOWN), "{shown}");
+}
+
+const NUMBER: &str = "tel:+358401234567";
+
+/// A member by number, and the same number under a host that is nobody's business.
+#[test]
+fn a_number_under_a_foreign_host_is_no_member() {
+    let group = Group::open("s", &[ALICE, NUMBER]);
+    let scene = Scene::new([&group]);
+    let member = scene.participant(NUMBER, &group);
+    let evil = scene.ua("sip:+358401234567@evil.test;user=phone");
+    // Not in, not on the list: neither inviting nor watching.
+    let refer = evil
+        .request("REFER", &member.focus)
+        .with("Refer-To", format!("<{CAROL}>"));
+    check::refused(&scene.send(&evil, &refer).answer(), 403, Some(""));
+    let watch = evil
+        .request("SUBSCRIBE", &member.focus)
+        .with("Event", "conference");
+    check::refused(&scene.send(&evil, &watch).answer(), 403, None);
+    scene.nobody_invited();
+    // Whoever may come at all comes as somebody else: the member's leg stays.
+    let mut other = scene.join(&evil, &group.uri);
+    member.dialog.expect_none("BYE", QUIET);
+    let refer = other.refer(&format!("<{CAROL}>"));
+    check::refused(&other.send(&refer).answer(), 403, Some(""));
+    // Under a host of the list it is the member, and comes in his place.
+    let same = scene.ua("sip:+358-40-1234567@home1.test;user=phone");
+    let mut same = scene.join(&same, &group.uri);
+    member.dialog.expect("BYE");
+    check::accepted(&same.referred(&format!("<{CAROL}>")));
+    scene.invite_for(CAROL);
+}
+
+/// An interconnect that the operator names may stand for numbers.
+#[test]
+fn an_interconnect_is_named_by_the_operator() {
+    let group = Group::open("s", &[ALICE, NUMBER]);
+    let setup = Setup::new([&group]).param_str("phone_domains", "other.test, Partner.test.");
+    let scene = Scene::with(setup, Transport::Udp);
+    for (n, host) in ["partner.test", "other.test:5070", "evil.test"]
+        .into_iter()
+        .enumerate()
+    {
+        let ua = scene.ua(&format!("sip:+358401234567@{host}"));
+        let mut leg = scene.join(&ua, &group.uri);
+        let target = format!("sip:t{n}@home1.test");
+        let answer = leg.referred(&format!("<{target}>"));
+        match host {
+            "evil.test" => check::refused(&answer, 403, Some("")),
+            _ => check::accepted(&answer),
+        }
+    }
+    let wrong = Setup::new([&group]).param_str("phone_domains", "partner.test:5060");
+    let log = wrong
+        .try_start()
+        .err()
+        .expect("a port is no part of it")
+        .log;
+    assert!(log.contains("phone_domains"), "{log}");
+}
+
+/// Who is excluded by number is so under every host.
+#[test]
+fn an_excluded_number_is_excluded_under_every_host() {
+    let many =
+        format!("<cp:identity><cp:many><cp:except id=\"{NUMBER}\"/></cp:many></cp:identity>");
+    let group = Group::new(
+        "sip:most@groups.home1.test",
+        &[ALICE],
+        &[all_actions(Rule::when(&many))],
+    );
+    let scene = Scene::new([&group]);
+    for who in [
+        NUMBER,
+        "sip:+358401234567@evil.test",
+        "sip:+358401234567@home1.test;user=phone",
+    ] {
+        let ua = scene.ua(who);
+        let answer = scene.send(&ua, &scene.invite(&ua, &group.uri)).answer();
+        check::refused(&answer, 403, None);
+    }
 }

@@ -154,7 +154,7 @@ impl Session<'_> {
         }
         let target = &target.address;
         let identities = match target {
-            TargetAddress::Uri(uri) => vec![Identity::of(uri)],
+            TargetAddress::Uri(uri) => vec![self.identity_of(uri)],
             TargetAddress::Unusable(text) if is_entity(text) => Vec::new(),
             // Nothing that could be named as a user.
             TargetAddress::Unusable(_) => return,

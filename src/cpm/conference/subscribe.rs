@@ -91,10 +91,11 @@ impl Session<'_> {
         }
         check_require(request)?;
         check_event_outside_dialog(request)?;
-        let mut who = identify(arrival).map_err(|refusal| match refusal {
-            Refusal::NoAssertedIdentity => Refusal::NoAssertedSubscriber,
-            other => other,
-        })?;
+        let mut who =
+            identify(arrival, |uri| self.identity_of(uri)).map_err(|refusal| match refusal {
+                Refusal::NoAssertedIdentity => Refusal::NoAssertedSubscriber,
+                other => other,
+            })?;
         self.add_what_session_knows(&mut who);
         let shown = who.who();
         let wish = self.check_wish(request, who).and_then(|wish| {

@@ -1,6 +1,7 @@
 //! The conditions of a rule, and when each is true (RFC 4745 section 7).
 
 use super::domain::Domain;
+use super::group::Group;
 use super::query::PolicyQuery;
 use crate::sip::identity::Identity;
 
@@ -64,6 +65,8 @@ pub enum Except {
 pub struct Facts<'a> {
     /// The request itself.
     pub request: &'a PolicyQuery<'a>,
+    /// The group that is asked.
+    pub group: &'a Group,
     /// The domains of the requester's URIs.
     pub domains: Vec<Domain>,
     /// Whether the requester is on the group's list.
@@ -82,6 +85,13 @@ pub struct Named {
 }
 
 impl Facts<'_> {
+    /// Whether the requester is the person that a document names so.
+    fn is(&self, id: &Identity) -> bool {
+        let identities = self.request.identities;
+        let id = self.group.as_number(id.clone(), self.request.phone_domains);
+        identities.contains(&id)
+    }
+
     /// Whether a denial of this person is one of the requester.
     fn resembles(&self, id: &Identity) -> bool {
         let mut identities = self.request.identities.iter();
@@ -137,7 +147,7 @@ impl Matcher {
     fn holds(&self, facts: &Facts) -> bool {
         let identities = facts.request.identities;
         match self {
-            Matcher::One(id) => identities.contains(id),
+            Matcher::One(id) => facts.is(id),
             Matcher::Many { domain, except } => {
                 // Two identities are one person. An exception for either excludes both; else a tel URI
                 // would get around an exception for the SIP URI.

@@ -33,6 +33,8 @@ pub struct Group {
     pub notes: Vec<LoadNote>,
     /// Line of `<list-service>`, from 1.
     pub(super) line: u32,
+    /// The hosts of the URIs of `members`.
+    pub(super) list_hosts: HashSet<String>,
     /// The identities of `members`.
     pub(super) listed: HashSet<Identity>,
     /// The same as [`Identity::for_denial`] spells them.
@@ -62,6 +64,19 @@ pub struct Rule {
 }
 
 impl Group {
+    /// Who a URI stands for in this group: `sip:+…` is a number under a host of the list, whose people the
+    /// group knows by it, and under `phone_domains`; under any other it is somebody of that host.
+    pub fn identity_of(&self, uri: &Uri, phone_domains: &[String]) -> Identity {
+        self.as_number(Identity::of(uri), phone_domains)
+    }
+
+    /// The same of an identity.
+    pub(super) fn as_number(&self, identity: Identity, phone_domains: &[String]) -> Identity {
+        identity.number_where(|host| {
+            self.list_hosts.contains(host) || phone_domains.iter().any(|domain| domain == host)
+        })
+    }
+
     /// Whether any of these identities is on the list.
     pub fn is_member(&self, who: &[Identity]) -> bool {
         who.iter().any(|identity| self.listed.contains(identity))
@@ -84,6 +99,7 @@ impl Group {
     pub fn evaluate(&self, request: &PolicyQuery) -> Verdict {
         let facts = Facts {
             request,
+            group: self,
             domains: request.uris.iter().filter_map(Domain::of).collect(),
             list_member: self.is_member(request.identities),
             resembles_member: self.resembles_member(request.identities),

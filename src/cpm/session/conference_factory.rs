@@ -24,7 +24,7 @@ impl Session<'_> {
         self.head.creator = creator.identities.clone();
         self.join(arrival, joiner);
         self.remember(&creator.identities);
-        let listed: Vec<Identity> = targets.identities().collect();
+        let listed: Vec<Identity> = targets.uris().map(|uri| self.identity_of(uri)).collect();
         self.remember(&listed);
         let count = targets.list.len();
         self.log(Level::Info, format!("created with {count} listed users"));
@@ -60,7 +60,7 @@ impl Session<'_> {
             return Err(Refusal::Merged.into());
         }
         check_require_at_factory(request)?;
-        let mut who = identify(arrival)?;
+        let mut who = identify(arrival, |uri| self.identity_of(uri))?;
         who.participant = true;
         who.creator = true;
         self.log_referrer(&who, request);
@@ -84,8 +84,8 @@ impl Session<'_> {
         }
         let targets = self.recipients(request).ok_or(Refusal::NobodyToInvite)??;
         let creator_only = targets
-            .identities()
-            .all(|target| who.identities.contains(&target));
+            .uris()
+            .all(|target| who.identities.contains(&self.identity_of(target)));
         match creator_only {
             true => Err(Refusal::NobodyToInvite),
             false => Ok(targets),
@@ -94,7 +94,7 @@ impl Session<'_> {
 
     /// The list in an INVITE to the factory, if there is one: it invites, and is not too long.
     fn recipients(&mut self, request: &Request) -> Option<Result<Targets, Refusal>> {
-        let read = read_recipients(request)?;
+        let read = read_recipients(request, &|uri| self.identity_of(uri))?;
         Some(read.and_then(|targets| {
             if targets.purpose != Purpose::Invite {
                 return Err(Refusal::malformed("A list of an INVITE invites"));

@@ -11,7 +11,6 @@ use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::EarlyDialog;
 use crate::cpm::records::{ByeCause, LegState};
 use crate::cpm::time::{millis, LOST_REQUEST};
-use crate::sip::identity::Identity;
 use crate::sip::sdp::Direction;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Response, Tag};
@@ -319,7 +318,7 @@ impl Session<'_> {
         let hidden = response.privacy().hides_name();
         let name = response.asserted_name().filter(|_| !hidden);
         for uri in response.asserted_identities() {
-            let identity = Identity::of(&uri);
+            let identity = self.identity_of(&uri);
             let known = self.records.member(std::slice::from_ref(&identity));
             if known.is_some_and(|other| other != id) {
                 continue;

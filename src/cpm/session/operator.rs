@@ -4,7 +4,6 @@
 use super::refer::Origin;
 use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::person::Person;
 use crate::cpm::records::ByeCause;
 use crate::cpm::redact::Who;
 use crate::cpm::targets::{Purpose, Target, Targets};
@@ -18,7 +17,7 @@ impl Session<'_> {
         self.log_people(Level::Info, |show| {
             format!("operator invites {}", show.who(&who))
         });
-        let focus = Person::of(&self.focus_uri());
+        let focus = self.person(&self.focus_uri());
         let targets = Targets::plain(Purpose::Invite, vec![Target::of(target.clone())]);
         let origin = Origin {
             referred_by: format!("<{}>", focus.uri),
@@ -39,7 +38,7 @@ impl Session<'_> {
         self.log_people(Level::Info, |show| {
             format!("operator removes {}", show.who(&who))
         });
-        let focus = Person::of(&self.focus_uri());
+        let focus = self.person(&self.focus_uri());
         let (status, _) = self.remove(&focus, target);
         self.end_if_due();
         status

@@ -20,7 +20,7 @@ impl Session<'_> {
         if let Some(holder) = holder {
             return self.sender_in_dialog(arrival, holder);
         }
-        let mut who = identify(arrival)?;
+        let mut who = identify(arrival, |uri| self.identity_of(uri))?;
         // Target-Dialog makes nobody of somebody: it only says that a known person asks from within a
         // dialog (R1.4). A dialog of another person says nothing.
         if let Some(leg) = self.target_dialog(arrival) {
@@ -42,11 +42,11 @@ impl Session<'_> {
         let request = &arrival.request;
         let known = self.peer_of_dialog(holder).ok_or(Refusal::NoSuchDialog)?;
         let anonymous = known.anonymous || request.privacy().id;
-        let asserted = Person::of_all(request.asserted_identities());
+        let asserted = Person::of_all(request.asserted_identities(), |uri| self.identity_of(uri));
         let mut who = match asserted {
             Some(who) if who.is_any_of(&known.identities) => who,
             Some(other) => return Err(Refusal::IdentityNotOfDialog.of(&other.who())),
-            None => Person::of(&known.uri),
+            None => self.person(&known.uri),
         };
         for identity in known.identities {
             who.add_identity(identity);
@@ -73,8 +73,8 @@ impl Session<'_> {
                 false,
             )
         };
-        let identities = identities.clone();
-        let mut who = Person::of(uri).anonymous(anonymous);
+        let (uri, identities) = (uri.clone(), identities.clone());
+        let mut who = self.person(&uri).anonymous(anonymous);
         who.identities = identities;
         who.hidden = hidden;
         self.add_what_session_knows(&mut who);
@@ -118,7 +118,7 @@ impl Session<'_> {
     /// The leg of somebody in the session, or being invited, by a URI that is theirs or that they are
     /// shown by: subscribers know no other one of an anonymous participant.
     pub(super) fn member_called(&mut self, uri: &Uri) -> Option<Id> {
-        let known = self.records.member(&[Identity::of(uri)]);
+        let known = self.records.member(&[self.identity_of(uri)]);
         if known.is_some() || uri.host() != ANONYMOUS_HOST {
             return known;
         }

@@ -127,11 +127,11 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>, ListError> {
     Ok(entries)
 }
 
-/// One entry per person (see [`Identity`]), at the place of the first, as visible as the most
+/// One entry per person (`identity` says who a URI stands for), at the place of the first, as visible as the most
 /// visible of them (RFC 5364 section 4), anonymous if any of them is. Entries without a target stay
 /// as they are. Entries of different methods are never merged, nor are [`ANONYMOUS`] ones of
 /// different visibility: each stands for people of its own, whose number adds up.
-pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
+pub fn merge(entries: Vec<Entry>, identity: &dyn Fn(&Uri) -> Identity) -> Vec<Entry> {
     type Key = (Identity, Option<Method>, Option<CopyControl>);
     let mut merged: Vec<Entry> = Vec::new();
     let mut places: BTreeMap<Key, usize> = BTreeMap::new();
@@ -139,7 +139,7 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
         if let Ok(uri) = &entry.target {
             let unnamed = uri.as_str() == ANONYMOUS;
             let class = unnamed.then_some(entry.copy);
-            let key = (Identity::of(uri), entry.method.clone(), class);
+            let key = (identity(uri), entry.method.clone(), class);
             if let Some(first) = places.get(&key).and_then(|at| merged.get_mut(*at)) {
                 first.copy = first.copy.max(entry.copy);
                 first.says_bcc |= entry.says_bcc;

@@ -26,7 +26,34 @@ fn identity_one() {
     assert!(!matches(one, &["sip:bob@home2.test"]));
     assert!(!matches(one, NOBODY));
     let tel = "<cp:identity><cp:one id=\"tel:+358-40-1\"/></cp:identity>";
-    assert!(matches(tel, &["sip:+358401@ims.test;user=phone"]));
+    assert!(matches(tel, &["tel:+358401"]));
+    assert!(!matches(tel, &["sip:+358401@ims.test;user=phone"]));
+}
+
+/// A number is known under the hosts of the list; under others it is somebody of that host.
+#[test]
+fn a_number_in_a_sip_uri_counts_where_its_host_may() {
+    let list = "<list><entry uri=\"sip:bob@ims.test\"/><entry uri=\"tel:+358402\"/></list>";
+    let one = |id: &str| {
+        let one = format!("<cp:identity><cp:one id=\"{id}\"/></cp:identity>");
+        let rules = [rule("one", &one), rule("list", "<is-list-member/>")].concat();
+        group(&format!("{list}<cp:ruleset>{rules}</cp:ruleset>"))
+    };
+    let matched = |group: &Group, who: &str| evaluate(group, &[who]).matched_rules;
+    for id in ["tel:+358401", "sip:+358-401@ims.test;user=phone"] {
+        assert_eq!(matched(&one(id), "tel:+358401"), ["one"]);
+        assert_eq!(matched(&one(id), "sip:+358401@IMS.test"), ["one"]);
+        assert!(matched(&one(id), "sip:+358401@evil.test").is_empty());
+    }
+    // Who is named so is that person of that host, and not the number.
+    let foreign = one("sip:+358401@evil.test");
+    assert_eq!(
+        matched(&foreign, "sip:+358401@evil.test;user=phone"),
+        ["one"]
+    );
+    assert!(matched(&foreign, "tel:+358401").is_empty());
+    assert_eq!(matched(&foreign, "sip:+358402@ims.test"), ["list"]);
+    assert!(matched(&foreign, "sip:+358402@evil.test").is_empty());
 }
 
 #[test]

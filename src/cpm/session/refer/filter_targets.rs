@@ -54,7 +54,7 @@ impl Session<'_> {
         let Some(uri) = target.address.uri() else {
             return Fate::Settled(404, "a URI that cannot be invited");
         };
-        let who = Person::of(uri);
+        let who = self.person(uri);
         if self.is_ourselves(uri) || leads_here(uri, self.env) {
             return Fate::Settled(403, "the focus does not invite itself or another one");
         }

@@ -12,7 +12,6 @@ use crate::cpm::records::{Dialog, Leg, LegState, Media, Record, Refer, SessionTi
 use crate::cpm::redact::Who;
 use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
-use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::resource_list;
 use crate::sip::status::reason_phrase;
@@ -64,7 +63,7 @@ impl Session<'_> {
             None => (None, None, None, false),
         };
         let dialog = Dialog::towards(target, &self.head.token, arrived, env);
-        let identity = Identity::of(target);
+        let identity = self.identity_of(target);
         let leg = Leg {
             identities: vec![identity.clone()],
             uri: target.clone(),

@@ -12,7 +12,7 @@ mod notify_referrer;
 mod privacy;
 mod refer_sub;
 
-pub(super) use self::answer::{referred_by, Origin};
+pub(super) use self::answer::Origin;
 use self::invite_target::Pace;
 use super::Session;
 use crate::cpm::input::Arrival;
@@ -111,7 +111,8 @@ impl Session<'_> {
             return Err(Refusal::Merged.into());
         }
         let is_ourselves = |uri: &_| self.is_ourselves(uri);
-        let request = ReferRequest::read(&arrival.request, outside, &is_ourselves)?;
+        let identity = |uri: &_| self.identity_of(uri);
+        let request = ReferRequest::read(&arrival.request, outside, &is_ourselves, &identity)?;
         self.check_quirks(&request.quirks)?;
         let referrer = self.identify_referrer(arrival, holder)?;
         self.log_referrer(&referrer, &arrival.request);

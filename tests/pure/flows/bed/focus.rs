@@ -24,6 +24,7 @@ use cpm::sip::Method;
 use cpm::sip::{Request, Response};
 
 use super::chance::fingerprint;
+use super::groups::identity;
 use super::message::{answer, read, Message};
 use super::tm::Reply;
 use super::world::{Event, World};
@@ -387,11 +388,11 @@ impl World {
         if let Some(peer) = self.peers.iter().position(|p| p.host == uri.host()) {
             return Some(peer);
         }
-        let identity = Identity::of(&uri);
+        let known = identity(&uri);
         self.peers.iter().position(|peer| {
             let own = peer.identities.iter();
             own.filter_map(|own| Uri::parse(own.as_bytes()).ok())
-                .any(|own| Identity::of(&own) == identity)
+                .any(|own| identity(&own) == known)
         })
     }
 
