@@ -30,7 +30,7 @@ pub fn lines(
     let mut actions = vec![Action::Log(level, log)];
     actions.extend(refers.iter().map(|refer| Action::Trail {
         refer: *refer,
-        entry: TrailEntry::Line(line(Show::Whole)),
+        entry: TrailEntry::Line(line(Show::Trail)),
     }));
     actions
 }
@@ -89,11 +89,12 @@ pub fn mark_refused(actions: &mut [Action], refer: ReferId) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpm::redact::Who;
 
     #[test]
     fn the_log_redacts_what_the_trail_shows() {
         let refers = [ReferId(0xab), ReferId(0xcd)];
-        let line = |show: Show| format!("{} joined", show.who("sip:carol@home1.test"));
+        let line = |show: Show| format!("{} joined", show.who(&Who::open("sip:carol@home1.test")));
         let told = lines(&refers, "s1", Level::Info, line);
         let trail = |refer| Action::Trail {
             refer,

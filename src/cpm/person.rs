@@ -1,6 +1,7 @@
 //! Somebody whose request the policy is asked about.
 
 use super::input::Arrival;
+use super::redact::Who;
 use super::refusal::Refusal;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -16,6 +17,9 @@ pub struct Person {
     pub identities: Vec<Identity>,
     /// They ask not to be shown.
     pub anonymous: bool,
+    /// Others are not to learn who they are, though they do not ask for that themselves now: by the list that
+    /// invited them, or by their 2xx.
+    pub hidden: bool,
     /// The policy treats them as a participant of the session.
     pub participant: bool,
     /// They are about to create the session.
@@ -26,23 +30,26 @@ pub struct Person {
 
 impl Person {
     /// Somebody with one URI.
-    pub fn of(uri: &Uri) -> Person {
+    pub fn of(uri: &Uri, identity: Identity) -> Person {
         Person {
             uri: uri.clone(),
             uris: vec![uri.clone()],
-            identities: vec![Identity::of(uri)],
+            identities: vec![identity],
             anonymous: false,
+            hidden: false,
             participant: false,
             creator: false,
             administrator: false,
         }
     }
 
-    /// Somebody with several URIs, the first of them to be shown. `None` without any.
-    pub fn of_all(uris: Vec<Uri>) -> Option<Person> {
-        let mut who = Person::of(uris.first()?);
+    /// Somebody with several URIs, the first of them to be shown. `None` without any. `identity` says who a URI
+    /// stands for.
+    pub fn of_all(uris: Vec<Uri>, identity: impl Fn(&Uri) -> Identity) -> Option<Person> {
+        let first = uris.first()?;
+        let mut who = Person::of(first, identity(first));
         for uri in &uris {
-            who.add_identity(Identity::of(uri));
+            who.add_identity(identity(uri));
         }
         Some(Person { uris, ..who })
     }
@@ -59,21 +66,34 @@ impl Person {
         self.identities.iter().any(|me| identities.contains(me))
     }
 
+    /// Nothing that others may read names them.
+    pub fn is_unnamed(&self) -> bool {
+        self.anonymous || self.hidden
+    }
+
+    /// As a line of the log names them.
+    pub fn who(&self) -> Who {
+        match self.is_unnamed() {
+            true => Who::unnamed(self.uri.as_str()),
+            false => Who::open(self.uri.as_str()),
+        }
+    }
+
     /// The same, asking for anonymity or not.
     pub fn anonymous(self, anonymous: bool) -> Person {
         Person { anonymous, ..self }
     }
 }
 
-/// Who asks, by what a trusted peer asserts and nothing else (R1.1).
+/// Who asks, by what a trusted peer asserts and nothing else (R1.1). `identity` says who a URI stands for.
 ///
 /// # Errors
 /// [`Refusal::UntrustedPeer`], [`Refusal::NoAssertedIdentity`].
-pub fn identify(arrival: &Arrival) -> Result<Person, Refusal> {
+pub fn identify(arrival: &Arrival, identity: impl Fn(&Uri) -> Identity) -> Result<Person, Refusal> {
     if !arrival.trusted {
         return Err(Refusal::UntrustedPeer);
     }
-    let who = Person::of_all(arrival.request.asserted_identities());
+    let who = Person::of_all(arrival.request.asserted_identities(), identity);
     let who = who.ok_or(Refusal::NoAssertedIdentity)?;
     Ok(who.anonymous(arrival.request.privacy().id))
 }

@@ -4,8 +4,10 @@ use super::body_parts::{is_list, parts, undecodable, unsupported_type, SDP};
 use super::quirk::Quirk;
 use super::refusal::Refusal;
 use super::targets::{Purpose, Target, TargetAddress, Targets};
+use crate::sip::identity::Identity;
 use crate::sip::multipart;
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
+use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
 
 /// How a figure of RFC 5366 prints `urn:ietf:params:xml:ns:copycontrol`.
@@ -25,14 +27,19 @@ pub fn carries_list(request: &Request) -> bool {
 }
 
 /// The recipient list of an INVITE to the factory (RFC 5366). `None`: it carries no list.
-pub fn read_recipients(request: &Request) -> Option<Result<Targets, Refusal>> {
+/// `identity` says who a URI stands for.
+pub fn read_recipients(
+    request: &Request,
+    identity: &dyn Fn(&Uri) -> Identity,
+) -> Option<Result<Targets, Refusal>> {
     match parts(request) {
         Ok(parts) if !parts.iter().any(is_list) => None,
-        _ => Some(read_list(request, &ListPart::Any, None)),
+        _ => Some(read_list(request, &ListPart::Any, None, identity)),
     }
 }
 
-/// All recipient lists of a body as one (RFC 5363 section 4.1). `method` is that of the Refer-To.
+/// All recipient lists of a body as one (RFC 5363 section 4.1). `method` is that of the Refer-To,
+/// `identity` says who a URI stands for.
 ///
 /// # Errors
 /// [`Refusal::CidNotFound`], [`Refusal::BodyType`], [`Refusal::BodyCoding`], [`Refusal::Malformed`],
@@ -41,6 +48,7 @@ pub fn read_list(
     request: &Request,
     which: &ListPart<'_>,
     method: Option<&Method>,
+    identity: &dyn Fn(&Uri) -> Identity,
 ) -> Result<Targets, Refusal> {
     let parts = parts(request)?;
     let named = match which {
@@ -82,18 +90,22 @@ pub fn read_list(
     if entries.is_empty() {
         return Err(Refusal::malformed("no recipient list in the body"));
     }
-    let targets = targets(entries, method)?;
+    let targets = targets(entries, method, identity)?;
     Ok(Targets { quirks, ..targets })
 }
 
-fn targets(mut entries: Vec<Entry>, method: Option<&Method>) -> Result<Targets, Refusal> {
+fn targets(
+    mut entries: Vec<Entry>,
+    method: Option<&Method>,
+    identity: &dyn Fn(&Uri) -> Identity,
+) -> Result<Targets, Refusal> {
     let written = entries.len();
     let purpose = common_purpose(&entries, method)?;
     // All say the same. Somebody written once with a method and once without is one person still.
     for entry in &mut entries {
         entry.method = None;
     }
-    let entries = resource_list::merge(entries);
+    let entries = resource_list::merge(entries, identity);
     if entries.iter().all(|entry| entry.target.is_err()) {
         return Err(Refusal::malformed("No entry of the list can be used"));
     }
@@ -109,11 +121,15 @@ fn targets(mut entries: Vec<Entry>, method: Option<&Method>) -> Result<Targets, 
 }
 
 fn target(entry: Entry) -> Target {
+    let hidden = entry.is_hidden();
     let address = match entry.target {
         Ok(uri) => TargetAddress::Uri(uri),
         Err(_) => TargetAddress::Unusable(entry.text),
     };
-    Target::with_headers(address, &entry.headers)
+    Target {
+        hidden,
+        ..Target::with_headers(address, &entry.headers)
+    }
 }
 
 /// R3.6: the method of an entry overrides that of the Refer-To, and all have to say the same.

@@ -5,6 +5,7 @@ use super::quirk::Quirk;
 use super::recipient_list::{carries_list, purpose_of, read_list, ListPart};
 use super::refusal::Refusal;
 use super::targets::{Purpose, Target, TargetAddress, Targets};
+use crate::sip::identity::Identity;
 use crate::sip::refer_to::{ReferTarget, ReferTo, ReferToError};
 use crate::sip::uri::Uri;
 use crate::sip::{Method, ReferredBy, Request};
@@ -43,6 +44,7 @@ impl ReferRequest {
         request: &Request,
         forms_dialog: bool,
         is_ourselves: &dyn Fn(&Uri) -> bool,
+        identity: &dyn Fn(&Uri) -> Identity,
     ) -> Result<ReferRequest, Refusal> {
         check_require(request)?;
         let refer_to = request.refer_to();
@@ -62,7 +64,7 @@ impl ReferRequest {
         let refer_sub_false = refer_sub == Some(false);
         let suppressed = refer_sub_false || requires(request, "nosub");
         let contact = request.contact();
-        let (targets, quirks) = read_targets(request, refer_to, is_ourselves)?;
+        let (targets, quirks) = read_targets(request, refer_to, is_ourselves, identity)?;
         // RFC 3515 section 2.2: Contact is mandatory. Without a subscription nobody misses it (N12).
         if forms_dialog && !suppressed && contact.is_none() {
             return Err(Refusal::malformed("Missing or malformed Contact"));
@@ -84,6 +86,7 @@ fn read_targets(
     request: &Request,
     refer_to: ReferTo,
     is_ourselves: &dyn Fn(&Uri) -> bool,
+    identity: &dyn Fn(&Uri) -> Identity,
 ) -> Result<(Result<Targets, Refusal>, Vec<Quirk>), Refusal> {
     let met = refer_to.quirks.iter().copied().map(Quirk::ReferTo);
     let mut quirks: Vec<Quirk> = met.collect();
@@ -109,9 +112,9 @@ fn read_targets(
         _ if role.is_some() => return Err(Refusal::malformed("admin does not go with a list")),
         ReferTarget::Uri(_) => {
             quirks.push(Quirk::ListWithoutCid);
-            read_list(request, &ListPart::Any, method)
+            read_list(request, &ListPart::Any, method, identity)
         }
-        ReferTarget::ContentId(cid) => read_list(request, &ListPart::Named(&cid), method),
+        ReferTarget::ContentId(cid) => read_list(request, &ListPart::Named(&cid), method, identity),
     };
     if !requires(request, "multiple-refer") {
         quirks.push(Quirk::ListWithoutRequire);

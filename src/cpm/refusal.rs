@@ -4,6 +4,7 @@
 use super::action::Counter;
 use super::header_lines::{ACCEPT, ALLOW, ALLOW_EVENTS};
 use super::policy;
+use super::redact::Who;
 use super::time::Millis;
 use super::warning_texts::WarningText;
 use crate::sip::conference_info;
@@ -406,16 +407,16 @@ impl Refusal {
 pub struct Denial {
     /// Why.
     pub refusal: Refusal,
-    /// The believed identity of who asks, if that is known yet: a URI.
-    pub requester: Option<String>,
+    /// The believed identity of who asks, if that is known yet.
+    pub requester: Option<Who>,
 }
 
 impl Refusal {
     /// The same, of this requester.
-    pub fn of(self, requester: &str) -> Denial {
+    pub fn of(self, requester: &Who) -> Denial {
         Denial {
             refusal: self,
-            requester: Some(requester.to_owned()),
+            requester: Some(requester.clone()),
         }
     }
 }

@@ -65,7 +65,7 @@ pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Acti
                     let _ = write!(line, " group={group}");
                 }
             }
-            Show::Whole => {
+            Show::Whole | Show::Trail => {
                 if let Some(warning) = warning_text(env, refusal) {
                     let _ = write!(line, " warning=\"{warning}\"");
                 }

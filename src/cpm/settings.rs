@@ -51,6 +51,9 @@ pub struct Settings {
     pub invite_rate: u32,
     /// The document that rules ad-hoc sessions.
     pub adhoc_policy: Arc<Group>,
+    /// Hosts under which `sip:+…` is that phone number, besides those of a group's list: our own and those
+    /// of the parameter; lower-case, without a final dot.
+    pub phone_domains: Vec<String>,
     /// Most people of a session, connected and pending together.
     pub max_participants: u32,
     /// Once that many were connected, a session ends when it has fewer.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::quirk::Quirk;
-use crate::sip::identity::Identity;
+use super::redact::Who;
 use crate::sip::uri::{embedded_word, Uri};
 
 /// Longest Session-Replaces taken over, octets.
@@ -40,6 +40,14 @@ impl TargetAddress {
         }
     }
 
+    /// As a line of the log names it.
+    pub fn who(&self, hidden: bool) -> Who {
+        match hidden {
+            true => Who::unnamed(self.as_str()),
+            false => Who::open(self.as_str()),
+        }
+    }
+
     /// The URI, if it is one.
     pub fn uri(&self) -> Option<&Uri> {
         match self {
@@ -57,6 +65,8 @@ pub struct Target {
     /// The one embedded header that goes on to the invited user: which one-to-one session the group
     /// session replaces for it. All others are dropped (R3.3).
     pub session_replaces: Option<String>,
+    /// Others are not to learn whom it names: `bcc`, or `anonymize` (RFC 5364 section 4).
+    pub hidden: bool,
 }
 
 impl Target {
@@ -65,6 +75,7 @@ impl Target {
         Target {
             address: TargetAddress::Uri(uri),
             session_replaces: None,
+            hidden: false,
         }
     }
 
@@ -73,7 +84,13 @@ impl Target {
         Target {
             address,
             session_replaces: embedded_word(headers, "Session-Replaces", LONGEST_REPLACES),
+            hidden: false,
         }
+    }
+
+    /// As a line of the log names it.
+    pub fn who(&self) -> Who {
+        self.address.who(self.hidden)
     }
 }
 
@@ -108,10 +125,5 @@ impl Targets {
     /// Those that name somebody.
     pub fn uris(&self) -> impl Iterator<Item = &Uri> {
         self.list.iter().filter_map(|target| target.address.uri())
-    }
-
-    /// Who they are.
-    pub fn identities(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.uris().map(Identity::of)
     }
 }

@@ -9,6 +9,7 @@ mod modparams;
 mod replies;
 mod request;
 mod rpc;
+mod rpc_names;
 mod rpc_why;
 mod runtime;
 mod sampled_log;
@@ -46,13 +47,14 @@ static COMMANDS: CommandTable<4> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<41> = params([
+static PARAMS: ParamTable<42> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
     string(c"trusted_peers", &modparams::TRUSTED_PEERS),
     string(c"orig_route", &modparams::ORIG_ROUTE),
     string(c"contact_host", &modparams::CONTACT_HOST),
+    string(c"phone_domains", &modparams::PHONE_DOMAINS),
     string(c"msrp_uri", &modparams::MSRP_URI),
     string(c"msrp_fingerprint", &modparams::MSRP_FINGERPRINT),
     string(c"msrp_chatroom", &modparams::MSRP_CHATROOM),

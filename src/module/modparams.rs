@@ -15,6 +15,7 @@ use crate::cpm::warning_texts::WarningTexts;
 use crate::document_file::read_document;
 use crate::kamailio::params::{IntParam, StringParam};
 use crate::kamailio::sockets;
+use crate::sip::identity::Identity;
 use crate::sip::sdp::{is_chatroom, is_fingerprint, CHATROOM_TOKENS};
 use crate::sip::uri::{Scheme, Uri};
 use crate::sip::Route;
@@ -29,6 +30,8 @@ pub static GROUPS_DIR: StringParam = StringParam::unset();
 pub static TRUSTED_PEERS: StringParam = StringParam::unset();
 /// Route set of requests outside a dialog.
 pub static ORIG_ROUTE: StringParam = StringParam::unset();
+/// Hosts whose `sip:+…` user parts are phone numbers.
+pub static PHONE_DOMAINS: StringParam = StringParam::unset();
 /// `host[:port]` of our Contacts.
 pub static CONTACT_HOST: StringParam = StringParam::unset();
 /// MSRP address put into SDP.
@@ -167,6 +170,7 @@ impl Config {
         })?;
         Ok(Config {
             settings: Settings {
+                phone_domains: phone_domains(&domain, contact_host.as_deref())?,
                 domain,
                 factory,
                 contact_host,
@@ -387,16 +391,34 @@ fn check_host(name: &'static str, value: &str, example: &'static str) -> Result<
     let plain = value
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    let domain_with_port =
-        name == "domain" && parsed.as_ref().is_some_and(|uri| uri.port().is_some());
-    if plain && parsed.is_some() && !domain_with_port {
+    let portless = matches!(name, "domain" | "phone_domains");
+    let has_port = parsed.as_ref().is_some_and(|uri| uri.port().is_some());
+    if plain && parsed.is_some() && !(portless && has_port) {
         return Ok(());
     }
     let expected = match name {
         "domain" => "a host name or address, without a port",
+        "phone_domains" => "host names or addresses without ports, separated by commas or blanks",
         _ => "a host name or address, alone or with a colon and a port up to 65535",
     };
     Err(wrong(name, quoted(value), expected, example))
+}
+
+/// Our own hosts and those that the parameter names, as identities have them.
+fn phone_domains(domain: &str, contact_host: Option<&str>) -> Result<Vec<String>, ConfigError> {
+    let named = text(&PHONE_DOMAINS).unwrap_or_default();
+    let named: Vec<&str> = named
+        .split([',', ' ', '\t'])
+        .filter(|host| !host.is_empty())
+        .collect();
+    for host in &named {
+        check_host("phone_domains", host, "\"ims.example.com partner.example\"")?;
+    }
+    let hosts = named.into_iter().chain([domain]).chain(contact_host);
+    let uris = hosts.filter_map(|host| Uri::parse(format!("sip:{host}").as_bytes()).ok());
+    Ok(uris
+        .map(|uri| Identity::of(&uri).host().to_owned())
+        .collect())
 }
 
 /// RFC 4975 section 6: scheme, host, port; the session id is ours to add.

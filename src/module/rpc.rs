@@ -2,12 +2,14 @@
 //! `cpm.drain`.
 
 use super::executor::{perform, Place};
+use super::rpc_names::{wants_full, Names};
 use super::runtime::{self, runtime, Runtime};
 use crate::cpm::policy::explain;
 use crate::cpm::records::{
     Carrier, ConferenceSubscription, Head, Id, Leg, LegState, Name, Record, Refer,
 };
 use crate::cpm::session::{is_shown_as_administrator, Session};
+use crate::cpm::targets::TargetAddress;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand, RpcStruct};
 use crate::kamailio::{clock, log};
 use crate::sip::identity::Identity;
@@ -17,7 +19,7 @@ use crate::sip::uri::Uri;
 static LIST_DOC: Doc =
     Doc::new(c"All sessions: focus, group, how many are connected and pending, age in seconds");
 static SHOW_DOC: Doc = Doc::new(
-    c"One session with its participants, REFERs and watchers; parameter: focus URI, token or group URI",
+    c"One session with its participants, REFERs and watchers; parameters: focus URI, token or group URI; \"full\" names the anonymous too",
 );
 static CHECK_DOC: Doc =
     Doc::new(c"Policy dry run, nothing is sent; parameters: group URI, referrer URI, target URI");
@@ -73,9 +75,11 @@ fn list(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
 
 fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     let runtime = started()?;
-    let wanted = rpc
-        .next_string()
-        .ok_or_else(|| Fault::new(400, "expected: cpm.show <focus URI, token or group URI>"))?;
+    let wanted = rpc.next_string().ok_or_else(|| {
+        let expected = "expected: cpm.show <focus URI, token or group URI> [full]";
+        Fault::new(400, expected)
+    })?;
+    let full = wants_full(rpc)?;
     let id = find(runtime, &wanted).ok_or_else(|| Fault::new(404, "no such live session"))?;
     let (head, records) = runtime
         .store
@@ -85,22 +89,23 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     describe(runtime, &mut answer, &head);
     answer.string(c"conversation_id", &head.conversation_id);
     answer.string(c"contribution_id", &head.contribution_id);
+    let names = Names::new(runtime, &head, &records, full);
     let mut list = answer.list(c"participants");
     for record in &records {
         if let Record::Leg(leg) = record {
-            describe_leg(runtime, &mut list.add_struct(), &head, leg);
+            describe_leg(runtime, &mut list.add_struct(), &head, leg, &names);
         }
     }
     let mut list = answer.list(c"refers");
     for record in &records {
         if let Record::Refer(refer) = record {
-            describe_refer(&mut list.add_struct(), refer);
+            describe_refer(&mut list.add_struct(), refer, &names);
         }
     }
     let mut list = answer.list(c"watchers");
     for record in &records {
         if let Record::ConferenceSubscription(subscription) = record {
-            describe_subscription(&mut list.add_struct(), subscription);
+            describe_subscription(&mut list.add_struct(), subscription, &names);
         }
     }
     Ok(())
@@ -131,7 +136,13 @@ fn describe(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head) {
         .int(c"age", i64::try_from(age).unwrap_or(i64::MAX));
 }
 
-fn describe_leg(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head, leg: &Leg) {
+fn describe_leg(
+    runtime: &Runtime,
+    answer: &mut RpcStruct<'_, '_>,
+    head: &Head,
+    leg: &Leg,
+    names: &Names<'_>,
+) {
     let state = match leg.state {
         LegState::Waiting { .. } => "waiting",
         LegState::Inviting { ringing: false, .. } => "inviting",
@@ -145,8 +156,10 @@ fn describe_leg(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head, 
         true => "administrator",
         false => "participant",
     };
+    let referrer = leg.referrer.as_ref();
+    let referrer = referrer.map_or_else(String::new, |uri| names.of_uri(uri, false));
     answer
-        .string(c"uri", leg.uri.as_str())
+        .string(c"uri", &names.of_leg(leg))
         .string(c"state", state)
         .string(c"role", role)
         .string(
@@ -157,7 +170,7 @@ fn describe_leg(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head, 
                 "dialed-out"
             },
         )
-        .string(c"referrer", leg.referrer.as_ref().map_or("", Uri::as_str))
+        .string(c"referrer", &referrer)
         .string(c"call_id", &leg.dialog.call_id);
     // Seen from the focus; anything but sendrecv is a hold.
     answer.string(c"media", leg.media.direction.name());
@@ -171,7 +184,7 @@ fn describe_leg(runtime: &Runtime, answer: &mut RpcStruct<'_, '_>, head: &Head, 
         .string(c"refresher", refresher);
 }
 
-fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
+fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer, names: &Names<'_>) {
     let notify = match (&refer.subscription, &refer.carrier) {
         (None, _) => "over",
         (Some(_), Carrier::Own(_)) => "own dialog",
@@ -179,18 +192,33 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer) {
     };
     answer
         .string(c"refer", &refer.label.to_string())
-        .string(c"referrer", refer.referrer.as_str())
+        .string(
+            c"referrer",
+            &names.of(
+                &refer.identities,
+                refer.referrer.as_str(),
+                refer.is_unnamed(),
+            ),
+        )
         .int(c"cseq", refer.cseq.into())
         .string(c"notify", notify);
     let mut targets = answer.list(c"targets");
     for target in &refer.targets {
         let mut entry = targets.add_struct();
-        entry.string(c"uri", target.address.as_str());
+        let uri = match &target.address {
+            TargetAddress::Uri(uri) => names.of_uri(uri, target.hidden),
+            TargetAddress::Unusable(text) => names.of(&[], text, target.hidden),
+        };
+        entry.string(c"uri", &uri);
         entry.int(c"result", target.outcome.unwrap_or(0).into());
     }
 }
 
-fn describe_subscription(answer: &mut RpcStruct<'_, '_>, subscription: &ConferenceSubscription) {
+fn describe_subscription(
+    answer: &mut RpcStruct<'_, '_>,
+    subscription: &ConferenceSubscription,
+    names: &Names<'_>,
+) {
     let common = &subscription.common;
     let (dialog, left) = (
         match subscription.carrier {
@@ -200,7 +228,14 @@ fn describe_subscription(answer: &mut RpcStruct<'_, '_>, subscription: &Conferen
         common.expires_at.saturating_sub(clock::monotonic_ms()) / 1000,
     );
     answer
-        .string(c"uri", subscription.uri.as_str())
+        .string(
+            c"uri",
+            &names.of(
+                &subscription.identities,
+                subscription.uri.as_str(),
+                subscription.anonymous,
+            ),
+        )
         .string(c"notify", dialog)
         .string(
             c"state",
@@ -315,8 +350,9 @@ fn check(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
             "no such group (or its document was refused, see the log)",
         ));
     };
+    let domains = &runtime.config.settings.phone_domains;
     let mut answer = rpc.add_struct();
-    for (name, value) in explain(group, &referrer, &target, runtime::unix_now()) {
+    for (name, value) in explain(group, &referrer, &target, runtime::unix_now(), domains) {
         if let Ok(name) = std::ffi::CString::new(name) {
             answer.string(&name, &value);
         }

@@ -1,15 +1,17 @@
 //! `cpm.why`: the decision trail of a REFER, kept in shared memory and read by its id or Call-ID.
 
+use super::rpc_names::wants_full;
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::TrailEntry;
 use crate::cpm::records::ReferId;
+use crate::cpm::redact::trail_line;
 use crate::cpm::time::utc;
 use crate::kamailio::clock;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand};
 use crate::store::ring::{Moment, Share, Trail};
 
 static WHY_DOC: Doc = Doc::new(
-    c"The decision trail of a REFER; parameter: its refer-id (of the log lines) or its Call-ID",
+    c"The decision trail of a REFER; parameters: its refer-id (of the log lines) or its Call-ID; \"full\" names the anonymous too",
 );
 
 /// `cpm.why`: the decision trail of a REFER.
@@ -40,7 +42,8 @@ fn why(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     let runtime = runtime().ok_or_else(|| Fault::new(503, "the module is not initialised"))?;
     let wanted = rpc
         .next_string()
-        .ok_or_else(|| Fault::new(400, "expected: cpm.why <refer-id | Call-ID>"))?;
+        .ok_or_else(|| Fault::new(400, "expected: cpm.why <refer-id | Call-ID> [full]"))?;
+    let full = wants_full(rpc)?;
     let Some(trails) = &runtime.trails else {
         return Err(Fault::new(404, "no trails are kept: trail_size is 0"));
     };
@@ -58,12 +61,12 @@ fn why(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
             ),
         )
     })?;
-    print(rpc, newest, earlier);
+    print(rpc, newest, earlier, full);
     Ok(())
 }
 
 /// The lines stand beside the structure, not in it: ctl bounds a structure more narrowly than an answer.
-fn print(rpc: &mut Rpc<'_>, trail: &Trail, earlier: &[Trail]) {
+fn print(rpc: &mut Rpc<'_>, trail: &Trail, earlier: &[Trail], full: bool) {
     let mut head = rpc.add_struct();
     head.string(c"refer", &ReferId(trail.id).to_string())
         .string(c"call_id", &trail.name)
@@ -74,6 +77,7 @@ fn print(rpc: &mut Rpc<'_>, trail: &Trail, earlier: &[Trail]) {
         head.string(c"earlier", &ids.join(" "));
     }
     for (after, line) in &trail.lines {
+        let line = trail_line(line, full);
         rpc.add_string(&format!("+{after} ms {line}"));
     }
     if trail.lost > 0 {

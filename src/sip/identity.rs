@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::uri::{compare, grammar, Scheme, Uri};
 
 /// A person or number: equal when user and host are the same (host in any case, without port and
-/// parameters, sip and sips alike, escapes undone), or when both are the same E.164 number:
-/// `tel:+…` or `sip:+…@anywhere`, with or without `user=phone`, visual separators ignored.
+/// parameters, sip and sips alike, escapes undone), or when both are the same E.164 number: `tel:+…`, or
+/// `sip:+…` under a host that may stand for numbers ([`Identity::number_where`]), with or without
+/// `user=phone`, visual separators ignored.
 ///
 /// The text inside is canonical and visible ASCII: `tel:+358…`, `tel:7042;phone-context=…`,
 /// `sip:user@host` or `sip:host`. It is for comparing and showing, not for sending to.
@@ -15,13 +16,14 @@ use super::uri::{compare, grammar, Scheme, Uri};
 pub struct Identity(String);
 
 impl Identity {
-    /// The identity behind a URI.
+    /// The identity behind a URI, as far as it says so by itself: a number in a sip URI is somebody of that
+    /// host.
     pub fn of(uri: &Uri) -> Identity {
         let user = uri.user().unwrap_or("");
-        if let Some(number) = e164(user) {
-            return Identity(format!("tel:+{number}"));
-        }
         if uri.scheme() == Scheme::Tel {
+            if let Some(number) = e164(user) {
+                return Identity(format!("tel:+{number}"));
+            }
             let number = user.replace(SEPARATORS, "").to_ascii_lowercase();
             return Identity(match uri.param("phone-context") {
                 Some(context) => {
@@ -37,6 +39,50 @@ impl Identity {
         }
         let user = compare::unescape(user, grammar::is_user_byte);
         Identity(format!("sip:{user}@{host}"))
+    }
+
+    /// The same, a number under a host for which `may` holds being that number. Everybody can write any
+    /// number into the user part of a URI of his own host.
+    pub fn number_where(self, may: impl FnOnce(&str) -> bool) -> Identity {
+        let parts = self
+            .0
+            .strip_prefix("sip:")
+            .and_then(|at| at.split_once('@'));
+        match parts.and_then(|(user, host)| Some((e164(user)?, host))) {
+            Some((number, host)) if may(host) => Identity(format!("tel:+{number}")),
+            _ => self,
+        }
+    }
+
+    /// The host, in lower case and without a final dot. Empty for a number.
+    pub fn host(&self) -> &str {
+        let at = self.0.strip_prefix("sip:").unwrap_or_default();
+        at.split_once('@').map_or(at, |(_, host)| host)
+    }
+
+    /// The identity as denials compare it (exceptions, bans, leaving for good): the user part in any case and
+    /// without parameters of its own, a number under any host. Networks differ in whether `Mallory`,
+    /// `mallory` and `mallory;x=y` are one person (RFC 3261 section 19.1.4 says they are not). Whoever is
+    /// shut out must not come in by another spelling, and nobody gets a permission by one.
+    pub fn for_denial(&self) -> Identity {
+        let Some((user, host)) = self
+            .0
+            .strip_prefix("sip:")
+            .and_then(|at| at.split_once('@'))
+        else {
+            return self.clone();
+        };
+        if let Some(number) = e164(user) {
+            return Identity(format!("tel:+{number}"));
+        }
+        let bare = user.split(';').next().unwrap_or("");
+        let name = if bare.is_empty() { user } else { bare };
+        Identity(format!("sip:{}@{host}", name.to_lowercase()))
+    }
+
+    /// Whether a denial of the one is a denial of the other.
+    pub fn resembles(&self, other: &Identity) -> bool {
+        self == other || self.for_denial() == other.for_denial()
     }
 
     /// The canonical text.
@@ -77,8 +123,25 @@ mod tests {
             "sip:%2B3585551234567@home1.test",
             "sip:+3585551234567;ext=1@home1.test;user=phone",
         ] {
-            assert_eq!(id(text).as_str(), "tel:+3585551234567", "{text}");
+            let anywhere = id(text).number_where(|_| true);
+            assert_eq!(anywhere.as_str(), "tel:+3585551234567", "{text}");
+            let number = id("tel:+3585551234567");
+            assert!(id(text).resembles(&number), "{text}");
+            // Under a host that may not, it is somebody of that host.
+            let nowhere = id(text).number_where(|_| false);
+            assert_eq!(nowhere == number, text.starts_with("tel:"), "{text}");
         }
+        let asked = std::cell::RefCell::new(Vec::new());
+        let may = |host: &str| {
+            asked.borrow_mut().push(host.to_owned());
+            host == "home1.test"
+        };
+        let own = id("sip:+358-555@HOME1.test.:5070;user=phone").number_where(may);
+        assert_eq!(own.as_str(), "tel:+358555");
+        let other = id("sip:+358-555@evil.test;user=phone").number_where(may);
+        assert_eq!(other.as_str(), "sip:+358-555@evil.test");
+        id("sip:bob@home1.test").number_where(may);
+        assert_eq!(*asked.borrow(), ["home1.test", "evil.test"]);
         assert_ne!(id("tel:+358555123456"), id("tel:+3585551234567"));
     }
 
@@ -102,6 +165,36 @@ mod tests {
             assert_ne!(id(text), bob, "{text}");
         }
         assert_eq!(id("sip:a@[2001:db8::0:1]"), id("sip:a@[2001:DB8::1]:5070"));
+    }
+
+    #[test]
+    fn denials_do_not_look_at_case_and_user_parameters() {
+        let mallory = id("sip:mallory@home1.test");
+        for text in [
+            "sip:Mallory@home1.test",
+            "sip:mallory;x=y@home1.test",
+            "sip:MALLORY;x=y;z@HOME1.test:5070;user=phone",
+            "sip:%6dallory@home1.test",
+            "sip:%4Dallory%3Bx=y@home1.test",
+            "sips:mallory:secret@home1.test.",
+        ] {
+            assert!(id(text).resembles(&mallory), "{text}");
+            assert!(mallory.resembles(&id(text)), "{text}");
+            let again = id(text).for_denial();
+            assert_eq!(again.for_denial(), again, "{text}");
+        }
+        for text in [
+            "sip:mallory2@home1.test",
+            "sip:mallory@home2.test",
+            "sip:;x=y@home1.test",
+            "sip:home1.test",
+            "tel:+1",
+        ] {
+            assert!(!id(text).resembles(&mallory), "{text}");
+        }
+        // A permission does: these are three people to it.
+        assert_ne!(id("sip:Mallory@home1.test"), mallory);
+        assert_ne!(id("sip:mallory;x=y@home1.test"), mallory);
     }
 
     #[test]

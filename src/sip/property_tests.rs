@@ -280,8 +280,8 @@ proptest! {
         if let Ok(list) = resource_list::parse(document.as_bytes()) {
             prop_assert_eq!(list.len(), entries.len());
             prop_assert!(list.iter().all(|entry| clean(&entry.text)));
-            let merged = resource_list::merge(list);
-            prop_assert_eq!(resource_list::merge(merged.clone()), merged.clone());
+            let merged = resource_list::merge(list, &Identity::of);
+            prop_assert_eq!(resource_list::merge(merged.clone(), &Identity::of), merged.clone());
             let told: Vec<_> = merged.iter().filter_map(resource_list::Entry::history).collect();
             if let Some(history) = resource_list::build_history(&told) {
                 let again = resource_list::parse(&history).unwrap();

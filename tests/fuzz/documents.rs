@@ -54,9 +54,9 @@ fn check_list(list: Result<Vec<Entry>, ListError>) -> u64 {
             Err(error) => clean_error(error),
         }
     }
-    let merged = resource_list::merge(list.clone());
+    let merged = resource_list::merge(list.clone(), &Identity::of);
     assert!(merged.len() <= list.len());
-    assert_eq!(resource_list::merge(merged.clone()), merged);
+    assert_eq!(resource_list::merge(merged.clone(), &Identity::of), merged);
     let told: Vec<_> = merged.iter().filter_map(Entry::history).collect();
     let history = resource_list::build_history(&told);
     if let Some(history) = &history {
@@ -111,18 +111,19 @@ pub fn group(input: &[u8]) -> u64 {
         let uri = Uri::parse(who.as_bytes()).expect("a URI");
         for anonymous in [false, true] {
             let verdict = group.evaluate(&PolicyQuery {
-                identities: &[Identity::of(&uri)],
+                identities: &[group.identity_of(&uri, &[])],
                 uris: std::slice::from_ref(&uri),
                 anonymous,
                 now_unix: 1_700_000_000,
                 role: Role::default(),
+                phone_domains: &[],
             });
             assert!(verdict.matched_rules.len() <= group.rules.len());
             // Nobody has a permission that no rule gives.
             assert!(!verdict.matched_rules.is_empty() || verdict.allowed.granted().count() == 0);
             granted += usize::from(verdict.allows(Action::JoinHandling));
         }
-        for (what, answer) in explain(&group, &uri, &uri, 1_700_000_000) {
+        for (what, answer) in explain(&group, &uri, &uri, 1_700_000_000, &[]) {
             clean(&what);
             clean(&answer);
         }
@@ -133,6 +134,7 @@ pub fn group(input: &[u8]) -> u64 {
         anonymous: false,
         now_unix: 0,
         role: Role::default(),
+        phone_domains: &[],
     });
     kind((
         group.members.len().min(3),

@@ -23,6 +23,7 @@ macro_rules! over_udp_and_tcp {
 
 mod attacks_amplifier;
 mod attacks_answers;
+mod attacks_identity;
 mod attacks_strangers;
 mod conference;
 mod kemi;

@@ -16,6 +16,8 @@ fn only_targets_that_may_join_are_invited() {
             "sip:mallory@home1.test",
             "sip:x@other.test",
             "tel:+358409999999",
+            // The number of a member, under a host that may not stand for numbers.
+            "sip:+358401234567@other.test;user=phone",
         ] {
             let refer = alice.refer_at(place, &format!("<{target}>"));
             check::accepted(&alice.send(&refer).answer());
@@ -24,8 +26,8 @@ fn only_targets_that_may_join_are_invited() {
     }
     scene.nobody_invited();
     // A member by number may join, and so be invited.
-    check::accepted(&alice.referred("<sip:+358401234567@other.test;user=phone>"));
-    scene.invite_for("sip:+358401234567@other.test;user=phone");
+    check::accepted(&alice.referred("<sip:+358401234567@home1.test;user=phone>"));
+    scene.invite_for("sip:+358401234567@home1.test;user=phone");
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn only_the_factory_offers_recipient_list_invite() {
         });
         assert_eq!(answer.status(), status, "{answer}");
     }
+    scene.invite_for(BOB);
     assert_eq!(scene.targets.count("INVITE"), 1, "bob alone is invited");
 }
 

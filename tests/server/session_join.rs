@@ -238,7 +238,7 @@ fn policy_conditions_decide_who_joins() {
         ],
     );
     let zoe = "sip:zoe@elsewhere.test";
-    let rows: [(Group, &str, bool); 22] = [
+    let rows: [(Group, &str, bool); 23] = [
         (
             one(&identity("<cp:one id=\"sip:alice@home1.test\"/>"), "one1"),
             ALICE,
@@ -264,8 +264,13 @@ fn policy_conditions_decide_who_joins() {
         ),
         (
             one(&identity("<cp:one id=\"tel:+358401234567\"/>"), "one5"),
-            "sip:+358401234567@any.test;user=phone",
+            "sip:+358401234567@home1.test;user=phone",
             true,
+        ),
+        (
+            one(&identity("<cp:one id=\"tel:+358401234567\"/>"), "one5b"),
+            "sip:+358401234567@any.test;user=phone",
+            false,
         ),
         (
             one(

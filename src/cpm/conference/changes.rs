@@ -1,13 +1,14 @@
 //! What changed for the subscribers: noted in the change log, told in rounds, a slice of subscribers at
 //! a time (RFC 4575 section 3.6).
 
+use super::document::renamed_user;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::person::Person;
 use crate::cpm::records::conference::Round;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ChangeLog, Ending, Record, Subscribers};
 use crate::cpm::session::Session;
-use crate::cpm::targets::TargetAddress;
+use crate::cpm::targets::{Target, TargetAddress};
 use crate::cpm::time::Millis;
 use crate::sip::conference_info::{is_entity, User};
 use crate::sip::identity::Identity;
@@ -40,6 +41,7 @@ impl Session<'_> {
         let now = self.env.unix;
         let next_alias = self.head.aliases.saturating_add(1);
         self.users.remove(&id);
+        self.retire_name(id);
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
@@ -50,12 +52,55 @@ impl Session<'_> {
         if leg.is_connected() && leg.appearance.joined.is_none() {
             leg.appearance.joined = Some(now);
         }
-        if leg.anonymous && leg.appearance.alias == 0 {
+        if leg.is_unnamed() && leg.appearance.alias == 0 {
             leg.appearance.alias = next_alias;
             self.head.aliases = next_alias;
         }
         let shown_uri = leg.shown_uri();
         self.edit_change_log(|log| log.add_change(id, &shown_uri));
+        self.note_named(id);
+    }
+
+    /// From which change on subscribers know the URI of somebody who is being invited.
+    fn note_named(&mut self, id: Id) {
+        let log = self.head.change_log;
+        let latest = self.change_log().map(|log| log.latest);
+        let (Some(log), Some(latest), Some(leg)) = (log, latest, self.records.leg_mut(id)) else {
+            return;
+        };
+        let named_before = leg.appearance.named.is_some_and(|(known, _)| known == log);
+        if leg.is_pending() && !leg.is_unnamed() && !named_before {
+            leg.appearance.named = Some((log, latest));
+        }
+    }
+
+    /// Somebody who was shown by its URI while it was invited is not to be named any more: that entry goes for
+    /// those who have heard of it, and for nobody else.
+    fn retire_name(&mut self, id: Id) {
+        let log = self.head.change_log;
+        let Some(leg) = self.records.leg(id) else {
+            return;
+        };
+        let was_named = leg.appearance.invited.is_some() && leg.appearance.alias == 0;
+        if !was_named || !leg.is_unnamed() || log.is_none() {
+            return;
+        }
+        let since = leg
+            .appearance
+            .named
+            .filter(|(known, _)| Some(*known) == log);
+        let since = since.map_or(0, |(_, change)| change);
+        let (entity, identities) = (leg.uri.to_string(), leg.identities.clone());
+        let subscribers = self.subscribers().map(|s| s.ids.clone());
+        let mut told_to = subscribers.unwrap_or_default();
+        told_to.retain(|subscription| {
+            let subscription = self.records.conference_subscription(*subscription);
+            subscription.is_some_and(|it| it.version > 0 && it.told.members >= since)
+        });
+        if !told_to.is_empty() {
+            let user = renamed_user(entity);
+            self.add_departed(None, user, identities, Some(told_to));
+        }
     }
 
     /// The conference is called something else.
@@ -80,7 +125,7 @@ impl Session<'_> {
             self.open_change_log();
         }
         if let Some(user) = self.departed_user(id, departure) {
-            self.add_departed(Some(id), user, identities);
+            self.add_departed(Some(id), user, identities, None);
         }
     }
 
@@ -103,29 +148,40 @@ impl Session<'_> {
     pub(in crate::cpm) fn note_uninvited(
         &mut self,
         referrer: &Person,
-        target: &TargetAddress,
+        target: &Target,
         status: u16,
     ) {
+        // Nobody learns that somebody hidden was to come; the referrer has its NOTIFY.
+        if target.hidden {
+            return;
+        }
+        let target = &target.address;
         let identities = match target {
-            TargetAddress::Uri(uri) => vec![Identity::of(uri)],
+            TargetAddress::Uri(uri) => vec![self.identity_of(uri)],
             TargetAddress::Unusable(text) if is_entity(text) => Vec::new(),
             // Nothing that could be named as a user.
             TargetAddress::Unusable(_) => return,
         };
-        let by = match referrer.anonymous {
+        let by = match referrer.is_unnamed() {
             true => ANONYMOUS.to_owned(),
             false => referrer.uri.to_string(),
         };
         let departure = Departure::not_reached(status, reason_phrase(status));
         let user = self.never_invited_user(target.as_str(), by, departure);
         self.open_change_log();
-        self.add_departed(None, user, identities);
+        self.add_departed(None, user, identities, None);
     }
 
-    fn add_departed(&mut self, leg: Option<Id>, user: User, identities: Vec<Identity>) {
+    fn add_departed(
+        &mut self,
+        leg: Option<Id>,
+        user: User,
+        identities: Vec<Identity>,
+        told_to: Option<Vec<Id>>,
+    ) {
         let interval = self.env.settings.conference_notify_interval;
         let until = ChangeLog::remembered_until(self.env.now, interval);
-        self.edit_change_log(|log| log.add_departed(leg, user, identities, until));
+        self.edit_change_log(|log| log.add_departed(leg, user, identities, told_to, until));
     }
 
     fn edit_change_log(&mut self, edit: impl FnOnce(&mut ChangeLog)) {

@@ -120,7 +120,7 @@ impl Session<'_> {
     fn user_of_leg(&mut self, id: Id) -> Option<User> {
         let leg = self.records.leg(id)?;
         let endpoint = endpoint(leg, status_of(leg)?);
-        let display_text = leg.display_name.clone();
+        let display_text = shown_name(leg);
         let role = match is_shown_as_administrator(&self.head, leg, self.env) {
             true => Role::Administrator,
             false => Role::Participant,
@@ -140,7 +140,7 @@ impl Session<'_> {
         let now = self.env.unix;
         let leg = self.records.leg(id)?;
         let endpoint = endpoint(leg, Status::Disconnected);
-        let display_text = leg.display_name.clone();
+        let display_text = shown_name(leg);
         Some(User {
             display_text,
             ..departed(endpoint, departure, now)
@@ -169,6 +169,18 @@ impl Session<'_> {
     }
 }
 
+/// The entry of somebody who is in, and not to be called so any more.
+pub(super) fn renamed_user(entity: String) -> User {
+    User {
+        entity,
+        state: State::Deleted,
+        display_text: None,
+        yourown: false,
+        roles: Vec::new(),
+        endpoint: None,
+    }
+}
+
 fn departed(mut endpoint: Endpoint, departure: Departure, now: i64) -> User {
     let entity = endpoint.entity.clone();
     let endpoint = departure.how.map(|how| {
@@ -187,6 +199,10 @@ fn departed(mut endpoint: Endpoint, departure: Departure, now: i64) -> User {
         roles: Vec::new(),
         endpoint,
     }
+}
+
+fn shown_name(leg: &Leg) -> Option<String> {
+    leg.display_name.clone().filter(|_| !leg.is_unnamed())
 }
 
 fn endpoint(leg: &Leg, status: Status) -> Endpoint {

@@ -159,7 +159,7 @@ impl Session<'_> {
         let log = self.change_log();
         let departed = log.iter().flat_map(|log| &log.departed);
         departed
-            .filter(|gone| subscription.owes(gone))
+            .filter(|gone| subscription.owes(id, gone))
             .map(|gone| User {
                 yourown: subscription
                     .identities
@@ -183,7 +183,7 @@ impl Session<'_> {
         let leg = self.records.member(&who.identities);
         match leg.and_then(|id| self.records.leg(id)) {
             Some(leg) => leg.shown_uri(),
-            None if who.anonymous => ANONYMOUS.to_owned(),
+            None if who.is_unnamed() => ANONYMOUS.to_owned(),
             None => who.uri.to_string(),
         }
     }

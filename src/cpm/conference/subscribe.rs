@@ -91,12 +91,13 @@ impl Session<'_> {
         }
         check_require(request)?;
         check_event_outside_dialog(request)?;
-        let mut who = identify(arrival).map_err(|refusal| match refusal {
-            Refusal::NoAssertedIdentity => Refusal::NoAssertedSubscriber,
-            other => other,
-        })?;
+        let mut who =
+            identify(arrival, |uri| self.identity_of(uri)).map_err(|refusal| match refusal {
+                Refusal::NoAssertedIdentity => Refusal::NoAssertedSubscriber,
+                other => other,
+            })?;
         self.add_what_session_knows(&mut who);
-        let shown = who.uri.clone();
+        let shown = who.who();
         let wish = self.check_wish(request, who).and_then(|wish| {
             let contact = request.contact();
             let contact =
@@ -104,7 +105,7 @@ impl Session<'_> {
             self.check_room_for_subscription(&wish.who)?;
             Ok((wish, contact))
         });
-        wish.map_err(|refusal| refusal.of(shown.as_str()))
+        wish.map_err(|refusal| refusal.of(&shown))
     }
 
     fn admit_in_dialog(
@@ -134,14 +135,14 @@ impl Session<'_> {
                 peer.ok_or(Refusal::NoSuchConferenceSubscription)?
             }
         };
-        let shown = who.uri.clone();
+        let shown = who.who();
         let wish = self.check_wish(&arrival.request, who).and_then(|wish| {
             if known.is_none() {
                 self.check_room_for_subscription(&wish.who)?;
             }
             Ok(Wish { event_id, ..wish })
         });
-        wish.map_err(|refusal| refusal.of(shown.as_str()))
+        wish.map_err(|refusal| refusal.of(&shown))
     }
 
     /// Whether `who` may subscribe, and what the SUBSCRIBE wants.
@@ -266,8 +267,9 @@ impl Session<'_> {
     /// Answers the SUBSCRIBE and tells the state.
     fn grant_subscription(&mut self, id: Id, holder: Id, wish: &Wish) {
         self.accept_subscribe(holder, wish.expires);
+        let who = wish.who.who();
         self.log_people(Level::Info, |show| {
-            let who = show.who(wish.who.uri.as_str());
+            let who = show.who(&who);
             format!("SUBSCRIBE accepted from={who} expires={}", wish.expires)
         });
         if wish.expires == 0 {

@@ -1,6 +1,7 @@
 //! The conditions of a rule, and when each is true (RFC 4745 section 7).
 
 use super::domain::Domain;
+use super::group::Group;
 use super::query::PolicyQuery;
 use crate::sip::identity::Identity;
 
@@ -54,7 +55,7 @@ pub enum Matcher {
 /// `<except>` within `<many>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Except {
-    /// `id`: this person.
+    /// `id`: this person, in any spelling ([`Identity::resembles`]).
     Id(Identity),
     /// `domain`: everybody of this domain.
     Domain(Domain),
@@ -64,21 +65,51 @@ pub enum Except {
 pub struct Facts<'a> {
     /// The request itself.
     pub request: &'a PolicyQuery<'a>,
+    /// The group that is asked.
+    pub group: &'a Group,
     /// The domains of the requester's URIs.
     pub domains: Vec<Domain>,
     /// Whether the requester is on the group's list.
     pub list_member: bool,
+    /// The same in any spelling that a denial heeds ([`Identity::resembles`]).
+    pub resembles_member: bool,
+}
+
+/// Whether rules name the requester.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// As a permission takes it.
+    pub exactly: bool,
+    /// As a denial does ([`Identity::resembles`]).
+    pub in_any_spelling: bool,
+}
+
+impl Facts<'_> {
+    /// Whether the requester is the person that a document names so.
+    fn is(&self, id: &Identity) -> bool {
+        let identities = self.request.identities;
+        let id = self.group.as_number(id.clone(), self.request.phone_domains);
+        identities.contains(&id)
+    }
+
+    /// Whether a denial of this person is one of the requester.
+    fn resembles(&self, id: &Identity) -> bool {
+        let mut identities = self.request.identities.iter();
+        identities.any(|me| me.resembles(id))
+    }
 }
 
 impl Condition {
     /// Whether the condition is true. `named_elsewhere`: another rule names the requester.
-    pub fn holds(&self, facts: &Facts, named_elsewhere: bool) -> bool {
+    pub fn holds(&self, facts: &Facts, named_elsewhere: Named) -> bool {
         let request = facts.request;
         let authenticated = !request.identities.is_empty();
         match self {
             Condition::Identity(matchers) => matchers.iter().any(|m| m.holds(facts)),
-            Condition::ListMember(wanted) => authenticated && facts.list_member == *wanted,
-            Condition::OtherIdentity(wanted) => authenticated && named_elsewhere != *wanted,
+            Condition::ListMember(true) => authenticated && facts.list_member,
+            Condition::ListMember(false) => authenticated && !facts.resembles_member,
+            Condition::OtherIdentity(true) => authenticated && !named_elsewhere.in_any_spelling,
+            Condition::OtherIdentity(false) => authenticated && named_elsewhere.exactly,
             Condition::AnonymousRequest(wanted) => request.anonymous == *wanted,
             Condition::Validity(periods) => periods
                 .iter()
@@ -90,6 +121,15 @@ impl Condition {
         }
     }
 
+    /// Whether the condition names the requester, in any spelling that a denial heeds.
+    pub fn names(&self, facts: &Facts) -> bool {
+        match self {
+            Condition::Identity(matchers) => matchers.iter().any(|m| m.names(facts)),
+            Condition::ListMember(true) => facts.resembles_member,
+            _ => self.holds(facts, Named::default()),
+        }
+    }
+
     /// Whether a rule names people by this condition. `<other-identity>` looks at those.
     pub fn names_somebody(&self) -> bool {
         matches!(self, Condition::Identity(_) | Condition::ListMember(_))
@@ -97,10 +137,17 @@ impl Condition {
 }
 
 impl Matcher {
+    fn names(&self, facts: &Facts) -> bool {
+        match self {
+            Matcher::One(id) => facts.resembles(id),
+            Matcher::Many { .. } | Matcher::Never => self.holds(facts),
+        }
+    }
+
     fn holds(&self, facts: &Facts) -> bool {
         let identities = facts.request.identities;
         match self {
-            Matcher::One(id) => identities.contains(id),
+            Matcher::One(id) => facts.is(id),
             Matcher::Many { domain, except } => {
                 // Two identities are one person. An exception for either excludes both; else a tel URI
                 // would get around an exception for the SIP URI.
@@ -118,7 +165,7 @@ impl Matcher {
 impl Except {
     fn holds(&self, facts: &Facts) -> bool {
         match self {
-            Except::Id(id) => facts.request.identities.contains(id),
+            Except::Id(id) => facts.resembles(id),
             Except::Domain(domain) => facts.domains.contains(domain),
         }
     }

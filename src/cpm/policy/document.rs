@@ -20,6 +20,7 @@ struct Parts {
     subject: Option<String>,
     members: Vec<Member>,
     listed: HashSet<Identity>,
+    list_hosts: HashSet<String>,
     invite_members: Option<bool>,
     max_participant_count: Option<u32>,
     min_participant_count: Option<u32>,
@@ -72,6 +73,8 @@ fn read_group(root: &Element) -> Result<Group, DocumentError> {
         rules: parts.rules.unwrap_or_default(),
         notes: parts.notes,
         line: service.at.line,
+        list_hosts: parts.list_hosts,
+        listed_for_denial: parts.listed.iter().map(Identity::for_denial).collect(),
         listed: parts.listed,
     })
 }
@@ -207,6 +210,8 @@ impl Parts {
             return Ok(());
         };
         let identity = Identity::of(&uri);
+        self.list_hosts.insert(identity.host().to_owned());
+        let identity = identity.number_where(|_| true);
         if !self.listed.insert(identity.clone()) {
             let text = format!("{} is on the list twice", excerpt(uri.as_str()));
             add_note(&mut self.notes, entry, text);

@@ -4,11 +4,11 @@ use super::directory::Directory;
 use super::group::Group;
 use super::permissions::Action;
 use super::query::{PolicyQuery, Role, Verdict};
-use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
 /// What would become of a REFER by `referrer` that invites `target` at `now_unix` (seconds since 1970).
 ///
+/// `phone_domains` are hosts that may stand for phone numbers besides those of the list.
 /// Returns the steps of the decision, each as question and answer. Both people are taken to be outside
 /// the session; the result says so if the referrer could invite from inside.
 pub fn explain(
@@ -16,14 +16,25 @@ pub fn explain(
     referrer: &Uri,
     target: &Uri,
     now_unix: i64,
+    phone_domains: &[String],
 ) -> Vec<(String, String)> {
     let mut steps = Vec::new();
+    let evaluate = |group: &Group, uri: &Uri, now_unix, anonymous, role| {
+        evaluate(group, uri, now_unix, anonymous, role, phone_domains)
+    };
     let asked_openly = evaluate(group, referrer, now_unix, false, Role::default());
     let asked_anonymously = evaluate(group, referrer, now_unix, true, Role::default());
     let as_target = evaluate(group, target, now_unix, false, Role::default());
 
     add_step(&mut steps, "group", group.uri.as_str());
-    add_person(&mut steps, "referrer", group, referrer, &asked_openly);
+    let listed = |uri: &Uri| group.is_member(&[group.identity_of(uri, phone_domains)]);
+    add_person(
+        &mut steps,
+        "referrer",
+        referrer,
+        listed(referrer),
+        &asked_openly,
+    );
     let may_invite = add_action(
         &mut steps,
         "referrer",
@@ -36,7 +47,7 @@ pub fn explain(
         &asked_anonymously,
         Action::AllowAnonymity,
     );
-    add_person(&mut steps, "target", group, target, &as_target);
+    add_person(&mut steps, "target", target, listed(target), &as_target);
     let may_join = add_action(&mut steps, "target", &as_target, Action::JoinHandling);
     let inside = Role {
         participant: true,
@@ -105,9 +116,17 @@ fn summary(group: &Group) -> String {
     )
 }
 
-fn evaluate(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role) -> Verdict {
+fn evaluate(
+    group: &Group,
+    uri: &Uri,
+    now_unix: i64,
+    anonymous: bool,
+    role: Role,
+    phone_domains: &[String],
+) -> Verdict {
     group.evaluate(&PolicyQuery {
-        identities: &[Identity::of(uri)],
+        identities: &[group.identity_of(uri, phone_domains)],
+        phone_domains,
         uris: std::slice::from_ref(uri),
         anonymous,
         now_unix,
@@ -118,11 +137,11 @@ fn evaluate(group: &Group, uri: &Uri, now_unix: i64, anonymous: bool, role: Role
 fn add_person(
     steps: &mut Vec<(String, String)>,
     what: &str,
-    group: &Group,
     uri: &Uri,
+    listed: bool,
     verdict: &Verdict,
 ) {
-    let listed = match group.is_member(&[Identity::of(uri)]) {
+    let listed = match listed {
         true => "on the list",
         false => "not on the list",
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::condition::{Condition, Facts};
+use super::condition::{Condition, Facts, Named};
 use super::domain::Domain;
 use super::error::LoadNote;
 use super::permissions::Permissions;
@@ -33,8 +33,12 @@ pub struct Group {
     pub notes: Vec<LoadNote>,
     /// Line of `<list-service>`, from 1.
     pub(super) line: u32,
+    /// The hosts of the URIs of `members`.
+    pub(super) list_hosts: HashSet<String>,
     /// The identities of `members`.
     pub(super) listed: HashSet<Identity>,
+    /// The same as [`Identity::for_denial`] spells them.
+    pub(super) listed_for_denial: HashSet<Identity>,
 }
 
 /// An entry of a group's list.
@@ -60,9 +64,28 @@ pub struct Rule {
 }
 
 impl Group {
+    /// Who a URI stands for in this group: `sip:+…` is a number under a host of the list, whose people the
+    /// group knows by it, and under `phone_domains`; under any other it is somebody of that host.
+    pub fn identity_of(&self, uri: &Uri, phone_domains: &[String]) -> Identity {
+        self.as_number(Identity::of(uri), phone_domains)
+    }
+
+    /// The same of an identity.
+    pub(super) fn as_number(&self, identity: Identity, phone_domains: &[String]) -> Identity {
+        identity.number_where(|host| {
+            self.list_hosts.contains(host) || phone_domains.iter().any(|domain| domain == host)
+        })
+    }
+
     /// Whether any of these identities is on the list.
     pub fn is_member(&self, who: &[Identity]) -> bool {
         who.iter().any(|identity| self.listed.contains(identity))
+    }
+
+    /// Whether any of them is on the list in any spelling that a denial heeds ([`Identity::resembles`]).
+    fn resembles_member(&self, who: &[Identity]) -> bool {
+        let mut who = who.iter().map(Identity::for_denial);
+        who.any(|identity| self.listed_for_denial.contains(&identity))
     }
 
     /// Whether a rule is for administrators. Then an ad-hoc session that the document rules has one from
@@ -76,17 +99,23 @@ impl Group {
     pub fn evaluate(&self, request: &PolicyQuery) -> Verdict {
         let facts = Facts {
             request,
+            group: self,
             domains: request.uris.iter().filter_map(Domain::of).collect(),
             list_member: self.is_member(request.identities),
+            resembles_member: self.resembles_member(request.identities),
         };
-        let named: Vec<bool> = self.rules.iter().map(|rule| rule.names(&facts)).collect();
-        let naming_rules = named.iter().filter(|named| **named).count();
+        let named: Vec<Named> = self.rules.iter().map(|rule| rule.names(&facts)).collect();
+        let exactly = named.iter().filter(|rule| rule.exactly).count();
+        let in_any_spelling = named.iter().filter(|rule| rule.in_any_spelling).count();
 
         let mut verdict = Verdict::default();
-        for (rule, named_here) in self.rules.iter().zip(named) {
-            let named_elsewhere = naming_rules > usize::from(named_here);
+        for (rule, here) in self.rules.iter().zip(&named) {
+            let elsewhere = Named {
+                exactly: exactly > usize::from(here.exactly),
+                in_any_spelling: in_any_spelling > usize::from(here.in_any_spelling),
+            };
             let mut conditions = rule.conditions.iter();
-            if conditions.all(|c| c.holds(&facts, named_elsewhere)) {
+            if conditions.all(|c| c.holds(&facts, elsewhere)) {
                 verdict.allowed.merge(&rule.grants);
                 verdict.matched_rules.push(rule.id.clone());
             }
@@ -98,12 +127,12 @@ impl Group {
 impl Rule {
     /// Whether the rule names the requester by identity or list membership. Its other conditions do
     /// not count: a rule that is not valid today still names the people in it.
-    fn names(&self, facts: &Facts) -> bool {
-        let mut naming = self
-            .conditions
-            .iter()
-            .filter(|condition| condition.names_somebody())
-            .peekable();
-        naming.peek().is_some() && naming.all(|condition| condition.holds(facts, false))
+    fn names(&self, facts: &Facts) -> Named {
+        let naming = || self.conditions.iter().filter(|c| c.names_somebody());
+        let some = naming().next().is_some();
+        Named {
+            exactly: some && naming().all(|c| c.holds(facts, Named::default())),
+            in_any_spelling: some && naming().all(|c| c.names(facts)),
+        }
     }
 }

@@ -33,6 +33,9 @@ pub struct PolicyQuery<'a> {
     pub now_unix: i64,
     /// What the person is in the session.
     pub role: Role,
+    /// Hosts that may stand for phone numbers, besides those of the group's list
+    /// ([`Group::identity_of`](super::Group::identity_of)), by which `identities` were made.
+    pub phone_domains: &'a [String],
 }
 
 /// The combined answer of all rules (RFC 4745 section 10.2). The default permits nothing.

@@ -61,6 +61,8 @@ pub struct Departed {
     pub length: usize,
     /// Who that is, so that a subscriber is shown its own entry as such.
     pub identities: Vec<Identity>,
+    /// The subscriptions that are told; the others never heard that name. `None`: all.
+    pub told_to: Option<Vec<Id>>,
     /// When they are forgotten.
     pub until: Millis,
 }
@@ -136,8 +138,15 @@ pub struct Told {
 
 impl ConferenceSubscription {
     /// Whether it still has to be told that somebody has gone. Who was in and left before it began is no
-    /// news; an invitation that came to nothing is.
-    pub fn owes(&self, gone: &Departed) -> bool {
+    /// news; an invitation that came to nothing is. `id` is that of this record.
+    pub fn owes(&self, id: Id, gone: &Departed) -> bool {
+        if gone
+            .told_to
+            .as_ref()
+            .is_some_and(|told| !told.contains(&id))
+        {
+            return false;
+        }
         let news = gone.change > self.since || gone.never_joined();
         news && gone.change > self.told.departed
     }
@@ -193,12 +202,13 @@ impl ChangeLog {
     }
 
     /// Somebody is gone, or was never reached. `user` is the last that is said of them, `leg` is theirs
-    /// if they had one.
+    /// if they had one, `told_to` who is told if not all are.
     pub fn add_departed(
         &mut self,
         leg: Option<Id>,
         user: User,
         identities: Vec<Identity>,
+        told_to: Option<Vec<Id>>,
         until: Millis,
     ) {
         self.changed.retain(|(_, id)| Some(*id) != leg);
@@ -209,6 +219,7 @@ impl ChangeLog {
             length: user.length(),
             user,
             identities,
+            told_to,
             until,
         });
         let lengths = self.departed.iter().rev().scan(0, |sum, gone| {
@@ -306,7 +317,7 @@ mod tests {
         log.add_change(Id(9_999), "sip:late@home1.test");
         assert_eq!((log.changed.len(), log.floor), (MAX_CHANGED, 2));
         for n in 1..=2_000 {
-            log.add_departed(Some(Id(n)), user(n as usize), Vec::new(), n);
+            log.add_departed(Some(Id(n)), user(n as usize), Vec::new(), None, n);
         }
         let length: usize = log.departed.iter().map(|gone| gone.user.length()).sum();
         assert!(
@@ -327,7 +338,7 @@ mod tests {
     #[test]
     fn who_comes_back_has_not_departed_any_more() {
         let mut log = ChangeLog::new(Id(1));
-        log.add_departed(Some(Id(7)), user(7), Vec::new(), 1);
+        log.add_departed(Some(Id(7)), user(7), Vec::new(), None, 1);
         log.add_change(Id(8), &user(7).entity);
         assert!(log.departed.is_empty());
         assert_eq!(log.changed, [(2, Id(8))]);

@@ -94,7 +94,7 @@ impl Head {
 pub struct RejoinRights {
     /// Ad-hoc: the creator and everybody who was invited.
     pub known: Vec<Identity>,
-    /// Removed by somebody, and not invited again since.
+    /// Removed by somebody, and not invited again since; as [`Identity::for_denial`] spells them.
     pub removed: Vec<Identity>,
     /// Had the role of an administrator when their leg was lost, and have it again when they come back.
     /// One entry for each person.

@@ -6,6 +6,7 @@ use super::dialog::Dialog;
 use super::ids::{Id, MergeKey, Name, ReferId, TransactionId};
 use super::session_timer::SessionTimer;
 use crate::cpm::client_forms::ClientForms;
+use crate::cpm::redact::Who;
 use crate::cpm::time::Millis;
 use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS_HOST;
@@ -26,8 +27,11 @@ pub struct Leg {
     pub administrator: bool,
     /// The Subject that was said last in this dialog, by its peer or by us.
     pub subject: Option<String>,
-    /// Its identity is not to be shown.
+    /// It asked not to be shown, by the Privacy of its INVITE.
     pub anonymous: bool,
+    /// It is not to be named to others all the same: by the copyControl of the list that invited it (RFC 5364
+    /// section 4), or by the Privacy of its 2xx.
+    pub hidden: bool,
     /// Invited, connected or gone.
     pub state: LegState,
     /// The dialog.
@@ -174,6 +178,9 @@ pub struct Media {
 pub struct Appearance {
     /// Number of an anonymous participant; 0: it is shown by its URI.
     pub alias: u32,
+    /// Since which change of which log subscribers have been told its URI while it is invited. `None`: since
+    /// before there was a log.
+    pub named: Option<(Id, u64)>,
     /// When it was invited, seconds since 1970.
     pub invited: Option<i64>,
     /// When it joined, seconds since 1970.
@@ -204,10 +211,25 @@ impl Leg {
         self.state == LegState::Left && self.dialog.is_idle() && self.subscriptions.is_empty()
     }
 
+    /// Nothing that others may read names it.
+    pub fn is_unnamed(&self) -> bool {
+        self.anonymous || self.hidden
+    }
+
+    /// As a line of the log names it.
+    pub fn who(&self) -> Who {
+        match (self.is_unnamed(), self.appearance.alias) {
+            (false, _) => Who::open(self.uri.as_str()),
+            // Its number comes at the end of the event that made it.
+            (true, 0) => Who::unnamed(self.uri.as_str()),
+            (true, _) => Who::shown_as(self.uri.as_str(), &self.shown_uri()),
+        }
+    }
+
     /// The URI it is shown by. An anonymous participant has nothing but a number (RFC 7701 section
     /// 5.2), a different one for each (RFC 4575 section 4.5).
     pub fn shown_uri(&self) -> String {
-        match (self.anonymous, self.appearance.alias) {
+        match (self.is_unnamed(), self.appearance.alias) {
             (false, _) => self.uri.to_string(),
             (true, alias) => format!("sip:anonymous-{alias}@{ANONYMOUS_HOST}"),
         }

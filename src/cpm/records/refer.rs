@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dialog::{Carrier, Dialog};
 use super::ids::{Id, MergeKey, Name, ReferId};
 use super::subscription::Subscription;
+use crate::cpm::redact::Who;
 use crate::cpm::socket::Socket;
 use crate::cpm::targets::{Target, TargetAddress};
 use crate::cpm::time::Millis;
@@ -27,8 +28,10 @@ pub struct Refer {
     pub referrer: Uri,
     /// The same in all the forms it is known by.
     pub identities: Vec<Identity>,
-    /// The referrer's identity is not to be shown.
+    /// The referrer asked not to be shown.
     pub anonymous: bool,
+    /// Others are not to learn who the referrer is all the same (`Leg::hidden`).
+    pub hidden: bool,
     /// Referred-By of the INVITEs it causes.
     pub referred_by: String,
     /// The socket it came in on. `None`: it did not come over the network.
@@ -58,6 +61,8 @@ pub struct TargetRecord {
     pub address: TargetAddress,
     /// Session-Replaces of the INVITE to it.
     pub session_replaces: Option<String>,
+    /// Others are not to learn whom it names.
+    pub hidden: bool,
     /// The leg that is to reach it. `None`: settled without an INVITE.
     pub leg: Option<Id>,
     /// Final status. `None`: nothing has become of it yet.
@@ -65,11 +70,17 @@ pub struct TargetRecord {
 }
 
 impl TargetRecord {
+    /// As a line of the log names it.
+    pub fn who(&self) -> Who {
+        self.address.who(self.hidden)
+    }
+
     /// A target of which nothing has become yet.
     pub fn new(target: &Target) -> TargetRecord {
         TargetRecord {
             address: target.address.clone(),
             session_replaces: target.session_replaces.clone(),
+            hidden: target.hidden,
             leg: None,
             outcome: None,
         }
@@ -140,6 +151,19 @@ impl Report {
 }
 
 impl Refer {
+    /// The referrer as a line of the log names it.
+    pub fn who(&self) -> Who {
+        match self.is_unnamed() {
+            true => Who::unnamed(self.referrer.as_str()),
+            false => Who::open(self.referrer.as_str()),
+        }
+    }
+
+    /// Nothing that others may read names the referrer.
+    pub fn is_unnamed(&self) -> bool {
+        self.anonymous || self.hidden
+    }
+
     /// Every target has its result.
     pub fn all_settled(&self) -> bool {
         self.targets.iter().all(|target| target.outcome.is_some())

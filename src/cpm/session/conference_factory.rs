@@ -24,7 +24,7 @@ impl Session<'_> {
         self.head.creator = creator.identities.clone();
         self.join(arrival, joiner);
         self.remember(&creator.identities);
-        let listed: Vec<Identity> = targets.identities().collect();
+        let listed: Vec<Identity> = targets.uris().map(|uri| self.identity_of(uri)).collect();
         self.remember(&listed);
         let count = targets.list.len();
         self.log(Level::Info, format!("created with {count} listed users"));
@@ -40,7 +40,7 @@ impl Session<'_> {
                 Some(_) => self.admit_referrer(&joiner.who).map(|()| listed),
                 None => Ok(None),
             });
-            let listed = listed.map_err(|refusal| refusal.of(joiner.who.uri.as_str()))?;
+            let listed = listed.map_err(|refusal| refusal.of(&joiner.who.who()))?;
             Ok((joiner, listed))
         });
         let (joiner, listed) = match admitted {
@@ -64,16 +64,16 @@ impl Session<'_> {
             return Err(Refusal::Merged.into());
         }
         check_require_at_factory(request)?;
-        let mut who = identify(arrival)?;
+        let mut who = identify(arrival, |uri| self.identity_of(uri))?;
         who.participant = true;
         who.creator = true;
         self.log_referrer(&who, request);
-        let shown = who.uri.clone();
+        let shown = who.who();
         let admitted = self.check_creation(&who, request).and_then(|targets| {
             let joiner = self.joiner(arrival, who)?;
             Ok((joiner, targets))
         });
-        admitted.map_err(|refusal| refusal.of(shown.as_str()))
+        admitted.map_err(|refusal| refusal.of(&shown))
     }
 
     /// Whether somebody may create a session, and with whom.
@@ -88,8 +88,8 @@ impl Session<'_> {
         }
         let targets = self.recipients(request).ok_or(Refusal::NobodyToInvite)??;
         let creator_only = targets
-            .identities()
-            .all(|target| who.identities.contains(&target));
+            .uris()
+            .all(|target| who.identities.contains(&self.identity_of(target)));
         match creator_only {
             true => Err(Refusal::NobodyToInvite),
             false => self.admit_referrer(who).map(|()| targets),
@@ -98,7 +98,7 @@ impl Session<'_> {
 
     /// The list in an INVITE to the factory, if there is one: it invites, and is not too long.
     fn recipients(&mut self, request: &Request) -> Option<Result<Targets, Refusal>> {
-        let read = read_recipients(request)?;
+        let read = read_recipients(request, &|uri| self.identity_of(uri))?;
         Some(read.and_then(|targets| {
             if targets.purpose != Purpose::Invite {
                 return Err(Refusal::malformed("A list of an INVITE invites"));

@@ -8,6 +8,8 @@ use crate::cpm::person::Person;
 use crate::cpm::policy::{Action, Group, PolicyQuery, Role, Verdict};
 use crate::cpm::records::{Head, Leg};
 use crate::cpm::refusal::Refusal;
+use crate::sip::identity::Identity;
+use crate::sip::uri::Uri;
 
 /// What an administrator may do on top of what the document says.
 const ADMINISTRATORS_MAY: [Action; 3] = [
@@ -20,6 +22,16 @@ impl Session<'_> {
     /// The document that rules this session. `None`: it is gone, so nothing is permitted.
     pub(in crate::cpm) fn group_document(&self) -> Option<Arc<Group>> {
         document_of(&self.head, self.env)
+    }
+
+    /// Who a URI stands for in this session (R1.3b).
+    pub(in crate::cpm) fn identity_of(&self, uri: &Uri) -> Identity {
+        identity_in(&self.head, uri, self.env)
+    }
+
+    /// Somebody with this URI.
+    pub(in crate::cpm) fn person(&self, uri: &Uri) -> Person {
+        Person::of(uri, self.identity_of(uri))
     }
 
     /// The refusal of what that document does not permit.
@@ -39,13 +51,24 @@ impl Session<'_> {
 /// Whether others are shown a participant as an administrator: who may remove people, by the role or by
 /// the document.
 pub fn is_shown_as_administrator(head: &Head, leg: &Leg, env: &Env<'_>) -> bool {
-    let mut who = Person::of(&leg.uri).anonymous(leg.anonymous);
+    let identity = identity_in(head, &leg.uri, env);
+    let mut who = Person::of(&leg.uri, identity).anonymous(leg.anonymous);
     for identity in &leg.identities {
         who.add_identity(identity.clone());
     }
     who.participant = true;
     who.administrator = leg.administrator;
     permissions_in(head, &who, env).allows(Action::AllowExpelling)
+}
+
+/// Who a URI stands for in the session with this head: `sip:+…` is a number under the hosts that its document
+/// and the operator name, and somebody of its host elsewhere (R1.3b).
+pub fn identity_in(head: &Head, uri: &Uri, env: &Env<'_>) -> Identity {
+    let domains = &env.settings.phone_domains;
+    match document_of(head, env) {
+        Some(group) => group.identity_of(uri, domains),
+        None => Identity::of(uri).number_where(|host| domains.iter().any(|known| known == host)),
+    }
 }
 
 fn document_of(head: &Head, env: &Env<'_>) -> Option<Arc<Group>> {
@@ -62,6 +85,7 @@ fn permissions_in(head: &Head, who: &Person, env: &Env<'_>) -> Verdict {
     let mut verdict = group.evaluate(&PolicyQuery {
         identities: &who.identities,
         uris: &who.uris,
+        phone_domains: &env.settings.phone_domains,
         anonymous: who.anonymous,
         now_unix: env.unix,
         role: Role {

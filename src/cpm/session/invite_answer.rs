@@ -13,7 +13,6 @@ use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::{EarlyAnswer, EarlyDialog};
 use crate::cpm::records::{ByeCause, LegState};
 use crate::cpm::time::{millis, LONGEST_RETRY, LOST_REQUEST};
-use crate::sip::identity::Identity;
 use crate::sip::sdp::Direction;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Response, Tag};
@@ -54,7 +53,7 @@ impl Session<'_> {
         if !leg.is_pending() || response.status == 100 || response.status == 199 {
             return;
         }
-        let (refers, who) = (leg.awaited_by.clone(), leg.uri.clone());
+        let (refers, who) = (leg.awaited_by.clone(), leg.who());
         if !self.acknowledge_provisional(id, response) {
             return;
         }
@@ -64,7 +63,7 @@ impl Session<'_> {
         }
         let status = response.status;
         self.log_leg(id, Level::Debug, |show| {
-            format!("{} answered {status}", show.who(who.as_str()))
+            format!("{} answered {status}", show.who(&who))
         });
         for refer in refers {
             self.report_progress(refer, id, response.status, &response.reason);
@@ -166,9 +165,9 @@ impl Session<'_> {
             return false;
         }
         leg.state = LegState::Waiting { at };
-        let (who, status) = (leg.uri.clone(), response.status);
+        let (who, status) = (leg.who(), response.status);
         self.log_leg(id, Level::Info, |show| {
-            let who = show.who(who.as_str());
+            let who = show.who(&who);
             format!("{who} answered {status}: once more in {wait} ms")
         });
         if wait == 0 {
@@ -192,9 +191,9 @@ impl Session<'_> {
         attempt.forms = attempt.forms.other();
         let form = attempt.forms;
         leg.state = LegState::Waiting { at };
-        let who = leg.uri.clone();
+        let who = leg.who();
         self.log_leg(id, Level::Info, |show| {
-            let who = show.who(who.as_str());
+            let who = show.who(&who);
             let with = if form.text { "with" } else { "without" };
             format!("{who} answered 488: once more {with} \"text\" in Contact")
         });
@@ -240,7 +239,7 @@ impl Session<'_> {
         leg.dialog.acknowledging = Some(until);
         leg.fails_on_410 = fails_on_410(response);
         let wanted = leg.is_pending();
-        let who = leg.uri.clone();
+        let who = leg.who();
         let described = self.describe_by_answer(id, response);
         if let Some(leg) = self.records.leg(id) {
             let ack = leg.ack(response, self.env.settings);
@@ -251,7 +250,7 @@ impl Session<'_> {
         }
         if !wanted {
             self.log_leg(id, Level::Info, |show| {
-                let who = show.who(who.as_str());
+                let who = show.who(&who);
                 format!("2xx of {who} crossed our CANCEL: BYE")
             });
             return self.end_leg(id, ByeCause::Replaced);
@@ -262,7 +261,7 @@ impl Session<'_> {
             Err(why) => {
                 self.count(Counter::InvitesFailed, 1);
                 self.log_leg(id, Level::Info, |show| {
-                    let who = show.who(who.as_str());
+                    let who = show.who(&who);
                     format!("{who} answered with SDP that cannot be used ({why}): BYE")
                 });
                 self.settle_leg(id, 488, reason_phrase(488));
@@ -273,6 +272,8 @@ impl Session<'_> {
         if let Some(leg) = self.records.leg_mut(id) {
             leg.state = LegState::Connected;
             leg.media.direction = direction;
+            // RFC 3323 section 4.2: from now on others are not to learn who it is.
+            leg.hidden |= response.privacy().hides_name();
             leg.timer.agree(response, now);
             // It is not needed any more.
             if let Some(attempt) = &mut leg.outgoing {
@@ -285,9 +286,8 @@ impl Session<'_> {
         self.count_connected();
         self.count(Counter::InvitesAccepted, 1);
         self.learn_form(id);
-        self.log_leg(id, Level::Info, |show| {
-            format!("{} joined", show.who(who.as_str()))
-        });
+        let who = self.who_of_leg(id).unwrap_or(who);
+        self.log_leg(id, Level::Info, |show| format!("{} joined", show.who(&who)));
         self.settle_leg(id, response.status, &response.reason);
     }
 
@@ -365,7 +365,7 @@ impl Session<'_> {
         let hidden = response.privacy().hides_name();
         let name = response.asserted_name().filter(|_| !hidden);
         for uri in response.asserted_identities() {
-            let identity = Identity::of(&uri);
+            let identity = self.identity_of(&uri);
             let known = self.records.member(std::slice::from_ref(&identity));
             if known.is_some_and(|other| other != id) {
                 continue;
@@ -389,12 +389,12 @@ impl Session<'_> {
             return;
         }
         leg.state = LegState::Left;
-        let who = leg.uri.clone();
+        let who = leg.who();
         if was_pending {
             self.head.pending = self.head.pending.saturating_sub(1);
             self.count(Counter::InvitesFailed, 1);
             self.log_leg(id, Level::Info, |show| {
-                format!("{} not reached: {status}", show.who(who.as_str()))
+                format!("{} not reached: {status}", show.who(&who))
             });
             self.settle_leg(id, status, reason);
             self.note_departure(id, Departure::not_reached(status, reason));

@@ -1,7 +1,7 @@
 //! People who come in by themselves: INVITE to the group, the focus or our Contact (requirements
 //! section 2.5).
 
-use super::refer::{referred_by, Origin};
+use super::refer::Origin;
 use super::subject::MAX_SUBJECT;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
@@ -25,7 +25,6 @@ use crate::cpm::request_uri::leads_here;
 use crate::cpm::session_timer_negotiation::{grant, Granted};
 use crate::cpm::targets::{Purpose, Target, Targets};
 use crate::cpm::time::SIXTY_FOUR_T1;
-use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
 
@@ -71,13 +70,17 @@ impl Session<'_> {
             true => check_require_at_factory(request).map(|()| false)?,
             false => self.check_list_invite_tag(request, true)?,
         };
-        let mut who = identify(arrival)?;
-        let shown = who.uri.clone();
-        let denied = |refusal: Refusal| refusal.of(shown.as_str());
+        let mut who = identify(arrival, |uri| self.identity_of(uri))?;
+        let shown = who.who();
+        let denied = |refusal: Refusal| refusal.of(&shown);
         if who.uris.iter().any(|uri| leads_here(uri, self.env)) {
             return Err(denied(Refusal::FocusAsParticipant));
         }
-        who.participant = self.records.member(&who.identities).is_some();
+        let known = self.records.member(&who.identities);
+        who.participant = known.is_some();
+        // Whoever is not to be named stays so in another dialog.
+        let known = known.and_then(|id| self.records.leg(id));
+        who.hidden = known.is_some_and(|leg| leg.hidden);
         self.check_join(&who).map_err(denied)?;
         let renames = match requires_no_list && self.head.live {
             true => self.check_rename(request, &who).map_err(denied)?,
@@ -156,17 +159,18 @@ impl Session<'_> {
         }
         let who = joiner.who;
         if let Some(subject) = joiner.renames {
-            self.change_subject(&who.uri, subject);
+            self.change_subject(&who.who(), subject);
         }
         let contact = settings.contact_uri(&self.head.token, arrival.socket);
         let dialog = Dialog::formed_by(arrival, joiner.contact, self.env.tag(), contact);
         let leg = Leg {
             identities: who.identities.clone(),
             uri: who.uri.clone(),
-            display_name: display_name(request, &who),
+            display_name: self.display_name(request, &who),
             administrator: false,
             subject: self.subject_told(request),
             anonymous: who.anonymous,
+            hidden: who.hidden,
             state: LegState::Connected,
             dialog,
             media: joiner.media,
@@ -192,10 +196,7 @@ impl Session<'_> {
             self.start();
         }
         self.log_people(Level::Info, |show| {
-            format!(
-                "INVITE accepted, joined from={}",
-                show.who(who.uri.as_str())
-            )
+            format!("INVITE accepted, joined from={}", show.who(&who.who()))
         });
         let id = self.records.new_id();
         let headers = self.joiner_headers(&leg, joiner.granted);
@@ -293,20 +294,22 @@ impl Session<'_> {
     pub(super) fn invite_listed(&mut self, arrival: &Arrival, inviter: &Person, targets: &Targets) {
         self.open_trail(arrival);
         let origin = Origin {
-            referred_by: referred_by(inviter, None),
+            referred_by: self.referred_by(inviter, None),
             socket: Some(arrival.socket),
             cseq: arrival.request.cseq,
         };
         let order = self.new_invitation_list(inviter, targets, origin);
         self.invite_targets(order, inviter, targets);
     }
-}
 
-/// The name of somebody who comes in: as its network says, or as it says itself under a URI that is its
-/// own.
-fn display_name(request: &Request, who: &Person) -> Option<String> {
-    let itself = who.identities.contains(&Identity::of(&request.from.uri));
-    let by_itself = || request.from.name().filter(|_| itself);
-    let name = request.asserted_name().or_else(by_itself);
-    name.filter(|_| !who.anonymous && !request.privacy().hides_name())
+    /// The name of somebody who comes in: as its network says, or as it says itself under a URI that is its
+    /// own.
+    fn display_name(&self, request: &Request, who: &Person) -> Option<String> {
+        let itself = who
+            .identities
+            .contains(&self.identity_of(&request.from.uri));
+        let by_itself = || request.from.name().filter(|_| itself);
+        let name = request.asserted_name().or_else(by_itself);
+        name.filter(|_| !who.anonymous && !request.privacy().hides_name())
+    }
 }

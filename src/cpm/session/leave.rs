@@ -16,14 +16,14 @@ impl Session<'_> {
             return;
         };
         let identities = leg.identities.clone();
-        let who = leg.uri.clone();
+        let who = leg.who();
         let was_in = leg.is_connected();
         // Ours is under way or waits for its turn; then theirs is enough.
         let is_bye = |what: &Waiting| matches!(what, Waiting::Bye(_));
         let sent = leg.dialog.in_flight.is_some_and(|r| is_bye(&r.what));
         let crossed = sent || leg.dialog.waiting.iter().any(is_bye);
         if !was_in && !crossed {
-            let denial = Refusal::ParticipantLeft.of(who.as_str());
+            let denial = Refusal::ParticipantLeft.of(&who);
             return self.refuse(&Method::Bye, denial);
         }
         leg.dialog.waiting.retain(|what| !is_bye(what));
@@ -38,7 +38,7 @@ impl Session<'_> {
                 self.forget(&identities);
             }
             self.log_people(Level::Info, |show| {
-                format!("BYE, left from={}", show.who(who.as_str()))
+                format!("BYE, left from={}", show.who(&who))
             });
         }
         self.send_next(id);
@@ -50,9 +50,9 @@ impl Session<'_> {
             return;
         };
         leg.awaited_ack = None;
-        let (who, connected) = (leg.uri.clone(), leg.is_connected());
+        let (who, connected) = (leg.who(), leg.is_connected());
         self.log_people(Level::Warn, |show| {
-            format!("no ACK within 32 s from={}", show.who(who.as_str()))
+            format!("no ACK within 32 s from={}", show.who(&who))
         });
         match connected {
             true => self.end_leg(id, ByeCause::NoAck),

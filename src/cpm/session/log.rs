@@ -8,11 +8,11 @@ use crate::cpm::person::Person;
 use crate::cpm::policy::{Action as PolicyAction, Verdict};
 use crate::cpm::records::ids::{Id, ReferId};
 use crate::cpm::records::Waiting;
-use crate::cpm::redact::Show;
+use crate::cpm::redact::{Show, Who};
 use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::Denial;
 use crate::cpm::refusal_answer::{new_refer_id, refuse, Refused};
-use crate::cpm::targets::Purpose;
+use crate::cpm::targets::{Purpose, Target};
 use crate::sip::{Method, Request};
 
 /// Most targets named in the line that says what was asked.
@@ -139,16 +139,19 @@ impl Session<'_> {
         let mut names: Vec<&str> = who.identities.iter().map(|id| id.as_str()).collect();
         names.retain(|name| *name != shown);
         names.insert(0, shown);
-        let mut line = format!("referrer {} by {by}", names.join(", "));
-        for (is_so, what) in [
+        let names = who.who().with_uri(&names.join(", "));
+        let is_so: Vec<&str> = [
             (who.anonymous, ", anonymous"),
+            (who.hidden, ", hidden"),
             (who.participant, ", a participant"),
-        ] {
-            if is_so {
-                line.push_str(what);
-            }
-        }
-        self.log(Level::Debug, line);
+        ]
+        .into_iter()
+        .filter_map(|(is_so, what)| is_so.then_some(what))
+        .collect();
+        let is_so = is_so.concat();
+        self.log_people(Level::Debug, |show| {
+            format!("referrer {} by {by}{is_so}", show.who(&names))
+        });
     }
 
     /// What a REFER asks for. Of a list that cannot be used the refusal tells.
@@ -160,8 +163,12 @@ impl Session<'_> {
             Purpose::GiveRole => "make an administrator of",
             Purpose::TakeRole => "take the role of",
         };
-        let names = targets.list.iter().map(|target| target.address.as_str());
-        let names: Vec<&str> = names.take(MAX_NAMED).collect();
+        let names: Vec<Who> = targets
+            .list
+            .iter()
+            .take(MAX_NAMED)
+            .map(Target::who)
+            .collect();
         let more = match targets.list.len().saturating_sub(MAX_NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -175,15 +182,15 @@ impl Session<'_> {
             true => kept.to_string(),
             false => format!("{kept} (of {written} entries)"),
         };
-        let names = names.join(", ");
-        self.log(
-            Level::Debug,
-            format!("asks to {what} {counted}: {names}{more}; {notify}"),
-        );
+        self.log_people(Level::Debug, |show| {
+            let names: Vec<String> = names.iter().map(|who| show.who(who).to_string()).collect();
+            let names = names.join(", ");
+            format!("asks to {what} {counted}: {names}{more}; {notify}")
+        });
     }
 
     /// What the group document says of somebody.
-    pub(super) fn log_verdict(&mut self, who: &str, verdict: &Verdict, action: PolicyAction) {
+    pub(super) fn log_verdict(&mut self, who: &Who, verdict: &Verdict, action: PolicyAction) {
         let rules = match verdict.matched_rules.as_slice() {
             [] => "no rule".to_owned(),
             rules => rules.join(", "),
@@ -192,10 +199,10 @@ impl Session<'_> {
             true => "yes",
             false => "no",
         };
-        self.log(
-            Level::Debug,
-            format!("policy: {who} matches {rules}: {action} {answer}"),
-        );
+        self.log_people(Level::Debug, |show| {
+            let who = show.who(who);
+            format!("policy: {who} matches {rules}: {action} {answer}")
+        });
     }
 
     fn write(&mut self, about: &[ReferId], level: Level, line: impl Fn(Show) -> String) {

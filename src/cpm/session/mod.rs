@@ -29,7 +29,7 @@ mod subscriptions;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-pub use self::group_policy::is_shown_as_administrator;
+pub use self::group_policy::{identity_in, is_shown_as_administrator};
 use self::record_access::Records;
 pub(super) use self::subscriptions::NotifyContent;
 use super::action::{Action, Counter};

@@ -53,11 +53,11 @@ impl Session<'_> {
         let Some(leg) = self.records.leg(id) else {
             return Activity::Counts;
         };
-        let who = leg.uri.clone();
+        let who = leg.who();
         let (renewal, subject) = match self.check_offer_or_refresh(id, request) {
             Ok(checked) => checked,
             Err(refusal) => {
-                self.refuse_renewal(what, refusal.of(who.as_str()));
+                self.refuse_renewal(what, refusal.of(&who));
                 return Activity::Counts;
             }
         };
@@ -105,7 +105,7 @@ impl Session<'_> {
             false => (Level::Debug, Activity::DoesNotCount),
         };
         self.log_leg(id, level, |show| {
-            let who = show.who(who.as_str());
+            let who = show.who(&who);
             format!("{what} accepted, media {} from={who}", direction.name())
         });
         let mut answer = Answer::new(200, to_tag, lines.text());
@@ -160,12 +160,12 @@ impl Session<'_> {
         let awaited = leg.awaited_ack.take_if(|ack| ack.cseq == request.cseq);
         let Some(awaited) = awaited else { return };
         if awaited.offered && leg.is_connected() {
-            let who = leg.uri.clone();
+            let who = leg.who();
             match leg.media.accepted_by_ack(request, settings) {
                 Ok(direction) => leg.media.direction = direction,
                 Err(why) => {
                     self.log_leg(id, Level::Info, |show| {
-                        let who = show.who(who.as_str());
+                        let who = show.who(&who);
                         format!("answer in ACK: {why}: BYE from={who}")
                     });
                     return self.end_leg(id, ByeCause::NotAcceptable);

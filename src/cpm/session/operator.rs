@@ -4,8 +4,8 @@
 use super::refer::Origin;
 use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::person::Person;
 use crate::cpm::records::ByeCause;
+use crate::cpm::redact::Who;
 use crate::cpm::targets::{Purpose, Target, Targets};
 use crate::sip::uri::Uri;
 
@@ -13,10 +13,11 @@ impl Session<'_> {
     /// Invites one person on the focus' own behalf. The group document still decides who may join.
     /// Gives the status a referrer would be told now: 100 while the INVITE is on its way.
     pub fn invite_by_operator(&mut self, target: &Uri) -> u16 {
+        let who = Who::open(target.as_str());
         self.log_people(Level::Info, |show| {
-            format!("operator invites {}", show.who(target.as_str()))
+            format!("operator invites {}", show.who(&who))
         });
-        let focus = Person::of(&self.focus_uri());
+        let focus = self.person(&self.focus_uri());
         let targets = Targets::plain(Purpose::Invite, vec![Target::of(target.clone())]);
         let origin = Origin {
             referred_by: format!("<{}>", focus.uri),
@@ -33,13 +34,20 @@ impl Session<'_> {
 
     /// Takes one person out, as a REFER with method BYE would. 404: not in the session.
     pub fn remove_by_operator(&mut self, target: &Uri) -> u16 {
+        let who = self.who_is_called(target);
         self.log_people(Level::Info, |show| {
-            format!("operator removes {}", show.who(target.as_str()))
+            format!("operator removes {}", show.who(&who))
         });
-        let focus = Person::of(&self.focus_uri());
+        let focus = self.person(&self.focus_uri());
         let (status, _) = self.remove(&focus, target);
         self.end_if_due();
         status
+    }
+
+    fn who_is_called(&mut self, uri: &Uri) -> Who {
+        let leg = self.member_called(uri);
+        let known = leg.and_then(|id| self.who_of_leg(id));
+        known.unwrap_or_else(|| Who::open(uri.as_str()))
     }
 
     /// Ends the session: BYE with cause 410 to everybody, and the NOTIFYs that are owed.

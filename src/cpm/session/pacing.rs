@@ -7,7 +7,6 @@ use crate::cpm::rate::{Bucket, Rate};
 use crate::cpm::records::ids::Id;
 use crate::cpm::refusal::Refusal;
 use crate::cpm::time::Millis;
-use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
 
 /// The turn of an INVITE.
@@ -22,7 +21,7 @@ impl Session<'_> {
     /// Takes a turn for a REFER, or a list, of this person: over `refer_rate` it is refused.
     pub(super) fn admit_referrer(&mut self, referrer: &Person) -> Result<(), Refusal> {
         let rate = self.env.settings.rates.refer;
-        let identity = Identity::of(&referrer.uri);
+        let identity = self.identity_of(&referrer.uri);
         let turn = self.take_turn(Bucket::Referrer(identity.as_str()), rate, 0);
         turn.map(|_| ()).map_err(|wait| Refusal::TooManyRefers {
             rate: rate.per_second,
@@ -84,11 +83,11 @@ impl Session<'_> {
 
     /// Writes down why the INVITE of a leg waits, if a rate makes it.
     pub(super) fn log_turn(&mut self, leg: Id, turn: &InviteTurn) {
-        let (Some(cause), Some(target)) = (turn.cause, self.uri_of_leg(leg)) else {
+        let (Some(cause), Some(target)) = (turn.cause, self.who_of_leg(leg)) else {
             return;
         };
         self.log_leg(leg, Level::Info, |show| {
-            let who = show.who(target.as_str());
+            let who = show.who(&target);
             format!("INVITE to {who} waits {} ms: {cause}", turn.wait)
         });
     }

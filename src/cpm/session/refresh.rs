@@ -53,9 +53,9 @@ impl Session<'_> {
 
     /// Gives up a leg that nobody refreshed. The participant may come back (G8).
     fn expire(&mut self, id: Id, why: &str) {
-        if let Some(who) = self.uri_of_leg(id) {
+        if let Some(who) = self.who_of_leg(id) {
             self.log_leg(id, Level::Info, |show| {
-                format!("{why}: BYE to {}", show.who(who.as_str()))
+                format!("{why}: BYE to {}", show.who(&who))
             });
         }
         self.end_leg(id, ByeCause::Expired);
@@ -176,12 +176,12 @@ impl Session<'_> {
             // Asking the same again is no use: the session ends by its timer.
             _ => None,
         };
-        let who = leg.uri.clone();
+        let who = leg.who();
         if let Some(timer) = &mut leg.timer.running {
             timer.refresh_at = again.filter(|at| *at > now);
         }
         self.log_leg(id, Level::Info, |show| {
-            let who = show.who(who.as_str());
+            let who = show.who(&who);
             format!("a refresh got {} of {who}", refused.status)
         });
         if again == Some(now) {

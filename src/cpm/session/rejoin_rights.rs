@@ -21,18 +21,23 @@ impl Session<'_> {
     /// These people left for good by their own will: they come back by invitation only.
     pub(super) fn forget(&mut self, who: &[Identity]) {
         if self.head.group.is_none() && self.head.rejoin_rights.is_some() {
-            self.edit_rejoin_rights(|rights| rights.known.retain(|known| !who.contains(known)));
+            self.edit_rejoin_rights(|rights| {
+                let gone = |known: &Identity| who.iter().any(|who| who.resembles(known));
+                rights.known.retain(|known| !gone(known));
+            });
         }
     }
 
     /// These people were removed: they do not come back by themselves (requirements section 2.6).
     pub(super) fn ban(&mut self, who: &[Identity]) {
-        self.edit_rejoin_rights(|rights| add_new(&mut rights.removed, who));
+        let who = for_denial(who);
+        self.edit_rejoin_rights(|rights| add_new(&mut rights.removed, &who));
     }
 
     /// These people are invited again by somebody who may.
     pub(super) fn lift_ban(&mut self, who: &[Identity]) {
         if self.head.rejoin_rights.is_some() {
+            let who = for_denial(who);
             self.edit_rejoin_rights(|rights| rights.removed.retain(|gone| !who.contains(gone)));
         }
     }
@@ -71,13 +76,13 @@ impl Session<'_> {
             return !adhoc;
         };
         let known = creator || any(who, &rights.known);
-        !any(who, &rights.removed) && (!adhoc || known)
+        !is_removed(rights, who) && (!adhoc || known)
     }
 
     /// Removed by somebody, and not invited again since.
     pub(in crate::cpm) fn is_banned(&mut self, who: &[Identity]) -> bool {
         let rights = self.rejoin_rights();
-        rights.is_some_and(|rights| any(who, &rights.removed))
+        rights.is_some_and(|rights| is_removed(rights, who))
     }
 
     /// With the session goes what it remembers.
@@ -105,6 +110,15 @@ impl Session<'_> {
             edit(rights);
         }
     }
+}
+
+fn is_removed(rights: &RejoinRights, who: &[Identity]) -> bool {
+    any(&for_denial(who), &rights.removed)
+}
+
+/// The spelling by which people are kept out.
+fn for_denial(who: &[Identity]) -> Vec<Identity> {
+    who.iter().map(Identity::for_denial).collect()
 }
 
 fn any(who: &[Identity], list: &[Identity]) -> bool {

@@ -14,7 +14,7 @@ impl Session<'_> {
     /// The counterpart of `Session::invite_by_refer`, by the same steps as far as they apply.
     pub(super) fn remove_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
+        let denied = |refusal: Refusal| refusal.of(&referrer.who());
         let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
         self.check_privacy(&referrer, &verdict).map_err(denied)?;
         let targets = self

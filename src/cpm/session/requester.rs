@@ -20,13 +20,14 @@ impl Session<'_> {
         if let Some(holder) = holder {
             return self.sender_in_dialog(arrival, holder);
         }
+        let mut who = identify(arrival, |uri| self.identity_of(uri))?;
+        // Target-Dialog makes nobody of somebody: it only says that a known person asks from within a
+        // dialog (R1.4). A dialog of another person says nothing.
         if let Some(leg) = self.target_dialog(arrival) {
-            // The peer of that dialog, unless something else is asserted; then the header says nothing.
-            if let Ok(who) = self.sender_in_dialog(arrival, leg) {
-                return Ok(who);
+            if let Ok(same) = self.sender_in_dialog(arrival, leg) {
+                return Ok(same);
             }
         }
-        let mut who = identify(arrival)?;
         self.add_what_session_knows(&mut who);
         Ok(who)
     }
@@ -41,37 +42,41 @@ impl Session<'_> {
         let request = &arrival.request;
         let known = self.peer_of_dialog(holder).ok_or(Refusal::NoSuchDialog)?;
         let anonymous = known.anonymous || request.privacy().id;
-        let asserted = Person::of_all(request.asserted_identities());
+        let asserted = Person::of_all(request.asserted_identities(), |uri| self.identity_of(uri));
         let mut who = match asserted {
             Some(who) if who.is_any_of(&known.identities) => who,
-            Some(other) => return Err(Refusal::IdentityNotOfDialog.of(other.uri.as_str())),
-            None => Person::of(&known.uri),
+            Some(other) => return Err(Refusal::IdentityNotOfDialog.of(&other.who())),
+            None => self.person(&known.uri),
         };
         for identity in known.identities {
             who.add_identity(identity);
         }
         let mut who = who.anonymous(anonymous);
+        who.hidden |= known.hidden;
         self.add_what_session_knows(&mut who);
         Ok(who)
     }
 
     /// The peer of the dialog that a record keeps, as the session knows it.
     pub(in crate::cpm) fn peer_of_dialog(&mut self, holder: Id) -> Option<Person> {
-        let (uri, identities, anonymous) = if let Some(leg) = self.records.leg(holder) {
-            (&leg.uri, &leg.identities, leg.anonymous)
+        let (uri, identities, anonymous, hidden) = if let Some(leg) = self.records.leg(holder) {
+            (&leg.uri, &leg.identities, leg.anonymous, leg.hidden)
         } else if let Some(refer) = self.records.refer(holder) {
-            (&refer.referrer, &refer.identities, refer.anonymous)
+            let anonymous = refer.anonymous;
+            (&refer.referrer, &refer.identities, anonymous, refer.hidden)
         } else {
             let subscription = self.records.conference_subscription(holder)?;
             (
                 &subscription.uri,
                 &subscription.identities,
                 subscription.anonymous,
+                false,
             )
         };
-        let identities = identities.clone();
-        let mut who = Person::of(uri).anonymous(anonymous);
+        let (uri, identities) = (uri.clone(), identities.clone());
+        let mut who = self.person(&uri).anonymous(anonymous);
         who.identities = identities;
+        who.hidden = hidden;
         self.add_what_session_knows(&mut who);
         Some(who)
     }
@@ -106,19 +111,20 @@ impl Session<'_> {
             who.administrator = leg.administrator;
             // Who joined anonymously stays so (R2.5).
             who.anonymous |= leg.anonymous;
+            who.hidden |= leg.hidden;
         }
     }
 
     /// The leg of somebody in the session, or being invited, by a URI that is theirs or that they are
     /// shown by: subscribers know no other one of an anonymous participant.
     pub(super) fn member_called(&mut self, uri: &Uri) -> Option<Id> {
-        let known = self.records.member(&[Identity::of(uri)]);
+        let known = self.records.member(&[self.identity_of(uri)]);
         if known.is_some() || uri.host() != ANONYMOUS_HOST {
             return known;
         }
         self.records.children().into_iter().find(|id| {
             let leg = self.records.leg(*id);
-            leg.filter(|leg| leg.is_member() && leg.anonymous)
+            leg.filter(|leg| leg.is_member() && leg.is_unnamed())
                 .is_some_and(|leg| leg.shown_uri() == uri.as_str())
         })
     }

@@ -16,7 +16,7 @@ impl Session<'_> {
     pub(super) fn change_role_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let administrator = refer.request.purpose() == Purpose::GiveRole;
         let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
+        let denied = |refusal: Refusal| refusal.of(&referrer.who());
         let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
         self.check_privacy(&referrer, &verdict).map_err(denied)?;
         let targets = self
@@ -42,7 +42,7 @@ impl Session<'_> {
         let id = self.member_called(uri);
         let leg = id.and_then(|id| self.records.leg(id));
         let (Some(id), Some(leg)) = (id, leg.filter(|leg| leg.is_connected())) else {
-            let away = [Identity::of(uri)];
+            let away = [self.identity_of(uri)];
             if administrator || !self.was_administrator(&away) {
                 return ABSENT;
             }
@@ -113,9 +113,9 @@ impl Session<'_> {
     /// The next one, because there would be none.
     fn appoint(&mut self, id: Id) {
         self.set_administrator(id, true);
-        if let Some(who) = self.uri_of_leg(id) {
+        if let Some(who) = self.who_of_leg(id) {
             self.log_people(Level::Info, |show| {
-                format!("{} is now an administrator", show.who(who.as_str()))
+                format!("{} is now an administrator", show.who(&who))
             });
         }
     }

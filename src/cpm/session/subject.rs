@@ -7,8 +7,8 @@ use crate::cpm::option_tags::requires_list_invite;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
+use crate::cpm::redact::Who;
 use crate::cpm::refusal::Refusal;
-use crate::sip::uri::Uri;
 use crate::sip::Request;
 
 /// Longest Subject taken over, bytes.
@@ -91,9 +91,9 @@ impl Session<'_> {
     }
 
     /// The session has another subject from now on.
-    pub(super) fn change_subject(&mut self, who: &Uri, subject: String) {
+    pub(super) fn change_subject(&mut self, who: &Who, subject: String) {
         self.log_people(Level::Info, |show| {
-            format!("subject changed from={}", show.who(who.as_str()))
+            format!("subject changed from={}", show.who(who))
         });
         self.log(Level::Debug, format!("the subject is {subject:?}"));
         let former = self.head.subject.replace(subject);

@@ -65,6 +65,8 @@ pub struct Entry {
     pub headers: Vec<(String, String)>,
     /// `copyControl`
     pub copy: CopyControl,
+    /// The sender wrote `bcc`; [`CopyControl::Bcc`] alone is also what is meant when nothing is said.
+    pub says_bcc: bool,
     /// `anonymize`: others may learn that there is one more, not who.
     pub anonymize: bool,
     /// `count`: how many an anonymous entry stands for; 1 when nothing is said.
@@ -125,11 +127,11 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>, ListError> {
     Ok(entries)
 }
 
-/// One entry per person (see [`Identity`]), at the place of the first, as visible as the most
+/// One entry per person (`identity` says who a URI stands for), at the place of the first, as visible as the most
 /// visible of them (RFC 5364 section 4), anonymous if any of them is. Entries without a target stay
 /// as they are. Entries of different methods are never merged, nor are [`ANONYMOUS`] ones of
 /// different visibility: each stands for people of its own, whose number adds up.
-pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
+pub fn merge(entries: Vec<Entry>, identity: &dyn Fn(&Uri) -> Identity) -> Vec<Entry> {
     type Key = (Identity, Option<Method>, Option<CopyControl>);
     let mut merged: Vec<Entry> = Vec::new();
     let mut places: BTreeMap<Key, usize> = BTreeMap::new();
@@ -137,9 +139,10 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
         if let Ok(uri) = &entry.target {
             let unnamed = uri.as_str() == ANONYMOUS;
             let class = unnamed.then_some(entry.copy);
-            let key = (Identity::of(uri), entry.method.clone(), class);
+            let key = (identity(uri), entry.method.clone(), class);
             if let Some(first) = places.get(&key).and_then(|at| merged.get_mut(*at)) {
                 first.copy = first.copy.max(entry.copy);
+                first.says_bcc |= entry.says_bcc;
                 first.anonymize |= entry.anonymize;
                 if unnamed {
                     first.count = first.count.saturating_add(entry.count);
@@ -154,6 +157,12 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// Whoever wrote the entry does not want the others to learn whom it names. Of clients that know nothing
+    /// of copyControl, and so say nothing, this is not meant.
+    pub fn is_hidden(&self) -> bool {
+        self.anonymize || (self.says_bcc && self.copy == CopyControl::Bcc)
+    }
+
     /// Reads a `uri` attribute; everything else at its default.
     ///
     /// # Errors
@@ -178,6 +187,7 @@ impl Entry {
             method,
             headers,
             copy: CopyControl::default(),
+            says_bcc: false,
             anonymize: false,
             count: 1,
             display: None,

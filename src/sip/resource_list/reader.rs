@@ -170,7 +170,8 @@ impl Walk {
                         "to" => CopyControl::To,
                         "cc" => CopyControl::Cc,
                         _ => CopyControl::Bcc,
-                    }
+                    };
+                    entry.says_bcc = entry.copy == CopyControl::Bcc;
                 }
                 b"anonymize" => entry.anonymize = !matches!(value.as_str(), "false" | "0"),
                 b"count" => entry.count = value.parse().unwrap_or(1).max(1),

@@ -38,8 +38,13 @@ const FIGURE_3: &str = r#"
     <entry uri="sip:ted@example.net" cp:copyControl="bcc" />
     <entry uri="sip:andy@example.com" cp:copyControl="bcc" />"#;
 
+/// Every host may stand for numbers.
+fn anywhere(uri: &Uri) -> Identity {
+    Identity::of(uri).number_where(|_| true)
+}
+
 fn history_of(document: &str) -> Option<String> {
-    let entries: Vec<HistoryEntry> = merge(parsed(document))
+    let entries: Vec<HistoryEntry> = merge(parsed(document), &anywhere)
         .iter()
         .filter_map(Entry::history)
         .collect();
@@ -165,14 +170,17 @@ fn unusable_entries_are_kept_apart() {
 
 #[test]
 fn one_entry_per_person() {
-    let entries = merge(parsed(&list(
+    let document = list(
         "<entry uri='sip:+1234@home1.test;user=phone'/>\
          <entry uri='sip:bob@HOME1.test' cp:copyControl='cc'/>\
          <entry uri='http://x'/><entry uri='http://x'/>\
          <entry uri='tel:+1-234' cp:copyControl='to' cp:anonymize='true'/>\
          <entry uri='sip:%62ob@home1.test:5060' cp:copyControl='bcc'/>\
          <entry uri='sip:bob@home1.test;method=BYE'/>",
-    )));
+    );
+    let apart = merge(parsed(&document), &Identity::of);
+    let entries = merge(parsed(&document), &anywhere);
+    assert_eq!(apart.len(), entries.len() + 1);
     assert_eq!(
         uris(&entries),
         [

@@ -6,6 +6,7 @@ mod anonymity;
 pub mod bed;
 mod clients;
 mod founding;
+mod hiding;
 mod histories;
 mod inviting;
 mod joining;

@@ -210,7 +210,7 @@ fn check(xml: &[u8]) {
     match Group::parse(xml) {
         Ok(group) => {
             evaluate(&group, &["sip:alice@home1.test", "tel:+358401234567"]);
-            explain(&group, &uri("sip:a@b.test"), &uri("tel:+1"), 0);
+            explain(&group, &uri("sip:a@b.test"), &uri("tel:+1"), 0, &[]);
         }
         Err(error) => assert!(error.line >= 1 && !error.to_string().is_empty()),
     }

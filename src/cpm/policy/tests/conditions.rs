@@ -26,7 +26,34 @@ fn identity_one() {
     assert!(!matches(one, &["sip:bob@home2.test"]));
     assert!(!matches(one, NOBODY));
     let tel = "<cp:identity><cp:one id=\"tel:+358-40-1\"/></cp:identity>";
-    assert!(matches(tel, &["sip:+358401@ims.test;user=phone"]));
+    assert!(matches(tel, &["tel:+358401"]));
+    assert!(!matches(tel, &["sip:+358401@ims.test;user=phone"]));
+}
+
+/// A number is known under the hosts of the list; under others it is somebody of that host.
+#[test]
+fn a_number_in_a_sip_uri_counts_where_its_host_may() {
+    let list = "<list><entry uri=\"sip:bob@ims.test\"/><entry uri=\"tel:+358402\"/></list>";
+    let one = |id: &str| {
+        let one = format!("<cp:identity><cp:one id=\"{id}\"/></cp:identity>");
+        let rules = [rule("one", &one), rule("list", "<is-list-member/>")].concat();
+        group(&format!("{list}<cp:ruleset>{rules}</cp:ruleset>"))
+    };
+    let matched = |group: &Group, who: &str| evaluate(group, &[who]).matched_rules;
+    for id in ["tel:+358401", "sip:+358-401@ims.test;user=phone"] {
+        assert_eq!(matched(&one(id), "tel:+358401"), ["one"]);
+        assert_eq!(matched(&one(id), "sip:+358401@IMS.test"), ["one"]);
+        assert!(matched(&one(id), "sip:+358401@evil.test").is_empty());
+    }
+    // Who is named so is that person of that host, and not the number.
+    let foreign = one("sip:+358401@evil.test");
+    assert_eq!(
+        matched(&foreign, "sip:+358401@evil.test;user=phone"),
+        ["one"]
+    );
+    assert!(matched(&foreign, "tel:+358401").is_empty());
+    assert_eq!(matched(&foreign, "sip:+358402@ims.test"), ["list"]);
+    assert!(matched(&foreign, "sip:+358402@evil.test").is_empty());
 }
 
 #[test]
@@ -156,6 +183,77 @@ fn other_identity_is_whoever_no_other_rule_names() {
         ["open"]
     );
     assert_eq!(evaluate(&group, NOBODY).matched_rules, ["open"]);
+}
+
+/// Spellings of one name. A permission knows the first one only, a denial all of them.
+const MALLORY: [&str; 5] = [
+    "sip:mallory@home1.test",
+    "sip:Mallory@home1.test",
+    "sip:mallory;x=y@home1.test",
+    "sip:%6dallory@home1.test",
+    "sip:MALLORY%3Bx=y@home1.test:5070;user=phone",
+];
+
+#[test]
+fn another_spelling_gets_around_no_denial() {
+    let except =
+        "<cp:identity><cp:many domain=\"home1.test\"><cp:except id=\"sip:mallory@home1.test\"/>\
+                  </cp:many></cp:identity>";
+    let named = [
+        rule("named", "<cp:identity><cp:one id=\"sip:mallory@home1.test\"/></cp:identity>\
+              <cp:validity><cp:from>2000-01-01T00:00:00Z</cp:from><cp:until>2001-01-01T00:00:00Z</cp:until></cp:validity>"),
+        rule("rest", "<ocp:other-identity/>"),
+    ]
+    .concat();
+    let named = ruled(&named);
+    let unlisted = group(&format!(
+        "<list><entry uri=\"sip:mallory@home1.test\"/></list><cp:ruleset>{}{}</cp:ruleset>",
+        rule("unlisted", "<is-list-member>false</is-list-member>"),
+        rule(
+            "rest",
+            "<ocp:other-identity/><is-list-member>false</is-list-member>"
+        )
+    ));
+    for who in MALLORY {
+        assert!(!matches(except, &[who]), "{who}");
+        assert!(!matches(except, &["sip:bob@home1.test", who]), "{who}");
+        assert!(evaluate(&named, &[who]).matched_rules.is_empty(), "{who}");
+        assert!(
+            evaluate(&unlisted, &[who]).matched_rules.is_empty(),
+            "{who}"
+        );
+    }
+    for who in ["sip:mallory2@home1.test", "sip:bob@home1.test"] {
+        assert!(matches(except, &[who]), "{who}");
+        assert_eq!(evaluate(&named, &[who]).matched_rules, ["rest"]);
+        assert_eq!(
+            evaluate(&unlisted, &[who])
+                .matched_rules
+                .first()
+                .map(String::as_str),
+            Some("unlisted")
+        );
+    }
+}
+
+#[test]
+fn another_spelling_gets_no_permission() {
+    let one = "<cp:identity><cp:one id=\"sip:mallory@home1.test\"/></cp:identity>";
+    let listed = group(&format!(
+        "<list><entry uri=\"sip:mallory@home1.test\"/></list><cp:ruleset>{}{}</cp:ruleset>",
+        rule("listed", "<is-list-member/>"),
+        rule("named", "<ocp:other-identity>false</ocp:other-identity>")
+    ));
+    let same = ["sip:mallory@home1.test", "sip:%6dallory@home1.test"];
+    for who in MALLORY {
+        let is_her = same.contains(&who);
+        assert_eq!(matches(one, &[who]), is_her, "{who}");
+        assert_eq!(
+            !evaluate(&listed, &[who]).matched_rules.is_empty(),
+            is_her,
+            "{who}"
+        );
+    }
 }
 
 #[test]

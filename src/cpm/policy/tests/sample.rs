@@ -22,7 +22,12 @@ fn the_sample_is_read_completely() {
     assert_eq!(group.notes, []);
     assert!(!group.is_member(&[Identity::of(&uri("sip:Alice@home1.test"))]));
     assert!(group.is_member(&[Identity::of(&uri("sip:alice@HOME1.test:5080;x=y"))]));
-    assert!(group.is_member(&[Identity::of(&uri("sip:+358401234567@any.test;user=phone"))]));
+    // The number is known under the hosts of the list, and under those that the operator names.
+    let number = |host: &str| uri(&format!("sip:+358401234567@{host};user=phone"));
+    let listed = |uri: &_, domains: &[String]| group.is_member(&[group.identity_of(uri, domains)]);
+    assert!(listed(&number("home1.test"), &[]));
+    assert!(!listed(&number("any.test"), &[]));
+    assert!(listed(&number("any.test"), &["any.test".into()]));
 }
 
 #[test]
@@ -64,17 +69,14 @@ fn mallory_and_outsiders_cannot_be_invited() {
 
 #[test]
 fn the_member_by_number_is_the_same_in_both_schemes() {
-    for number in [
-        "tel:+358401234567",
-        "tel:+358-40-123-4567",
-        "sip:+358401234567@other.test;user=phone",
-    ] {
-        assert_eq!(
-            evaluate(&sample(), &[number]).matched_rules,
-            ["r1"],
-            "{number}"
-        );
+    let rules = |number: &str| evaluate(&sample(), &[number]).matched_rules;
+    for number in ["tel:+358401234567", "tel:+358-40-123-4567"] {
+        assert_eq!(rules(number), ["r1"], "{number}");
     }
+    // A host of the list may stand for numbers; it is a domain besides. Another host may not.
+    let own = rules("sip:+358401234567@home1.test;user=phone");
+    assert_eq!(own, ["r1", "r3"]);
+    assert!(rules("sip:+358401234567@other.test;user=phone").is_empty());
 }
 
 #[test]
@@ -185,14 +187,14 @@ fn the_ad_hoc_policy_is_an_ordinary_document() {
 fn the_dry_run_says_what_would_happen() {
     let group = sample();
     let result = |referrer: &str, target: &str| {
-        let steps = explain(&group, &uri(referrer), &uri(target), 0);
+        let steps = explain(&group, &uri(referrer), &uri(target), 0, &[]);
         steps.last().unwrap().1.clone()
     };
     let alice = "sip:alice@home1.test";
     assert!(result(alice, "sip:bob@home1.test").ends_with("the target is invited"));
     assert!(result(alice, "sip:mallory@home1.test").contains("the target is not invited"));
     assert!(result("sip:bob@home1.test", alice).contains("refused with 403"));
-    let steps = explain(&group, &uri(alice), &uri("sip:bob@home1.test"), 0);
+    let steps = explain(&group, &uri(alice), &uri("sip:bob@home1.test"), 0, &[]);
     let answer = |what: &str| steps.iter().find(|(w, _)| w == what).unwrap().1.as_str();
     assert_eq!(answer("referrer: matching rules"), "r1, r2, r3");
     assert_eq!(answer("referrer: allow-invite-users-dynamically"), "yes");
@@ -210,7 +212,7 @@ fn the_dry_run_says_what_being_in_the_session_would_change() {
     );
     let group = Group::parse(text.as_bytes()).unwrap();
     let (alice, bob) = (uri("sip:alice@home1.test"), uri("sip:bob@home1.test"));
-    let steps = explain(&group, &alice, &bob, 0);
+    let steps = explain(&group, &alice, &bob, 0, &[]);
     assert_eq!(
         steps.last().unwrap().1,
         "the REFER is refused with 403, unless the referrer is in the session"

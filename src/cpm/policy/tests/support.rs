@@ -74,12 +74,13 @@ pub fn evaluate_with(
     role: Role,
 ) -> Verdict {
     let uris: Vec<Uri> = who.iter().map(|text| uri(text)).collect();
-    let identities: Vec<Identity> = uris.iter().map(Identity::of).collect();
+    let identities: Vec<Identity> = uris.iter().map(|uri| group.identity_of(uri, &[])).collect();
     group.evaluate(&PolicyQuery {
         identities: &identities,
         uris: &uris,
         anonymous,
         now_unix,
         role,
+        phone_domains: &[],
     })
 }

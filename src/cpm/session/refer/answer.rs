@@ -13,7 +13,6 @@ use crate::cpm::session::Session;
 use crate::cpm::socket::Socket;
 use crate::cpm::targets::Targets;
 use crate::cpm::time::{Millis, SIXTY_FOUR_T1};
-use crate::sip::identity::Identity;
 use crate::sip::privacy::ANONYMOUS;
 use crate::sip::uri::Uri;
 use crate::sip::{ReferredBy, Tag};
@@ -96,7 +95,7 @@ impl Session<'_> {
         self.log_refer(id, Level::Info, |show| {
             format!(
                 "REFER accepted from={} {:?} targets={} notify={}",
-                show.who(refer.referrer.uri.as_str()),
+                show.who(&refer.referrer.who()),
                 targets.purpose,
                 targets.list.len(),
                 if subscribed { "yes" } else { "no" }
@@ -115,7 +114,7 @@ impl Session<'_> {
         let (arrival, referrer) = (refer.arrival, &refer.referrer);
         let request = &arrival.request;
         let origin = Origin {
-            referred_by: referred_by(referrer, refer.request.referred_by.as_ref()),
+            referred_by: self.referred_by(referrer, refer.request.referred_by.as_ref()),
             socket: Some(arrival.socket),
             cseq: request.cseq,
         };
@@ -193,6 +192,7 @@ impl Session<'_> {
             referrer: referrer.uri.clone(),
             identities: referrer.identities.clone(),
             anonymous: referrer.anonymous,
+            hidden: referrer.hidden,
             referred_by: origin.referred_by,
             socket: origin.socket,
             targets: targets.list.iter().map(TargetRecord::new).collect(),
@@ -205,21 +205,26 @@ impl Session<'_> {
             remembered_until: self.env.now,
         }
     }
-}
 
-/// Referred-By of the INVITEs (RFC 3892 section 2.2, A8): the received one if it names the referrer,
-/// else the asserted identity. Of an anonymous referrer nothing.
-pub(in crate::cpm::session) fn referred_by(
-    referrer: &Person,
-    received: Option<&ReferredBy>,
-) -> String {
-    if referrer.anonymous {
-        return format!("<{ANONYMOUS}>");
-    }
-    match received {
-        Some(received) if referrer.identities.contains(&Identity::of(&received.uri)) => {
-            received.text.clone()
+    /// Referred-By of the INVITEs (RFC 3892 section 2.2, A8): the received one if it names the referrer,
+    /// else the asserted identity. Of an anonymous referrer nothing.
+    pub(in crate::cpm::session) fn referred_by(
+        &self,
+        referrer: &Person,
+        received: Option<&ReferredBy>,
+    ) -> String {
+        if referrer.is_unnamed() {
+            return format!("<{ANONYMOUS}>");
         }
-        _ => format!("<{}>", referrer.uri),
+        match received {
+            Some(received)
+                if referrer
+                    .identities
+                    .contains(&self.identity_of(&received.uri)) =>
+            {
+                received.text.clone()
+            }
+            _ => format!("<{}>", referrer.uri),
+        }
     }
 }

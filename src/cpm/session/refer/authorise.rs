@@ -6,7 +6,6 @@ use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::Refusal;
 use crate::cpm::session::Session;
 use crate::cpm::targets::{Purpose, Target};
-use crate::sip::identity::Identity;
 
 impl Session<'_> {
     /// Step 1: whether the group policy lets the referrer invite, or remove (RFC 4745; P15), and
@@ -22,24 +21,26 @@ impl Session<'_> {
             Purpose::Remove => Action::AllowExpelling,
             Purpose::GiveRole | Purpose::TakeRole => Action::AllowRoleChange,
         };
-        self.log_verdict(referrer.uri.as_str(), &verdict, needed);
-        match verdict.allows(needed) || removes_itself_only(referrer, refer) {
+        self.log_verdict(&referrer.who(), &verdict, needed);
+        match verdict.allows(needed) || self.removes_itself_only(referrer, refer) {
             // What the policy refuses takes no turn.
             true => self.admit_referrer(referrer).map(|()| verdict),
             false => Err(self.not_permitted(needed)),
         }
     }
-}
 
-/// A participant who names nobody but itself for removal only leaves, which needs no permission
-/// (requirements section 2.6).
-fn removes_itself_only(referrer: &Person, refer: &ReferRequest) -> bool {
-    let Ok(targets) = &refer.targets else {
-        return false;
-    };
-    let itself = |target: &Target| {
-        let uri = target.address.uri();
-        uri.is_some_and(|uri| referrer.identities.contains(&Identity::of(uri)))
-    };
-    targets.purpose == Purpose::Remove && referrer.participant && targets.list.iter().all(itself)
+    /// A participant who names nobody but itself for removal only leaves, which needs no permission
+    /// (requirements section 2.6).
+    fn removes_itself_only(&self, referrer: &Person, refer: &ReferRequest) -> bool {
+        let Ok(targets) = &refer.targets else {
+            return false;
+        };
+        let itself = |target: &Target| {
+            let uri = target.address.uri();
+            uri.is_some_and(|uri| referrer.identities.contains(&self.identity_of(uri)))
+        };
+        targets.purpose == Purpose::Remove
+            && referrer.participant
+            && targets.list.iter().all(itself)
+    }
 }

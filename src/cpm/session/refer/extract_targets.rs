@@ -2,7 +2,6 @@
 //! lists are read is in `crate::cpm::refer_syntax` and `crate::cpm::recipient_list`.
 
 use crate::cpm::action::Counter;
-use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::refer_syntax::ReferRequest;
@@ -72,7 +71,7 @@ impl Session<'_> {
     fn nobody_may_join(&self, targets: &Targets) -> bool {
         targets.uris().all(|uri| {
             !self
-                .permissions_of(&Person::of(uri))
+                .permissions_of(&self.person(uri))
                 .allows(Action::JoinHandling)
         })
     }

@@ -6,7 +6,7 @@ use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
 use crate::cpm::request_uri::leads_here;
 use crate::cpm::session::Session;
-use crate::cpm::targets::{Target, TargetAddress};
+use crate::cpm::targets::Target;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
@@ -31,30 +31,30 @@ impl Session<'_> {
         referrer: &Person,
         target: &Target,
     ) -> Option<Uri> {
-        match self.fate_of(referrer, &target.address) {
+        match self.fate_of(referrer, target) {
             Fate::Invite(uri) => return Some(uri),
             Fate::Await(leg) => {
-                let who = target.address.as_str();
+                let who = target.who();
                 self.log_refer(refer, Level::Debug, |show| {
-                    format!("{} is being invited already", show.who(who))
+                    format!("{} is being invited already", show.who(&who))
                 });
                 self.await_leg(refer, index, leg);
             }
             Fate::Settled(status, why) => {
                 self.settle_without_invite(refer, index, target, status, why);
                 if status >= 300 {
-                    self.note_uninvited(referrer, &target.address, status);
+                    self.note_uninvited(referrer, target, status);
                 }
             }
         }
         None
     }
 
-    fn fate_of(&mut self, referrer: &Person, address: &TargetAddress) -> Fate {
-        let Some(uri) = address.uri() else {
+    fn fate_of(&mut self, referrer: &Person, target: &Target) -> Fate {
+        let Some(uri) = target.address.uri() else {
             return Fate::Settled(404, "a URI that cannot be invited");
         };
-        let who = Person::of(uri);
+        let who = self.person(uri);
         if self.is_ourselves(uri) || leads_here(uri, self.env) {
             return Fate::Settled(403, "the focus does not invite itself or another one");
         }
@@ -69,7 +69,7 @@ impl Session<'_> {
             };
         }
         let verdict = self.permissions_of(&who);
-        self.log_verdict(uri.as_str(), &verdict, Action::JoinHandling);
+        self.log_verdict(&target.who(), &verdict, Action::JoinHandling);
         if !verdict.allows(Action::JoinHandling) {
             return Fate::Settled(403, "policy: join-handling");
         }
@@ -88,8 +88,9 @@ impl Session<'_> {
         status: u16,
         why: &str,
     ) {
+        let who = target.who();
         self.log_refer(refer, Level::Info, |show| {
-            let name = show.who(target.address.as_str());
+            let name = show.who(&who);
             format!("target {name}: {status} why=\"{why}\"")
         });
         self.settle_target(refer, index, status, reason_phrase(status));

@@ -9,9 +9,9 @@ use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::records::ids::{Id, TransactionId};
 use crate::cpm::records::leg::{Appearance, Attempt};
 use crate::cpm::records::{Dialog, Leg, LegState, Media, Record, Refer, SessionTimer};
+use crate::cpm::redact::Who;
 use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
-use crate::sip::identity::Identity;
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::resource_list;
 use crate::sip::status::reason_phrase;
@@ -54,18 +54,20 @@ impl Session<'_> {
     ) {
         let env = self.env;
         let order = self.records.refer(refer);
-        let (arrived, referrer, label) = match order {
+        let (arrived, referrer, label, hidden) = match order {
             Some(order) => {
-                let named = (!order.anonymous).then(|| order.referrer.clone());
-                (order.socket, named, Some(order.label))
+                let named = (!order.is_unnamed()).then(|| order.referrer.clone());
+                let target = order.targets.get(index as usize);
+                let hidden = target.is_some_and(|target| target.hidden);
+                (order.socket, named, Some(order.label), hidden)
             }
-            None => (None, None, None),
+            None => (None, None, None, false),
         };
         let turn = self.turn_of_invite(target);
         let delay = delay.max(turn.wait);
         let at = env.now + delay;
         let dialog = Dialog::towards(target, &self.head.token, arrived, at, env);
-        let identity = Identity::of(target);
+        let identity = self.identity_of(target);
         let leg = Leg {
             identities: vec![identity.clone()],
             uri: target.clone(),
@@ -73,6 +75,7 @@ impl Session<'_> {
             administrator: false,
             subject: self.head.subject.clone(),
             anonymous: false,
+            hidden,
             state: LegState::Waiting { at },
             media: Media::new(env, dialog.socket),
             dialog,
@@ -116,9 +119,12 @@ impl Session<'_> {
     /// Writes down that a target's URI is not followed to the letter.
     fn log_left_out(&mut self, leg: Id, target: &Uri) {
         let request_uri = self.env.settings.request_uri_for(target);
+        let Some(who) = self.who_of_leg(leg) else {
+            return;
+        };
         if request_uri != *target {
             self.log_leg(leg, Level::Info, |show| {
-                let who = show.who(target.as_str());
+                let who = show.who(&who);
                 format!("port and maddr of {who} are left out: target_next_hop")
             });
         }
@@ -162,10 +168,10 @@ impl Session<'_> {
             ringing: false,
             ring_until,
         };
-        let target = leg.uri.clone();
+        let target = leg.who();
         self.count(Counter::InvitesSent, 1);
         self.log_leg(id, Level::Info, |show| {
-            format!("INVITE to {}", show.who(target.as_str()))
+            format!("INVITE to {}", show.who(&target))
         });
         self.send(request);
     }
@@ -229,7 +235,7 @@ impl Session<'_> {
             .maybe("Accept-Contact", forms.accept_contact().as_deref())
             .line("P-Asserted-Service", SERVICE)
             .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
-            .maybe("Privacy", refer.anonymous.then_some("id"))
+            .maybe("Privacy", refer.is_unnamed().then_some("id"))
             .line("P-Charging-Vector", &charging)
             .line("Referred-By", &refer.referred_by)
             .line("Conversation-ID", &self.head.conversation_id)
@@ -275,12 +281,12 @@ impl Session<'_> {
 
     /// The target did not answer in time: CANCEL, and 408 is the result.
     pub(in crate::cpm::session) fn rang_too_long(&mut self, id: Id) {
-        let Some(who) = self.uri_of_leg(id) else {
+        let Some(who) = self.who_of_leg(id) else {
             return;
         };
         self.count(Counter::InvitesFailed, 1);
         self.log_leg(id, Level::Info, |show| {
-            let who = show.who(who.as_str());
+            let who = show.who(&who);
             format!("{who} did not answer in time: CANCEL")
         });
         self.settle_leg(id, 408, reason_phrase(408));
@@ -288,9 +294,9 @@ impl Session<'_> {
         self.withdraw(id);
     }
 
-    /// The URI of the person that a leg leads to.
-    pub(in crate::cpm::session) fn uri_of_leg(&mut self, id: Id) -> Option<Uri> {
-        self.records.leg(id).map(|leg| leg.uri.clone())
+    /// The person that a leg leads to, as a line of the log names it.
+    pub(in crate::cpm::session) fn who_of_leg(&mut self, id: Id) -> Option<Who> {
+        self.records.leg(id).map(Leg::who)
     }
 
     /// Gives up on the INVITE of a leg. A 2xx may still cross the CANCEL; then ACK and BYE.

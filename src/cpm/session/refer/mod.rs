@@ -12,7 +12,7 @@ mod notify_referrer;
 mod privacy;
 mod refer_sub;
 
-pub(super) use self::answer::{referred_by, Origin};
+pub(super) use self::answer::Origin;
 use self::invite_target::Pace;
 use super::Session;
 use crate::cpm::input::Arrival;
@@ -53,7 +53,7 @@ impl Session<'_> {
     /// The nine steps. When one of the first three refuses, nothing has changed but statistics.
     fn invite_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(referrer.uri.as_str());
+        let denied = |refusal: Refusal| refusal.of(&referrer.who());
 
         // 1. Authorise the asserted identity by the group policy (RFC 3325, RFC 4745): else 403.
         let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
@@ -111,7 +111,8 @@ impl Session<'_> {
             return Err(Refusal::Merged.into());
         }
         let is_ourselves = |uri: &_| self.is_ourselves(uri);
-        let request = ReferRequest::read(&arrival.request, outside, &is_ourselves)?;
+        let identity = |uri: &_| self.identity_of(uri);
+        let request = ReferRequest::read(&arrival.request, outside, &is_ourselves, &identity)?;
         self.check_quirks(&request.quirks)?;
         let referrer = self.identify_referrer(arrival, holder)?;
         self.log_referrer(&referrer, &arrival.request);

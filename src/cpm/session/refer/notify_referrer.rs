@@ -3,7 +3,7 @@
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::input::Arrival;
 use crate::cpm::records::ids::Id;
-use crate::cpm::records::{Ending, Report};
+use crate::cpm::records::{Ending, Report, TargetRecord};
 use crate::cpm::refusal::Refusal;
 use crate::cpm::session::NotifyContent;
 use crate::cpm::session::Session;
@@ -49,14 +49,14 @@ impl Session<'_> {
             return;
         }
         target.outcome = Some(status);
-        let who = target.address.clone();
+        let who = target.who();
         if let Some(subscription) = &mut record.subscription {
             // Its progress is no news any more.
             let progress = &mut subscription.progress;
             progress.take_if(|progress| progress.target == Some(index));
         }
         self.log_refer(refer, Level::Debug, |show| {
-            format!("result {}: {status} {reason}", show.who(who.as_str()))
+            format!("result {}: {status} {reason}", show.who(&who))
         });
         let report = Report {
             status,
@@ -134,6 +134,7 @@ impl Session<'_> {
         let last = subscription.common.ending.is_some();
 
         let target = report.target.and_then(|i| record.targets.get(i as usize));
+        let named = target.map(TargetRecord::who);
         let target = target.map(|target| target.address.as_str().to_owned());
         // N8: with several targets each result names its own.
         let to = target.as_ref().filter(|_| several);
@@ -144,13 +145,13 @@ impl Session<'_> {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),
         };
-        let referrer = record.referrer.clone();
+        let referrer = record.who();
         let told = state.clone();
         self.log_refer(refer, Level::Debug, |show| {
-            let about = target.as_ref().map(|uri| format!(" for {}", show.who(uri)));
+            let about = named.as_ref().map(|who| format!(" for {}", show.who(who)));
             format!(
                 "NOTIFY {cseq} to {}: {} {}{}; {told}",
-                show.who(referrer.as_str()),
+                show.who(&referrer),
                 report.status,
                 report.reason,
                 about.unwrap_or_default()

@@ -24,6 +24,7 @@ use cpm::sip::Method;
 use cpm::sip::{Request, Response};
 
 use super::chance::fingerprint;
+use super::groups::identity;
 use super::message::{answer, read, Message};
 use super::tm::Reply;
 use super::world::{Event, World};
@@ -293,7 +294,10 @@ impl World {
                 }
                 Action::Cancel { transaction, .. } => self.tm_cancel(transaction),
                 Action::Count(counter, by) => self.count(counter, by),
-                Action::Log(_, line) => self.note(format!("log   {line}")),
+                Action::Log(level, line) => {
+                    self.note(format!("log   {line}"));
+                    self.logs.push((level, line));
+                }
                 Action::Trail { refer, entry } => self.trails.push((refer, entry)),
             }
         }
@@ -396,11 +400,11 @@ impl World {
         if let Some(peer) = self.peers.iter().position(|p| p.host == uri.host()) {
             return Some(peer);
         }
-        let identity = Identity::of(&uri);
+        let known = identity(&uri);
         self.peers.iter().position(|peer| {
             let own = peer.identities.iter();
             own.filter_map(|own| Uri::parse(own.as_bytes()).ok())
-                .any(|own| Identity::of(&own) == identity)
+                .any(|own| identity(&own) == known)
         })
     }
 

@@ -7,6 +7,7 @@ use cpm::cpm::policy::{adhoc_document, AdhocPolicy, Directory, Group, InviteBy};
 use cpm::cpm::settings::{Rates, Settings};
 use cpm::cpm::socket::{Socket, Transport};
 use cpm::cpm::warning_texts::WarningTexts;
+use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 
 pub const FACTORY: &str = "sip:conference-factory@conf.home1.test";
@@ -71,6 +72,14 @@ pub fn watched_from_outside() -> Directory {
     load(document("").replace("<own:participant/>", home))
 }
 
+/// Hosts that may stand for numbers, in every session of the test world.
+const PHONE_DOMAINS: [&str; 2] = ["conf.home1.test", "home1.test"];
+
+/// Who a URI stands for in the test world.
+pub fn identity(uri: &Uri) -> Identity {
+    Identity::of(uri).number_where(|host| PHONE_DOMAINS.contains(&host))
+}
+
 pub fn settings() -> Settings {
     let uri = Uri::parse(FACTORY.as_bytes());
     let adhoc = adhoc_document(AdhocPolicy {
@@ -97,6 +106,7 @@ pub fn settings() -> Settings {
         first_notify_delay: 50,
         invite_rate: 50,
         adhoc_policy: Arc::new(adhoc),
+        phone_domains: PHONE_DOMAINS.map(str::to_owned).to_vec(),
         max_participants: 100,
         min_participants: 2,
         invite_timeout: 60_000,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::groups::identity;
 use super::message::text;
 use cpm::cpm::input::Input;
 use cpm::cpm::outgoing_message::{Answer, OutgoingRequest};
@@ -143,7 +144,7 @@ impl Ledger {
     pub fn expects(&mut self, target: &str) {
         if let Ok(uri) = Uri::parse(target.as_bytes()) {
             self.wishes.push(Wish {
-                target: Identity::of(&uri),
+                target: identity(&uri),
                 by: 0,
                 anonymous: false,
             });
@@ -165,7 +166,7 @@ impl Ledger {
         let (mut people, mut nobody) = (BTreeSet::new(), BTreeSet::new());
         for text in texts {
             match Uri::parse(text.as_bytes()) {
-                Ok(uri) => people.insert(Identity::of(&uri)),
+                Ok(uri) => people.insert(identity(&uri)),
                 Err(_) => nobody.insert(text),
             };
         }
@@ -317,7 +318,7 @@ impl Ledger {
         let Ok(uri) = Uri::parse(request.uri.as_bytes()) else {
             return Err(format!("INVITE to {}", request.uri));
         };
-        let target = Identity::of(&uri);
+        let target = identity(&uri);
         let asked = || self.wishes.iter().filter(|wish| wish.target == target);
         if asked().next().is_none() {
             return Err(format!("nobody asked for the INVITE to {}", request.uri));

@@ -67,10 +67,11 @@ impl World {
         let roster = self.rosters.entry((dialog, event_id.clone())).or_default();
         roster.apply(&body);
         let believed = roster.clone();
-        let Some((root, subscription)) = self.subscription_of(outgoing, event_id.as_deref()) else {
+        let Some((root, id, subscription)) = self.subscription_of(outgoing, event_id.as_deref())
+        else {
             return Ok(());
         };
-        if !self.is_told_everything(root, &subscription) {
+        if !self.is_told_everything(root, id, &subscription) {
             return Ok(());
         }
         let document = self.with_env(|env| {
@@ -93,7 +94,7 @@ impl World {
         &self,
         outgoing: &OutgoingRequest,
         event_id: Option<&str>,
-    ) -> Option<(Id, ConferenceSubscription)> {
+    ) -> Option<(Id, Id, ConferenceSubscription)> {
         let ours = |dialog: &Dialog| {
             dialog.call_id == outgoing.call_id && dialog.local_tag == outgoing.local_tag
         };
@@ -106,17 +107,17 @@ impl World {
             }
             Carrier::None => false,
         };
-        self.records.rows().find_map(|(_, row)| match &row.record {
+        self.records.rows().find_map(|(id, row)| match &row.record {
             Record::ConferenceSubscription(it)
                 if it.event_id.as_deref() == event_id && carries(&it.carrier) =>
             {
-                Some((row.root, it.as_ref().clone()))
+                Some((row.root, id, it.as_ref().clone()))
             }
             _ => None,
         })
     }
 
-    fn is_told_everything(&self, root: Id, subscription: &ConferenceSubscription) -> bool {
+    fn is_told_everything(&self, root: Id, id: Id, subscription: &ConferenceSubscription) -> bool {
         let log = self
             .records
             .below(root)
@@ -127,7 +128,7 @@ impl World {
         log.is_some_and(|log| {
             subscription.common.is_active()
                 && subscription.told.members == log.latest
-                && !log.departed.iter().any(|gone| subscription.owes(gone))
+                && !log.departed.iter().any(|gone| subscription.owes(id, gone))
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
-use cpm::cpm::action::{Action, TrailEntry};
+use cpm::cpm::action::{Action, Level, TrailEntry};
 use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::outgoing_message::{Answer, OutgoingRequest};
 use cpm::cpm::policy::Directory;
@@ -71,6 +71,8 @@ pub struct World {
     pub chance: Chance,
     /// Decision trails, as far as they were performed.
     pub trails: Vec<(ReferId, TrailEntry)>,
+    /// All lines of the log.
+    pub logs: Vec<(Level, String)>,
     /// What conference subscribers believe, by dialog and Event id.
     pub(super) rosters: BTreeMap<((String, String), Option<String>), Roster>,
     /// How often that was held against a full document.
@@ -104,6 +106,7 @@ impl World {
             ledger: Ledger::default(),
             chance: Chance::new(seed),
             trails: Vec::new(),
+            logs: Vec::new(),
             rosters: BTreeMap::new(),
             rosters_compared: 0,
             tokens: Chance::new(seed ^ 0x0070_6f6b_656e),
