@@ -10,7 +10,6 @@ use super::uri::Uri;
 
 /// A hop that requests of a dialog have to visit: printable, well-formed, in angle brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
 pub struct Route {
     text: String,
     uri: Uri,
@@ -46,19 +45,5 @@ impl Route {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl From<Route> for String {
-    fn from(route: Route) -> String {
-        route.text
-    }
-}
-
-impl TryFrom<String> for Route {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Route, Self::Error> {
-        Route::parse(text.as_bytes()).ok_or("no address of a Route set")
     }
 }

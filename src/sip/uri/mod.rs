@@ -16,11 +16,12 @@ pub(crate) use super::text::percent_decode;
 
 pub(crate) mod compare;
 pub(crate) mod grammar;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 /// The schemes requests can be sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scheme {
     /// `sip:`
     Sip,
@@ -44,13 +45,14 @@ pub enum UriError {
 /// A sip, sips or tel URI, as written. Visible ASCII only, no `<`, `>`, `"`, `\`, at most
 /// [`MAX_URI`] octets. Equality and hash are those of the text; see [`Uri::equivalent`] and
 /// [`Identity`](super::Identity) for the looser ones.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug)]
 pub struct Uri {
     text: String,
     scheme: Scheme,
     user: Option<Range<usize>>,
     host: String,
+    /// Where the host begins.
+    host_at: usize,
     port: Option<u16>,
     /// Where `;` and the parameters begin, or would.
     before_params: usize,

@@ -237,13 +237,3 @@ fn equivalence_of_rfc_3261_section_19_1_4() {
         assert!(!uri(b).equivalent(&uri(a)), "{b} {a}");
     }
 }
-
-#[test]
-fn kept_as_its_text() {
-    let u = uri("sip:a@b;x=1");
-    let bytes = postcard::to_stdvec(&u).unwrap();
-    assert_eq!(bytes, postcard::to_stdvec("sip:a@b;x=1").unwrap());
-    assert_eq!(postcard::from_bytes::<Uri>(&bytes).unwrap(), u);
-    let bad = postcard::to_stdvec("sip:a@b\r\n").unwrap();
-    assert!(postcard::from_bytes::<Uri>(&bad).is_err());
-}
