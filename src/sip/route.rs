@@ -10,9 +10,29 @@ use super::uri::Uri;
 
 /// A hop that requests of a dialog have to visit: printable, well-formed, in angle brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Route {
     text: String,
     uri: Uri,
+}
+
+/// As it is read back: not parsed again, but sure to be one line.
+#[derive(Deserialize)]
+struct Stored {
+    text: String,
+    uri: Uri,
+}
+
+impl TryFrom<Stored> for Route {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Route, Self::Error> {
+        let Stored { text, uri } = stored;
+        match text.chars().any(char::is_control) {
+            true => Err("no entry of a Route set"),
+            false => Ok(Route { text, uri }),
+        }
+    }
 }
 
 impl Route {

@@ -1,17 +1,19 @@
-//! How a URI is stored: its text, and where its parts are. Reading it back checks nothing anew: it was checked
-//! when it came, and records are read some twenty times for each REFER.
+//! How a URI is stored: its text, and where its parts are. It was checked when it came, and records are read some
+//! twenty times for each REFER: reading one back only makes sure that it cannot do harm in a header line.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Scheme, Uri};
+use super::{grammar, Scheme, Uri, MAX_URI};
 
-/// Offsets fit into 16 bits, as a URI has [`MAX_URI`](super::MAX_URI) octets at most.
+/// Offsets fit into 16 bits, as a URI has [`MAX_URI`] octets at most.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     #[serde(borrow)]
-    text: &'a str,
+    text: Cow<'a, str>,
     scheme: Scheme,
     user: Option<(u16, u16)>,
     host: (u16, u16),
@@ -25,7 +27,7 @@ impl Serialize for Uri {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let host_end = self.host_at + self.host.len();
         let stored = Stored {
-            text: &self.text,
+            text: Cow::Borrowed(&self.text),
             scheme: self.scheme,
             user: self.user.clone().map(|user| short(&user)),
             host: short(&(self.host_at..host_end)),
@@ -41,6 +43,9 @@ impl Serialize for Uri {
 impl<'de> Deserialize<'de> for Uri {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Uri, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
+        if stored.text.len() > MAX_URI || !stored.text.bytes().all(grammar::is_plain) {
+            return Err(D::Error::custom("no text of a uri"));
+        }
         let host = long(stored.host);
         Ok(Uri {
             // What is not written by `serialize` may have any offsets: they lead to empty parts.
@@ -49,7 +54,7 @@ impl<'de> Deserialize<'de> for Uri {
                 .get(host.clone())
                 .unwrap_or_default()
                 .to_ascii_lowercase(),
-            text: stored.text.to_owned(),
+            text: stored.text.into_owned(),
             scheme: stored.scheme,
             user: stored.user.map(long),
             host_at: host.start,
@@ -93,7 +98,7 @@ mod tests {
     #[test]
     fn wrong_offsets_lead_to_empty_parts() {
         let stored = Stored {
-            text: "sip:a@b",
+            text: Cow::Borrowed("sip:a@b"),
             scheme: Scheme::Sip,
             user: Some((900, 3)),
             host: (7, 900),
@@ -107,5 +112,11 @@ mod tests {
         assert_eq!((uri.user(), uri.host()), (None, ""));
         assert_eq!(uri.params().count() + uri.headers().len(), 0);
         assert_eq!(uri.to_target().as_str(), "sip:a@b");
+        let evil = Stored {
+            text: Cow::Borrowed("sip:a@b\r\nRoute: <sip:c>"),
+            ..stored
+        };
+        let bytes = postcard::to_stdvec(&evil).expect("bytes");
+        assert!(postcard::from_bytes::<Uri>(&bytes).is_err());
     }
 }
