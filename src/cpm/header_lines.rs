@@ -35,8 +35,12 @@ impl HeaderLines {
     pub fn line(mut self, name: &str, value: &str) -> Self {
         self.0.push_str(name);
         self.0.push_str(": ");
-        self.0
-            .extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        match value.chars().any(char::is_control) {
+            false => self.0.push_str(value),
+            true => self
+                .0
+                .extend(value.chars().map(|c| if c.is_control() { ' ' } else { c })),
+        }
         self.0.push_str("\r\n");
         self
     }

@@ -10,10 +10,29 @@ use super::uri::Uri;
 
 /// A hop that requests of a dialog have to visit: printable, well-formed, in angle brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Stored")]
 pub struct Route {
     text: String,
     uri: Uri,
+}
+
+/// As it is read back: not parsed again, but sure to be one line.
+#[derive(Deserialize)]
+struct Stored {
+    text: String,
+    uri: Uri,
+}
+
+impl TryFrom<Stored> for Route {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Route, Self::Error> {
+        let Stored { text, uri } = stored;
+        match text.chars().any(char::is_control) {
+            true => Err("no entry of a Route set"),
+            false => Ok(Route { text, uri }),
+        }
+    }
 }
 
 impl Route {
@@ -46,19 +65,5 @@ impl Route {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl From<Route> for String {
-    fn from(route: Route) -> String {
-        route.text
-    }
-}
-
-impl TryFrom<String> for Route {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Route, Self::Error> {
-        Route::parse(text.as_bytes()).ok_or("no address of a Route set")
     }
 }

@@ -12,6 +12,7 @@ use crate::sip::uri::Uri;
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     groups: BTreeMap<Identity, Entry>,
+    hosts: BTreeSet<String>,
 }
 
 /// A document that cannot be used. Displays as `file:line: reason`.
@@ -78,6 +79,7 @@ impl Directory {
             file,
             group: Arc::clone(&group),
         };
+        self.hosts.insert(group.uri.host().to_owned());
         self.groups.insert(key, entry);
         Ok(group)
     }
@@ -89,8 +91,8 @@ impl Directory {
     }
 
     /// The hosts of all group URIs in lower case, each once.
-    pub fn hosts(&self) -> BTreeSet<&str> {
-        self.iter().map(|group| group.uri.host()).collect()
+    pub fn hosts(&self) -> &BTreeSet<String> {
+        &self.hosts
     }
 
     /// All groups in the order of their identities.

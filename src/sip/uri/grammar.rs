@@ -22,8 +22,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Uri, UriError> {
     if bytes.len() > MAX_URI {
         return Err(malformed("too long"));
     }
-    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"<>\"\\".contains(byte);
-    if !bytes.iter().all(plain) {
+    if !bytes.iter().copied().all(is_plain) {
         return Err(malformed("character that must be escaped"));
     }
     let all = text::ascii(bytes).ok_or_else(|| malformed("not ascii"))?;
@@ -32,6 +31,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Uri, UriError> {
         Scheme::Sip | Scheme::Sips => sip(all, scheme),
     }
     .map_err(malformed)
+}
+
+/// What may stand anywhere in a URI, and ends nothing around it.
+pub(super) fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"<>\"\\".contains(&byte)
 }
 
 /// `paramchar` without the escapes.
@@ -78,6 +82,7 @@ fn sip(all: &str, scheme: Scheme) -> Parsed {
         scheme,
         user,
         host,
+        host_at,
         port,
         before_params: host_at + authority,
         params,
@@ -217,6 +222,7 @@ fn tel(all: &str) -> Parsed {
         scheme: Scheme::Tel,
         user: Some(start..start + number),
         host: String::new(),
+        host_at: 0,
         port: None,
         before_params: start + number,
         params,

@@ -16,11 +16,12 @@ pub(crate) use super::text::percent_decode;
 
 pub(crate) mod compare;
 pub(crate) mod grammar;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 /// The schemes requests can be sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scheme {
     /// `sip:`
     Sip,
@@ -44,13 +45,14 @@ pub enum UriError {
 /// A sip, sips or tel URI, as written. Visible ASCII only, no `<`, `>`, `"`, `\`, at most
 /// [`MAX_URI`] octets. Equality and hash are those of the text; see [`Uri::equivalent`] and
 /// [`Identity`](super::Identity) for the looser ones.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug)]
 pub struct Uri {
     text: String,
     scheme: Scheme,
     user: Option<Range<usize>>,
     host: String,
+    /// Where the host begins.
+    host_at: usize,
     port: Option<u16>,
     /// Where `;` and the parameters begin, or would.
     before_params: usize,
@@ -143,33 +145,21 @@ impl Uri {
 
     /// The same URI without a parameter.
     pub fn without_param(&self, name: &str) -> Uri {
-        let params: Vec<String> = self
-            .params()
-            .filter(|(have, _)| !have.eq_ignore_ascii_case(name))
-            .map(|(name, value)| param_text(name, value))
-            .collect();
+        let params = self.params_but(name);
         self.rebuilt(&params, true)
     }
 
     /// The URI a request may be sent to: without the `method` parameter and without every embedded
     /// header (RFC 3261 section 19.1.5).
     pub fn to_target(&self) -> Uri {
-        let params: Vec<String> = self
-            .params()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("method"))
-            .map(|(name, value)| param_text(name, value))
-            .collect();
+        let params = self.params_but("method");
         self.rebuilt(&params, false)
     }
 
     /// The same URI without what leads a request elsewhere than to the usual port of its host: `port` and
     /// `maddr` (RFC 3261 section 19.1.1).
     pub fn without_next_hop(&self) -> Uri {
-        let params: Vec<String> = self
-            .params()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("maddr"))
-            .map(|(name, value)| param_text(name, value))
-            .collect();
+        let params = self.params_but("maddr");
         let address = self.text.get(..self.before_params).unwrap_or("");
         let address = match (self.port, address.rsplit_once(':')) {
             (Some(_), Some((address, _))) => address,
@@ -186,6 +176,14 @@ impl Uri {
     /// URI equality of RFC 3261 section 19.1.4; for tel of RFC 3966 section 4.
     pub fn equivalent(&self, other: &Uri) -> bool {
         compare::equivalent(self, other)
+    }
+
+    /// All parameters but one, ready to be written.
+    fn params_but(&self, name: &str) -> Vec<String> {
+        self.params()
+            .filter(|(have, _)| !have.eq_ignore_ascii_case(name))
+            .map(|(name, value)| param_text(name, value))
+            .collect()
     }
 
     /// The same URI with other parameters, with or without its embedded headers.

@@ -235,7 +235,7 @@ fn the_directory_finds_groups_and_reports_what_is_wrong() {
     assert!(directory.find(&uri("sip:Team@groups.home1.test")).is_none());
     assert!(directory.find(&uri("sip:team@home1.test")).is_none());
     assert_eq!(
-        directory.hosts().into_iter().collect::<Vec<_>>(),
+        directory.hosts().iter().collect::<Vec<_>>(),
         ["groups.home1.test", "groups.test"]
     );
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
