@@ -18,7 +18,9 @@ mod seeds;
 mod tokens;
 mod values;
 
-#[global_allocator]
+// With the module's features, with which nothing here is run, the crate brings one.
+#[cfg_attr(not(feature = "module"), global_allocator)]
+#[cfg_attr(feature = "module", used)]
 static COUNTING: meter::Counting = meter::Counting;
 
 /// One test per target, and the list of their names.
