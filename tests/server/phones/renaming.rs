@@ -11,8 +11,11 @@ fn everybody_is_shown_the_new_name() {
     let members = [admin(ALICE), member(BOB), member(CAROL)];
     stage.agree(&[&alice, &bob, &carol], "Picnic", &members);
     for name in ["Dinner", "Käse & <Brot>"] {
+        let acks = stage.acks();
         alice.rename(name);
         stage.agree(&[&alice, &bob, &carol], name, &members);
+        // The document may come before the 200, and until that has come the phone does not rename again.
+        stage.until_ack(acks);
     }
 }
 

@@ -113,6 +113,20 @@ impl Stage {
         assert_eq!(subjects.collect::<Vec<_>>(), [subject], "{shown}");
     }
 
+    /// How many ACKs have come to the S-CSCF.
+    pub fn acks(&self) -> usize {
+        self.scscf.wire().matches("\nACK sip:").count()
+    }
+
+    /// Waits until more than so many have.
+    pub fn until_ack(&self, before: usize) {
+        let deadline = Instant::now() + SOON;
+        while self.acks() <= before {
+            assert!(Instant::now() < deadline, "no ACK:\n{}", self.scscf.wire());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
     /// Waits until exactly these are connected by what `cpm.show` says, each with its role.
     pub fn server_shows(&self, focus: &str, members: &[Member]) {
         let wanted: BTreeMap<&str, Role> = members.iter().map(|m| (m.who, m.role)).collect();
