@@ -3,10 +3,8 @@
 use super::refusal::Refusal;
 use crate::sip::multipart::{self, Part};
 use crate::sip::resource_list;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::{Method, Request};
-
-/// Media type of a session description (RFC 4566).
-pub const SDP: &str = "application/sdp";
 
 /// All parts of a body; one for a body that is no multipart, none for an empty one.
 ///

@@ -1,12 +1,13 @@
 //! The session descriptions of a leg: what ours becomes by an offer, and whether an answer can be used.
 
-use super::body_parts::{read_sdp, SDP};
+use super::body_parts::read_sdp;
 use super::env::Env;
 use super::records::leg::Media;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::socket::Socket;
 use crate::sip::multipart::{self, Part};
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::sdp::{build, build_refusal, Direction, LocalMedia, Sdp, SdpError, Shape};
 use crate::sip::{Headers, Request, Response};
 

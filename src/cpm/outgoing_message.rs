@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::body_parts::SDP;
 use super::header_lines::HeaderLines;
 use super::records::ids::Id;
 use super::socket::Socket;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Route, Tag};

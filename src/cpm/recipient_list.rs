@@ -1,12 +1,13 @@
 //! Recipient lists: whom the body of a REFER (RFC 5368) or of a factory INVITE (RFC 5366) names.
 
-use super::body_parts::{is_list, parts, undecodable, unsupported_type, SDP};
+use super::body_parts::{is_list, parts, undecodable, unsupported_type};
 use super::quirk::Quirk;
 use super::refusal::Refusal;
 use super::targets::{Purpose, Target, TargetAddress, Targets};
 use crate::sip::identity::Identity;
 use crate::sip::multipart;
 use crate::sip::resource_list::{self, Entry, HistoryEntry};
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
 

@@ -17,7 +17,7 @@ const ABOVE_PRACKS: u32 = 100;
 /// How many 2xx of one INVITE, beyond the first, are ended. No proxy forks to more.
 pub const MAX_FORKS: usize = 16;
 /// How often one 2xx is acknowledged. Who sends it repeats it ten times (RFC 3261 section 13.3.1.4).
-const MAX_ACKS: u32 = 16;
+pub const MAX_ACKS: u32 = 16;
 
 /// A 2xx that was ended, as it is remembered. The default is a free place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod counters;
 mod drain_sessions;
 mod drain_state;
 mod executor;
+mod modparam_values;
 mod modparams;
 mod replies;
 mod request;

@@ -2,6 +2,7 @@
 //! of them, so that a flood of them takes nothing from the trusted peers.
 
 use super::counters;
+use super::modparams::Untrusted;
 use super::runtime::Runtime;
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
@@ -11,15 +12,6 @@ use crate::kamailio::sl;
 use crate::kamailio::{clock, log};
 use crate::sip::status::reason_phrase;
 use crate::sip::Request;
-
-/// What a request from a source that is not trusted gets (parameter `untrusted`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untrusted {
-    /// 403, without a transaction.
-    Refuse,
-    /// Nothing.
-    Drop,
-}
 
 /// Whether the request is turned away. In a laboratory without S-CSCF (parameter `untrusted_in_dialog`) those
 /// in a dialog are not, except REFERs.

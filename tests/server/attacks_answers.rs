@@ -249,3 +249,32 @@ fn a_stranger_who_knows_the_dialog_has_no_say_in_it() {
     assert_eq!(requests, 0, "nothing is sent to the stranger");
     check::accepted(&alice.dialog.bye());
 }
+
+/// The same while the leg is there: who was invited answers again and again, each time as another device with
+/// the Contact of a victim.
+#[test]
+fn who_is_in_shoots_at_nobody_by_more_2xx() {
+    let (scene, mut alice, _bob) = pair(Transport::Udp, |setup| setup);
+    let victim = Ua::on(VICTIM, "sip:victim@home1.test", Transport::Udp);
+    check::accepted(&alice.referred(&format!("<{CAROL}>")));
+    let invite = scene.invite_for(CAROL);
+    scene.accept(&invite);
+    let mut shot = 0;
+    for n in 0..200 {
+        let fork = forged(&invite, 200, &format!("f{n}"), &victim);
+        shot += fork.to_bytes().len();
+        shoot(&scene.targets, &scene, &fork);
+    }
+    let same = forged(&invite, 200, "f0", &victim);
+    for _ in 0..200 {
+        shot += same.to_bytes().len();
+        shoot(&scene.targets, &scene, &same);
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let got = victim.every_byte().len();
+    let (byes, acks) = (victim.count("BYE"), victim.count("ACK"));
+    assert!(
+        byes <= 16 && acks <= 16 * 17,
+        "400 datagrams of {shot} bytes in all became {byes} BYEs and {acks} ACKs, {got} bytes"
+    );
+}

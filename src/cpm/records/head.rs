@@ -99,4 +99,6 @@ pub struct RejoinRights {
     /// Had the role of an administrator when their leg was lost, and have it again when they come back.
     /// One entry for each person.
     pub administrators: Vec<Vec<Identity>>,
+    /// Are not to be named to others, and were not in when last looked at.
+    pub hidden: Vec<Vec<Identity>>,
 }

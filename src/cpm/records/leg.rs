@@ -62,7 +62,7 @@ pub struct Leg {
     /// The INVITE that formed the dialog, when it came from the peer.
     pub formed_by: Option<MergeKey>,
     /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
-    pub forks: Vec<Tag>,
+    pub forks: Vec<Fork>,
     /// What is kept for the conference state alone.
     pub appearance: Appearance,
 }
@@ -115,10 +115,23 @@ pub struct Attempt {
     pub forms: ClientForms,
     /// The other form is being tried, or was.
     pub tried_other_form: bool,
+    /// Until when further 2xx mean something, and repeated ones of the first. `None`: it was not accepted.
+    pub answerable_until: Option<Millis>,
+    /// How many ACKs the first 2xx got.
+    pub acks: u32,
     /// The 2xx had an offer that we answered in its ACK.
     pub answered: bool,
     /// Early dialogs of this INVITE with reliable provisional answers (RFC 3262).
     pub early: Vec<EarlyDialog>,
+}
+
+/// A further 2xx to our INVITE, which was ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fork {
+    /// To-tag.
+    pub tag: Tag,
+    /// How many ACKs it got.
+    pub acks: u32,
 }
 
 /// An early dialog with reliable provisional answers.

@@ -18,6 +18,10 @@ impl Session<'_> {
     /// One participant less is in. `comes_back`: its role is kept for it.
     pub(super) fn count_disconnected(&mut self, id: Id, comes_back: bool) {
         self.lose_role(id, comes_back);
+        let hidden = self.records.leg(id).filter(|leg| leg.hidden);
+        if let Some(identities) = hidden.map(|leg| leg.identities.clone()) {
+            self.remember_hidden(&identities);
+        }
         self.head.connected = self.head.connected.saturating_sub(1);
         self.count(Counter::Participants, -1);
     }

@@ -2,7 +2,6 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::fails_on_410;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::HeaderLines;
@@ -12,8 +11,10 @@ use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::{EarlyAnswer, EarlyDialog};
 use crate::cpm::records::{ByeCause, LegState};
-use crate::cpm::time::{millis, LONGEST_RETRY, LOST_REQUEST};
+use crate::cpm::stray_answer::MAX_ACKS;
+use crate::cpm::time::{millis, LONGEST_RETRY, LOST_REQUEST, SIXTY_FOUR_T1};
 use crate::sip::sdp::Direction;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Response, Tag};
 
@@ -216,16 +217,26 @@ impl Session<'_> {
         let Some(tag) = usable_tag(response) else {
             return self.end_unusable(id, response);
         };
-        let Some(leg) = self.records.leg(id) else {
+        let now = self.env.now;
+        let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
-        match &leg.dialog.remote_tag {
-            Some(known) if *known == tag => {
+        let Some(known) = leg.dialog.remote_tag.clone() else {
+            return self.dialog_confirmed(id, response, from);
+        };
+        let Some(attempt) = &mut leg.outgoing else {
+            return;
+        };
+        let late = attempt.answerable_until.is_none_or(|until| until <= now);
+        match known == tag {
+            _ if late => {}
+            true if attempt.acks >= MAX_ACKS => {}
+            true => {
+                attempt.acks += 1;
                 let ack = leg.ack(response, self.env.settings);
                 self.send(ack);
             }
-            Some(_) => self.end_fork(id, tag, response),
-            None => self.dialog_confirmed(id, response, from),
+            false => self.end_fork(id, tag, response),
         }
     }
 
@@ -237,6 +248,10 @@ impl Session<'_> {
         leg.dialog.establish(response);
         leg.dialog.peer = Some(from.address.to_canonical());
         leg.dialog.acknowledging = Some(until);
+        if let Some(attempt) = &mut leg.outgoing {
+            attempt.acks = 1;
+            attempt.answerable_until = Some(until + SIXTY_FOUR_T1);
+        }
         leg.fails_on_410 = fails_on_410(response);
         let wanted = leg.is_pending();
         let who = leg.who();

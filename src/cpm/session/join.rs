@@ -5,7 +5,6 @@ use super::refer::Origin;
 use super::subject::MAX_SUBJECT;
 use super::Session;
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::{fails_on_410, ClientForms};
 use crate::cpm::cpm_identifiers::{contribution_id, identifier};
 use crate::cpm::departure_reason::Departure;
@@ -25,6 +24,7 @@ use crate::cpm::request_uri::leads_here;
 use crate::cpm::session_timer_negotiation::{grant, Granted};
 use crate::cpm::targets::{Purpose, Target, Targets};
 use crate::cpm::time::SIXTY_FOUR_T1;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::uri::Uri;
 use crate::sip::{Method, Request};
 
@@ -80,7 +80,7 @@ impl Session<'_> {
         who.participant = known.is_some();
         // Whoever is not to be named stays so in another dialog.
         let known = known.and_then(|id| self.records.leg(id));
-        who.hidden = known.is_some_and(|leg| leg.hidden);
+        who.hidden = known.is_some_and(|leg| leg.hidden) || self.was_hidden(&who.identities);
         self.check_join(&who).map_err(denied)?;
         let renames = match requires_no_list && self.head.live {
             true => self.check_rename(request, &who).map_err(denied)?,

@@ -3,7 +3,7 @@
 
 use super::{Activity, Session};
 use crate::cpm::action::{Counter, Level};
-use crate::cpm::body_parts::{read_sdp, SDP};
+use crate::cpm::body_parts::read_sdp;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::MessageSource;
 use crate::cpm::media::{describe, Described};
@@ -17,6 +17,7 @@ use crate::cpm::refusal::Refusal;
 use crate::cpm::session_timer_negotiation::{grant, Granted};
 use crate::cpm::settings::Settings;
 use crate::cpm::time::SIXTY_FOUR_T1;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::{Method, Request};
 
 /// What a re-INVITE or UPDATE comes to, decided before anything changes.

@@ -2,12 +2,12 @@
 
 use super::Session;
 use crate::cpm::action::Level;
-use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, RunningTimer, Waiting};
 use crate::cpm::time::{millis, Millis};
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::{Method, Response};
 
 /// How a refresh of ours was refused.

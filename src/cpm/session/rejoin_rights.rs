@@ -68,6 +68,33 @@ impl Session<'_> {
         remembered.any(|known| any(who, known))
     }
 
+    /// This person is not to be named to others, also when it comes back.
+    pub(super) fn remember_hidden(&mut self, who: &[Identity]) {
+        if self.was_hidden(who) {
+            return;
+        }
+        self.edit_rejoin_rights(|rights| {
+            rights.hidden.push(who.to_vec());
+            if rights.hidden.len() > MAX_REMEMBERED {
+                rights.hidden.remove(0);
+            }
+        });
+    }
+
+    /// This person is invited for everybody to see.
+    pub(super) fn forget_hidden(&mut self, who: &[Identity]) {
+        if self.was_hidden(who) {
+            self.edit_rejoin_rights(|rights| rights.hidden.retain(|known| !any(who, known)));
+        }
+    }
+
+    /// Whether somebody who is not in is not to be named to others.
+    pub(super) fn was_hidden(&mut self, who: &[Identity]) -> bool {
+        let rights = self.rejoin_rights();
+        let mut hidden = rights.into_iter().flat_map(|rights| &rights.hidden);
+        hidden.any(|known| any(who, known))
+    }
+
     /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.
     pub(super) fn may_rejoin(&mut self, who: &[Identity]) -> bool {
         let adhoc = self.head.group.is_none();

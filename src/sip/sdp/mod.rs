@@ -20,6 +20,9 @@ pub use build::{
 };
 pub use msrp_path::MsrpPath;
 
+/// Media type of a session description (RFC 4566).
+pub const CONTENT_TYPE: &str = "application/sdp";
+
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SdpError {

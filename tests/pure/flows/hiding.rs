@@ -211,3 +211,21 @@ fn a_name_that_was_not_told_is_not_taken_back() {
         world.end();
     });
 }
+
+/// A phone that lost its connection comes back by itself; that does not make its user known.
+#[test]
+fn who_was_invited_in_secret_and_comes_back_is_not_named() {
+    perfectly(|world, cast| {
+        world.join(cast.alice);
+        world.join(cast.bob);
+        watch(world, cast.bob);
+        refers_hidden(world, cast.alice, CAROL, HIDING[0]);
+        world.run(20_000);
+        assert!(world.is_in(cast.carol));
+        world.leaves(cast.carol);
+        world.run(2_000);
+        world.join(cast.carol);
+        world.run(20_000);
+        unheard_of(world, &[cast.bob, cast.dave]);
+    });
+}

@@ -2,7 +2,6 @@
 //! nobody wants it any more.
 
 use crate::cpm::action::{Action, Counter, Level};
-use crate::cpm::body_parts::SDP;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
@@ -14,6 +13,7 @@ use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
 use crate::sip::multipart::{self, NewPart};
 use crate::sip::resource_list;
+use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::Method;
@@ -93,6 +93,8 @@ impl Session<'_> {
                 ring_until: None,
                 forms: ClientForms::default(),
                 tried_other_form: false,
+                answerable_until: None,
+                acks: 0,
                 answered: false,
                 early: Vec::new(),
             }),
@@ -106,6 +108,9 @@ impl Session<'_> {
         self.remember(std::slice::from_ref(&identity));
         self.lift_ban(std::slice::from_ref(&identity));
         self.forget_administrator(std::slice::from_ref(&identity));
+        if !hidden {
+            self.forget_hidden(std::slice::from_ref(&identity));
+        }
         let id = self.records.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
         if delay == 0 {
