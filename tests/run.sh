@@ -4,6 +4,7 @@
 #
 # usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner, and only tests run; without one
 #                                     everything does: format, clippy, dependencies, tests, the demo
+#        ./tests/run.sh soak          the long form of random histories and of fuzzing (not in CI)
 #        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
 set -euo pipefail
 # shellcheck source=../kamailio-cfg/setup.sh
@@ -57,6 +58,14 @@ run_tests() {
     fi
 }
 
+# What every run plays for seconds, for a quarter of an hour and with another seed each time, which is printed.
+soak() {
+    export CPM_HISTORIES=${CPM_HISTORIES:-30000} CPM_FUZZ_MS=${CPM_FUZZ_MS:-60000} CPM_SEED=${CPM_SEED:-$RANDOM}
+    step "soak: CPM_HISTORIES=$CPM_HISTORIES CPM_SEED=$CPM_SEED CPM_FUZZ_MS=$CPM_FUZZ_MS"
+    cargo test --locked --no-default-features --test pure histories:: -- --nocapture
+    cargo test --locked --no-default-features --test fuzz
+}
+
 # The demo takes about ten seconds; a hanging one must not take the whole time CI has.
 show_demo() {
     step "demo"
@@ -70,6 +79,10 @@ show_demo() {
 setup_kamailio
 setup_build
 setup_tests
+if [[ ${1-} == soak ]]; then
+    soak
+    exit
+fi
 if [[ ${1-} == bench ]]; then
     shift
     module

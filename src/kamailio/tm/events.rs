@@ -12,6 +12,7 @@
 //! `script`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ptr::addr_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
@@ -144,14 +145,22 @@ pub(super) unsafe extern "C" fn on_transaction_event(
 /// # Safety
 /// `cell` is NULL or a transaction that this process holds a reference to.
 unsafe fn was_sent_to(cell: *const sys::cell, address: IpAddr) -> bool {
+    if cell.is_null() {
+        return false;
+    }
     // SAFETY: by the caller's promise. `uac` is an array of at least `nr_of_outgoings` branches. tm sets the
-    // address of a branch before it sends, and it is plain bytes.
+    // address of a branch before it sends, and it is plain bytes. Other processes may write to the rest of the
+    // cell meanwhile, so no reference to it is made.
     unsafe {
-        let Some(cell) = cell.as_ref().filter(|cell| !cell.uac.is_null()) else {
+        let branches = addr_of!((*cell).nr_of_outgoings).read();
+        let first = addr_of!((*cell).uac).read();
+        if first.is_null() {
             return false;
-        };
-        let branches = usize::try_from(cell.nr_of_outgoings).unwrap_or(0);
-        let mut branches = (0..branches).map(|at| &(*cell.uac.add(at)).request.dst.to);
-        branches.any(|to| from_sockaddr(to) == Some(address.to_canonical()))
+        }
+        let mut branches = 0..usize::try_from(branches).unwrap_or(0);
+        branches.any(|at| {
+            let to = addr_of!((*first.add(at)).request.dst.to).read();
+            from_sockaddr(&to) == Some(address.to_canonical())
+        })
     }
 }
