@@ -23,6 +23,11 @@ fn trying_comes_after_the_2xx_and_the_result_ends_it() {
         let answer = sent.answer();
         check::accepted(&answer);
         let first = expect_trying(alice.ua(), refer.call_id());
+        // first_notify_delay; the peers' own clock begins when the 2xx is read.
+        let inbox = alice.ua().inbox().all();
+        let answered = inbox.iter().find(|i| sent.is_response(i)).expect("the 2xx");
+        let room = first.incoming.at - answered.at;
+        assert!(room >= Duration::from_millis(40), "{room:?}");
         assert_eq!(first.incoming.msg.need("Content-Length"), "20");
         assert_eq!(
             first.incoming.msg.need("Content-Type").replace(' ', ""),

@@ -138,6 +138,10 @@ fn a_2xx_without_sdp_is_a_leg_without_media() {
         let result = if strict { (488, true) } else { (200, true) };
         assert_eq!(world.told(cast.alice, &refer).last(), Some(&result));
         assert_eq!(counted(world, Quirk::AnswerWithoutSdp), i64::from(!strict));
+        assert_eq!(world.is_in(cast.carol), !strict);
+        let byes = world.sent_to(cast.carol, "BYE");
+        let reason = byes.first().and_then(|bye| bye.request.text("Reason"));
+        assert_eq!(reason.is_some_and(|r| r.contains("cause=488")), strict);
         world.end();
     });
 }

@@ -125,6 +125,16 @@ fn the_role_permits_what_it_says() {
         );
         assert_eq!(result(world, cast.alice, &remove_carol), 403);
         assert!(world.is_in(cast.carol));
+        let rename = |world: &mut World, peer: usize| {
+            let leg = world.peers[peer].leg().expect("a leg");
+            let subject = "Subject: Dinner\r\n";
+            let branch = world.lets(peer, |p| p.within(leg, "UPDATE", subject, Vec::new()));
+            world.outcome(peer, &branch)
+        };
+        assert_eq!([cast.alice, cast.bob].map(|p| rename(world, p)), [403, 200]);
+        let give_carol = format!("<{CAROL}>;admin=1");
+        assert_eq!(result(world, cast.alice, &give_carol), 403);
+        assert_eq!(result(world, cast.bob, &give_carol), 200);
         assert_eq!(result(world, cast.bob, &remove_carol), 200);
         assert!(!world.is_in(cast.carol));
         world.end();
@@ -258,6 +268,14 @@ fn who_comes_back_has_the_role_again() {
         assert_eq!((both.len(), both[0].as_str()), (2, ALICE), "{both:?}");
         let reason = "Reason: SIP;cause=200\r\n";
         assert_eq!(comes_back(world, reason), both[1..]);
+        // Given once more, and lost with a removal; she comes back by invitation.
+        let next = if both[1] == BOB { cast.bob } else { cast.carol };
+        assert_eq!(result(world, next, &format!("<{ALICE}>;admin=1")), 200);
+        assert_eq!(result(world, next, &format!("<{ALICE};method=BYE>")), 200);
+        assert_eq!(result(world, next, &format!("<{ALICE}>")), 200);
+        world.run(SETTLED);
+        assert!(world.is_in(cast.alice));
+        assert_eq!(administrators(world), both[1..]);
         world.end();
     });
 }

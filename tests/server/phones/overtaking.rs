@@ -10,8 +10,10 @@ fn the_subscribe_of_who_is_invited_overtakes_its_200() {
     alice.create("Picnic", &[BOB, CAROL]);
     let members = [admin(ALICE), member(BOB), member(CAROL)];
     stage.agree(&[&alice, &bob, &carol], "Picnic", &members);
+    assert!(stage.server.statistic("quirk_subscribe_while_invited") > 0);
 }
 
+/// The stack takes it all the same; what the server does for one that answers 481 is shown in `refer_notify`.
 #[test]
 fn the_first_notify_overtakes_the_2xx_to_its_refer() {
     let group = Group::open("s", &[ALICE]);
