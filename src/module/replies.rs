@@ -15,7 +15,7 @@ use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::{Event, KnownReply, Verdict};
 use crate::kamailio::{clock, core_state, log};
-use crate::sip::{Method, Response};
+use crate::sip::{may_answer_invite, Method, Response};
 
 /// tm's callback: `handle` is the record the request was sent for, or 0.
 pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
@@ -133,7 +133,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
 
 /// The reply, if it is a 2xx to an INVITE.
 fn accepted_invite(message: &Message<'_>) -> Option<Response> {
-    if !(200..=299).contains(&message.status()) {
+    if !(200..=299).contains(&message.status()) || !may_answer_invite(message.bytes()) {
         return None;
     }
     let response = Response::parse(message.bytes(), message.is_stream()).ok()?;

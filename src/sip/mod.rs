@@ -46,7 +46,7 @@ pub use privacy::Privacy;
 pub use refer_sub::ReferSubError;
 pub use refer_to::{Quirk, ReferTarget, ReferTo, ReferToError};
 pub use referred_by::{ReferredBy, ReferredByError};
-pub use response::Response;
+pub use response::{may_answer_invite, Response};
 pub use route::Route;
 pub use tag::Tag;
 pub use uri::{Scheme, Uri, UriError};

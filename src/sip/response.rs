@@ -78,6 +78,26 @@ impl Response {
     }
 }
 
+/// Whether this may be the answer to an INVITE, without reading all of it. False means that it is not; the
+/// rest says [`Response::parse`].
+pub fn may_answer_invite(raw: &[u8]) -> bool {
+    let mut lines = raw.split(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let (name, Some(value)) = text::cut(line, b':') else {
+            continue;
+        };
+        if !name.trim_ascii().eq_ignore_ascii_case(b"cseq") {
+            continue;
+        }
+        // RFC 3261 section 7.3.1: a line that begins with a blank goes on with the one before.
+        let folded = lines
+            .peek()
+            .is_some_and(|next| next.starts_with(b" ") || next.starts_with(b"\t"));
+        return folded || value.trim_ascii().ends_with(b"INVITE");
+    }
+    true
+}
+
 /// `SIP/2.0 SP nnn SP phrase` (RFC 3261 section 7.2); the blank before an empty phrase may be
 /// missing.
 fn status_line(line: &[u8]) -> Result<(u16, String), MessageError> {
@@ -117,6 +137,21 @@ mod tests {
         assert_eq!((r.from_tag.as_str(), r.to_tag.as_deref()), ("1", Some("2")));
         assert_eq!(r.body, b"abc");
         assert_eq!(r.contact().unwrap().as_str(), "sip:c@h");
+    }
+
+    #[test]
+    fn answers_to_an_invite_are_told_by_their_cseq() {
+        for (cseq, may) in [
+            ("CSeq: 7 INVITE", true),
+            ("cseq :7  INVITE ", true),
+            ("CSeq: 7 NOTIFY", false),
+            ("CSEQ:7 BYE", false),
+            ("CSeq: 7\r\n INVITE", true),
+            ("X: CSeq", true),
+        ] {
+            let raw = format!("SIP/2.0 200 OK\r\nTo: <sip:c@x>;tag=2\r\n{cseq}\r\n\r\n");
+            assert_eq!(may_answer_invite(raw.as_bytes()), may, "{cseq}");
+        }
     }
 
     #[test]

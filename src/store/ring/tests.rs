@@ -1,3 +1,5 @@
+//! Trails: the last ones of each share, found by id and by name.
+
 use super::*;
 use crate::store::memory::SharedMap;
 
