@@ -39,11 +39,13 @@ use crate::store::shared_table::SharedTable;
 use crate::store::turns::Turns;
 
 /// Functions for `request_route`.
-static COMMANDS: CommandTable<4> = commands([
+static COMMANDS: CommandTable<6> = commands([
     command(c"cpm_handle_request", request::handle_request),
     command(c"cpm_handle_refer", request::handle_refer),
     command(c"cpm_is_focus", request::is_focus),
     command_with_string(c"cpm_is_focus", request::is_focus_uri),
+    command(c"cpm_is_trusted", strangers::is_trusted),
+    command(c"cpm_turn_away", strangers::turn_away_stranger),
 ]);
 
 /// `modparam("cpm", …)`.
@@ -111,11 +113,13 @@ static RPC: RpcTable<8> = rpc_table([
 ]);
 
 /// `KSR.cpm.…`.
-static KEMI: KemiTable<4> = kemi::kemi([
+static KEMI: KemiTable<6> = kemi::kemi([
     function(c"cpm", c"cpm_handle_request", request::handle_request),
     function(c"cpm", c"cpm_handle_refer", request::handle_refer),
     function(c"cpm", c"cpm_is_focus", request::is_focus),
     function_with_string(c"cpm", c"cpm_is_focus_uri", request::is_focus_uri),
+    function(c"cpm", c"cpm_is_trusted", strangers::is_trusted),
+    function(c"cpm", c"cpm_turn_away", strangers::turn_away_stranger),
 ]);
 
 /// What Kamailio looks up when it loads the module.

@@ -2,7 +2,8 @@
 //! of them, so that a flood of them takes nothing from the trusted peers.
 
 use super::counters;
-use super::runtime::Runtime;
+use super::request::{FAILED, NOT_OURS, TAKEN};
+use super::runtime::{runtime, Runtime};
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
 use crate::cpm::refusal::Refusal;
@@ -19,6 +20,27 @@ pub enum Untrusted {
     Refuse,
     /// Nothing.
     Drop,
+}
+
+/// `cpm_is_trusted()`: whether the message came from an address in `trusted_peers`. Nothing is sent or counted.
+pub fn is_trusted(message: &Message<'_>) -> i32 {
+    match runtime() {
+        Some(runtime) if runtime.trusts(message.source()) => TAKEN,
+        Some(_) => NOT_OURS,
+        None => FAILED,
+    }
+}
+
+/// `cpm_turn_away()`: for what the script would answer itself.
+pub fn turn_away_stranger(message: &Message<'_>) -> i32 {
+    match runtime() {
+        Some(runtime) if is_to_be_turned_away(runtime, message) => {
+            turn_away(runtime, message);
+            TAKEN
+        }
+        Some(_) => NOT_OURS,
+        None => FAILED,
+    }
 }
 
 /// Whether the request is turned away. In a laboratory without S-CSCF (parameter `untrusted_in_dialog`) those

@@ -74,15 +74,42 @@ fn a_flood_of_strangers_takes_nothing() {
     works(&scene, &mut alice);
 }
 
+/// What the routing script would answer by itself, and what the module would.
+fn all_sorts(alice: &Leg) -> [(&'static str, &str); 6] {
+    [
+        ("OPTIONS", alice.focus.as_str()),
+        ("OPTIONS", "sip:conf.home1.test"),
+        ("REGISTER", "sip:conf.home1.test"),
+        ("OPTIONS", "sip:x@elsewhere.test"),
+        ("BYE", "sip:x@conf.home1.test"),
+        ("INVITE", "sip:x@elsewhere.test"),
+    ]
+}
+
 #[test]
-fn what_a_stranger_sends_can_be_dropped() {
+fn with_drop_a_stranger_gets_nothing_whatever_he_asks() {
     let (scene, mut alice) = alone(|setup| setup.param_str("untrusted", "drop"));
     let ua = stranger();
-    let request = ua.request("OPTIONS", &alice.focus);
-    let pending = scene.send(&ua, &request);
+    let sorts = all_sorts(&alice);
+    let sent = sorts.map(|(method, uri)| scene.send(&ua, &ua.request(method, uri)));
     assert!(scene.server.log_has("OPTIONS dropped", SOON));
-    assert!(pending.answer_within(QUIET).is_none());
+    for (pending, sort) in sent.iter().zip(sorts) {
+        assert!(pending.answer_within(QUIET / 4).is_none(), "{sort:?}");
+    }
+    let counted = scene.server.statistic("untrusted_requests");
+    assert_eq!(counted, sorts.len() as i64);
     works(&scene, &mut alice);
+}
+
+#[test]
+fn a_stranger_gets_403_whatever_he_asks() {
+    let (scene, alice) = alone(|setup| setup);
+    let ua = stranger();
+    for (method, uri) in all_sorts(&alice) {
+        let answer = scene.send(&ua, &ua.request(method, uri)).answer();
+        assert_eq!(answer.status(), 403, "{method} {uri}");
+    }
+    assert_eq!(scene.server.statistic("untrusted_requests"), 6);
 }
 
 /// Whoever asks learns nothing: a session that lives and one that does not are the same to him.
