@@ -41,7 +41,7 @@ mod kamailio {
         "add_lump_rpl2|cfg_child_no_cb_init|cfg_lookup_var",
         "check_self|counter_register|counter_reset|counter_get_val",
         "find_export|fixup_spve_null|fixup_free_spve_null|get_str_fparam",
-        "fork_process|free_rr|get_debug_facility|get_debug_level|grep_sock_info",
+        "fork_process|free_rr|ksr_evrt_rcvnetinfo_get|get_debug_facility|get_debug_level|grep_sock_info",
         "find_si|get_sock_info_list|ksr_shutdown_phase|destroy_modules_phase|my_pid",
         "parse_headers|parse_rr_body|register_procs|register_script_cb",
         "sr_kemi_modules_add|sr_instance_ready",

@@ -22,6 +22,7 @@ pub mod message;
 pub mod panic_guard;
 pub mod params;
 pub mod process;
+pub mod received;
 pub mod rpc;
 pub mod script;
 pub mod shm;

@@ -9,6 +9,7 @@ mod modparam_values;
 mod modparams;
 mod replies;
 mod request;
+mod return_codes;
 mod rpc;
 mod rpc_names;
 mod rpc_why;
@@ -39,12 +40,15 @@ use crate::store::sessions::Store;
 use crate::store::shared_table::SharedTable;
 use crate::store::turns::Turns;
 
-/// Functions for `request_route`.
-static COMMANDS: CommandTable<4> = commands([
+/// Functions for `request_route`, and one for `event_route[core:msg-received]`.
+static COMMANDS: CommandTable<7> = commands([
     command(c"cpm_handle_request", request::handle_request),
     command(c"cpm_handle_refer", request::handle_refer),
     command(c"cpm_is_focus", request::is_focus),
     command_with_string(c"cpm_is_focus", request::is_focus_uri),
+    command(c"cpm_is_trusted", strangers::is_trusted),
+    command(c"cpm_turn_away", strangers::turn_away_stranger),
+    command(c"cpm_check_received", strangers::check_received),
 ]);
 
 /// `modparam("cpm", …)`.
@@ -112,11 +116,14 @@ static RPC: RpcTable<8> = rpc_table([
 ]);
 
 /// `KSR.cpm.…`.
-static KEMI: KemiTable<4> = kemi::kemi([
+static KEMI: KemiTable<7> = kemi::kemi([
     function(c"cpm", c"cpm_handle_request", request::handle_request),
     function(c"cpm", c"cpm_handle_refer", request::handle_refer),
     function(c"cpm", c"cpm_is_focus", request::is_focus),
     function_with_string(c"cpm", c"cpm_is_focus_uri", request::is_focus_uri),
+    function(c"cpm", c"cpm_is_trusted", strangers::is_trusted),
+    function(c"cpm", c"cpm_turn_away", strangers::turn_away_stranger),
+    function(c"cpm", c"cpm_check_received", strangers::check_received),
 ]);
 
 /// What Kamailio looks up when it loads the module.

@@ -4,6 +4,7 @@ use super::collisions;
 use super::counters;
 use super::executor::{perform, Place};
 use super::replies::origin;
+use super::return_codes::{FAILED, NOT_OURS, TAKEN};
 use super::runtime::{runtime, Runtime, RESERVE};
 use super::sampled_log::Sampled;
 use super::strangers;
@@ -28,13 +29,6 @@ use crate::sip::status::reason_phrase;
 use crate::sip::Method;
 use crate::sip::Request;
 use crate::store::sessions::{AccessError, OfGroup};
-
-/// Answered, with a refusal too, or absorbed: the script should exit.
-pub const TAKEN: i32 = 1;
-/// Not ours; nothing was sent.
-pub const NOT_OURS: i32 = -1;
-/// Ours, but failed here: a 5xx was answered and one line logged.
-pub const FAILED: i32 = -2;
 
 /// Seconds in Retry-After of a 503.
 const RETRY_AFTER: &str = "10";

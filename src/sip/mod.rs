@@ -17,6 +17,7 @@ pub mod method;
 pub mod multipart;
 pub mod name_addr;
 pub mod params;
+pub mod plain;
 pub mod privacy;
 pub mod refer_sub;
 pub mod refer_to;

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::name_addr::NameAddr;
+use super::plain::{self, Plain};
 use super::sdp::{self, LocalMedia, MsrpPath, Sdp};
 use super::*;
 
@@ -232,6 +233,7 @@ proptest! {
             prop_assert!(clean(&error.reason()));
         }
         let _ = Response::parse(&input, stream);
+        let _ = plain::parse(&input, stream);
     }
 
     #[test]
@@ -242,6 +244,9 @@ proptest! {
         }
         if let Ok(response) = Response::parse(&raw, false) {
             check_headers(&response)?;
+        }
+        if let Some(Plain::Request(request)) = plain::parse(&raw, false) {
+            prop_assert_eq!(Ok(*request), Request::parse(&raw, false));
         }
     }
 

@@ -4,6 +4,7 @@ use crate::kit::{
     check, with_alice, Group, Leg, Msg, Scene, Setup, Transport, Ua, BOB, CAROL, QUIET, SOON,
 };
 use std::collections::BTreeSet;
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 const STRANGER: &str = "127.0.0.2";
@@ -74,14 +75,160 @@ fn a_flood_of_strangers_takes_nothing() {
     works(&scene, &mut alice);
 }
 
+/// What the routing script would answer by itself, and what the module would.
+fn all_sorts(alice: &Leg) -> [(&'static str, &str); 6] {
+    [
+        ("OPTIONS", alice.focus.as_str()),
+        ("OPTIONS", "sip:conf.home1.test"),
+        ("REGISTER", "sip:conf.home1.test"),
+        ("OPTIONS", "sip:x@elsewhere.test"),
+        ("BYE", "sip:x@conf.home1.test"),
+        ("INVITE", "sip:x@elsewhere.test"),
+    ]
+}
+
 #[test]
-fn what_a_stranger_sends_can_be_dropped() {
+fn with_drop_a_stranger_gets_nothing_whatever_he_asks() {
     let (scene, mut alice) = alone(|setup| setup.param_str("untrusted", "drop"));
     let ua = stranger();
-    let request = ua.request("OPTIONS", &alice.focus);
-    let pending = scene.send(&ua, &request);
+    let sorts = all_sorts(&alice);
+    let sent = sorts.map(|(method, uri)| scene.send(&ua, &ua.request(method, uri)));
     assert!(scene.server.log_has("OPTIONS dropped", SOON));
-    assert!(pending.answer_within(QUIET).is_none());
+    for (pending, sort) in sent.iter().zip(sorts) {
+        assert!(pending.answer_within(QUIET / 4).is_none(), "{sort:?}");
+    }
+    let counted = scene.server.statistic("untrusted_requests");
+    assert_eq!(counted, sorts.len() as i64);
+    works(&scene, &mut alice);
+}
+
+#[test]
+fn a_stranger_gets_403_whatever_he_asks() {
+    let (scene, alice) = alone(|setup| setup);
+    let ua = stranger();
+    for (method, uri) in all_sorts(&alice) {
+        let answer = scene.send(&ua, &ua.request(method, uri)).answer();
+        assert_eq!(answer.status(), 403, "{method} {uri}");
+    }
+    assert_eq!(scene.server.statistic("untrusted_requests"), 6);
+}
+
+const VIA: &str = "Via: SIP/2.0/UDP 127.0.0.2:9;branch=z9hG4bKx\r\n";
+const OURS: &str = "sip:x@conf.home1.test";
+
+/// A message without a body.
+fn odd(start: &str, headers: &str) -> String {
+    format!("{start}\r\n{headers}\r\n")
+}
+
+/// What Kamailio writes to the log, some of it whole.
+fn unreadable() -> Vec<String> {
+    let people = "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: 1\r\n";
+    let bye = format!("BYE {OURS} SIP/2.0");
+    let ringing = "SIP/2.0 180 Ringing";
+    let whole = format!("{VIA}{people}CSeq: 1 BYE\r\n");
+    let no_via = format!("{people}CSeq: 1 BYE\r\n");
+    let with_via = |via: &str| format!("Via: {via}\r\n{no_via}");
+    let bad_to = |method: &str| format!("{VIA}To: \"<<\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n");
+    vec![
+        odd("INVITE", ""),
+        odd(&format!("INVITE {OURS}"), ""),
+        odd(&bye, &no_via),
+        odd(&bye, &with_via("SIP/2.0/UDP ;;;")),
+        odd(&bye, &with_via("rubbish")),
+        odd(&bye, &with_via("SIP/2.0/UDP 127.0.0.2:0;branch=z9hG4bKx")),
+        odd(
+            &bye,
+            &format!("{VIA}From: <sip:\r\nTo: <sip:\r\nCall-ID: 1\r\nCSeq: 1 BYE\r\n"),
+        ),
+        odd(&bye, &bad_to("BYE")),
+        odd(&bye, &format!("{VIA}Call-ID: 1\r\nCSeq: 1 BYE\r\n")),
+        odd(&bye, &format!("{VIA}{people}CSeq: x\r\n")),
+        odd("BYE sip:x@ SIP/2.0", &whole),
+        odd("BYE hello SIP/2.0", &whole),
+        odd(&format!("ACK {OURS} SIP/2.0"), &bad_to("ACK")),
+        odd("OPTIONS sip:conf.home1.test SIP/2.0", &bad_to("OPTIONS")),
+        format!("{bye}\r\n{whole}{}", "X".repeat(300)),
+        odd(ringing, &whole),
+        odd(ringing, &format!("{VIA}{}", with_via("x"))),
+        odd(ringing, &with_via("x")),
+        odd(ringing, &bad_to("INVITE")),
+        odd(ringing, &format!("{VIA}{people}CSeq: x\r\n")),
+        odd("SIP/2.0 999999 Ringing", &whole),
+    ]
+}
+
+/// Bytes of good messages exchanged, left out and repeated, always the same ones.
+fn mutated(count: usize) -> Vec<Vec<u8>> {
+    let people = "From: \"A\" <sip:a@b>;tag=1\r\nTo: B <sip:c@d;x=y>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n";
+    let length = "Route: <sip:x;lr>\r\nContact: <sip:x>\r\nContent-Length: 2\r\n\r\nab";
+    let good = [
+        format!("OPTIONS {OURS} SIP/2.0\r\n{VIA}{people}{length}"),
+        format!("SIP/2.0 200 OK\r\n{VIA}{people}{length}"),
+    ];
+    let mut state = 1u64;
+    let mut below = |most: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % most
+    };
+    let odd = b"\r\n\t \0\"<>;:,=@[]/\\x5%*\xff";
+    (0..count)
+        .map(|n| {
+            let mut bytes = good[n % good.len()].clone().into_bytes();
+            for _ in 0..=below(2) {
+                let at = below(bytes.len());
+                match below(3) {
+                    0 => bytes[at] = odd[below(odd.len())],
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, odd[below(odd.len())]),
+                }
+            }
+            bytes
+        })
+        .collect()
+}
+
+/// By how much the log grows while the stranger sends.
+fn logged(scene: &Scene, messages: impl Iterator<Item = Vec<u8>>) -> String {
+    let socket = UdpSocket::bind((STRANGER, 0)).expect("a socket");
+    let before = scene.server.log_text().len();
+    for (sent, bytes) in messages.enumerate() {
+        let to = scene.server.addr();
+        socket.send_to(&bytes, to).expect("sent");
+        if sent % 50 == 49 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    scene.server.log_text().split_off(before)
+}
+
+#[test]
+fn what_a_stranger_sends_that_cannot_be_read_does_not_fill_the_log() {
+    let (scene, mut alice) = alone(|setup| setup);
+    for text in unreadable() {
+        let flood = std::iter::repeat_n(text.clone().into_bytes(), 100);
+        let log = logged(&scene, flood);
+        assert!(log.len() < 1_000, "{text}\n{log}");
+    }
+    works(&scene, &mut alice);
+}
+
+#[test]
+fn what_a_stranger_garbles_does_not_fill_the_log() {
+    let (scene, mut alice) = alone(|setup| setup);
+    let log = logged(&scene, mutated(20_000).into_iter());
+    let of_kamailio = log.lines().filter(|line| !line.contains(" cpm "));
+    let lines: Vec<&str> = of_kamailio.filter(|line| !line.is_empty()).collect();
+    assert!(
+        lines.is_empty(),
+        "{} lines: {:?}",
+        lines.len(),
+        &lines[..lines.len().min(20)]
+    );
+    assert!(log.len() < 2_000, "{log}");
     works(&scene, &mut alice);
 }
 

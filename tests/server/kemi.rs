@@ -1,7 +1,7 @@
 //! The functions as a Lua script calls them (KEMI).
 
 use crate::kit::refer::expect_outcome;
-use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport, ALICE, BOB, CAROL};
+use crate::kit::{check, Group, Msg, Scene, Script, Setup, Transport, Ua, ALICE, BOB, CAROL};
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 const SCRIPT: &str = r#"
 function ksr_request_route()
     local ask = KSR.pv.get("$hdr(X-Ask)")
-    if ask == nil then
+    if ask == "trusted" then
+        KSR.sl.sl_send_reply(480, "trusted " .. KSR.cpm.cpm_is_trusted())
+    elseif KSR.cpm.cpm_turn_away() == 1 then
+        return
+    elseif ask == nil then
         if KSR.cpm.cpm_handle_request() == -1 then
             KSR.sl.sl_send_reply(404, "Not ours")
         end
@@ -35,7 +39,8 @@ fn scripted() -> Scene {
     let mut file = tempfile::Builder::new();
     let mut file = file.permissions(readable).tempfile().expect("a file");
     file.write_all(SCRIPT.as_bytes()).expect("written");
-    let setup = Setup::new([group()]).local_cfg(&format!(
+    let trusted = Setup::new([group()]).env("CPM_TRUSTED", "127.0.0.1");
+    let setup = trusted.local_cfg(&format!(
         "#!define CPM_OWN_ROUTES\nloadmodule \"app_lua.so\"\nmodparam(\"app_lua\", \"load\", \"{}\")\ncfgengine \"lua\"",
         file.path().display()
     ));
@@ -43,9 +48,12 @@ fn scripted() -> Scene {
 }
 
 fn asked(scene: &Scene, uri: &str, ask: &str) -> String {
-    let ua = scene.ua(ALICE);
+    asked_by(&scene.ua(ALICE), scene, uri, ask)
+}
+
+fn asked_by(ua: &Ua, scene: &Scene, uri: &str, ask: &str) -> String {
     let answer: Msg = scene
-        .send(&ua, &ua.request("OPTIONS", uri).with("X-Ask", ask))
+        .send(ua, &ua.request("OPTIONS", uri).with("X-Ask", ask))
         .answer();
     assert_eq!(answer.status(), 480, "{answer}");
     answer.reason().to_owned()
@@ -84,4 +92,19 @@ fn a_lua_script_gets_the_return_codes() {
     assert_eq!(asked(&scene, &alice.focus, "refer"), "refer -1", "no REFER");
     let options = alice.ua().request("OPTIONS", elsewhere);
     check::refused(&scene.send(alice.ua(), &options).answer(), 404, None);
+}
+
+#[test]
+fn a_lua_script_turns_strangers_away() {
+    let scene = scripted();
+    let stranger = Ua::on("127.0.0.2", ALICE, Transport::Udp);
+    let elsewhere = "sip:somebody@elsewhere.test";
+    assert_eq!(asked(&scene, elsewhere, "trusted"), "trusted 1");
+    let told = asked_by(&stranger, &scene, elsewhere, "trusted");
+    assert_eq!(told, "trusted -1");
+    for uri in [elsewhere, &group().uri, "sip:conf.home1.test"] {
+        let options = stranger.request("OPTIONS", uri);
+        check::refused(&scene.send(&stranger, &options).answer(), 403, None);
+    }
+    assert_eq!(scene.server.statistic("untrusted_requests"), 3);
 }
