@@ -181,6 +181,98 @@ fn the_invites_to_a_next_hop_wait_for_their_turn() {
     });
 }
 
+fn many(count: usize) -> Vec<String> {
+    let guest = |n| format!("sip:none{n}@home1.test");
+    (0..count).map(guest).collect()
+}
+
+/// How long carol's INVITE waits when bob asks for it now, ms.
+fn wait_of_somebody_else(world: &mut World, cast: Cast) -> Millis {
+    let asked = world.now;
+    let branch = creates(world, cast.bob, &[CAROL]);
+    let to_carol = |world: &World| {
+        let mut sent = world.sent("INVITE").into_iter();
+        sent.find(|sent| sent.request.uri.contains("carol"))
+            .map(|sent| sent.at)
+    };
+    while to_carol(world).is_none() {
+        world.run(100);
+        assert!(world.now < asked + 600_000, "carol is never invited");
+    }
+    assert_eq!(world.status(cast.bob, &branch), 200);
+    to_carol(world).map_or(0, |at| at - asked)
+}
+
+/// Each target of a list is charged to who asks for it, so with the defaults one person's lists never use up what
+/// all share.
+#[test]
+fn one_member_does_not_use_up_everybodys_turns() {
+    perfectly(|world, cast| {
+        world.settings.rates = Rates::new(10, 100, 500, 1_000);
+        let all = many(90);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let asked: Vec<String> = (0..50).map(|_| creates(world, cast.alice, &all)).collect();
+        world.run(300);
+        let status = |branch: &String| world.status(cast.alice, branch);
+        assert_eq!(asked.iter().filter(|b| status(b) == 200).count(), 1);
+        assert_eq!(asked.iter().filter(|b| status(b) == 486).count(), 49);
+        for _ in 0..150 {
+            let branch = creates(world, cast.alice, &all);
+            world.run(60);
+            if world.status(cast.alice, &branch) == 200 {
+                world.leaves(cast.alice);
+            }
+            world.run(40);
+        }
+        assert!(world.sent("INVITE").len() < 250);
+        let waited = wait_of_somebody_else(world, cast);
+        assert!(waited < 100, "carol's INVITE waited {waited} ms");
+    });
+}
+
+/// What is given up before it leaves has used no turn of anybody else, however much it is.
+#[test]
+fn an_invite_that_is_given_up_costs_nobody_a_turn() {
+    perfectly(|world, cast| {
+        world.settings.rates = Rates::new(0, 100, 20, 20);
+        let all = many(90);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        for _ in 0..10 {
+            creates(world, cast.alice, &all);
+            world.run(20);
+            world.leaves(cast.alice);
+            world.run(20);
+        }
+        let waited = wait_of_somebody_else(world, cast);
+        assert!(waited < 3_000, "carol's INVITE waited {waited} ms");
+    });
+}
+
+/// Who has no turn after half a minute is not reached; the referrer is told, and the others come in their turn.
+#[test]
+fn nobody_waits_for_a_turn_for_ever() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 1, 0);
+        world.join(cast.alice);
+        let all = many(60);
+        let entries: Vec<&str> = all.iter().map(String::as_str).collect();
+        for uri in &all {
+            let peer = world.peer("guest", &[uri]);
+            world.manners(peer).answer = Some((50, 486));
+        }
+        let refer = refers_list(world, cast.alice, &entries, "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        world.run_out();
+        let told = world.told(cast.alice, &refer);
+        let told = |wanted: u16| told.iter().filter(|(status, _)| *status == wanted).count();
+        let (late, reached) = (told(503), told(486));
+        assert_eq!(late + reached, 60);
+        assert!((28..=33).contains(&reached), "{reached}");
+        world.end();
+    });
+}
+
 /// The session may end while INVITEs wait: every promise is kept.
 #[test]
 fn who_waits_for_a_rate_is_told_of_the_end() {
