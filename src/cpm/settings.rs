@@ -82,7 +82,7 @@ pub struct Settings {
 /// `_rate`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// REFERs, and lists in an INVITE to the factory, of one person.
+    /// Targets of REFERs and lists, and members called together, of one person.
     pub refer: Rate,
     /// INVITEs of one session.
     pub session: Rate,

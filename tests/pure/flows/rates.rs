@@ -6,7 +6,7 @@ use cpm::cpm::settings::Rates;
 use cpm::cpm::time::Millis;
 use cpm::sip::Route;
 
-use crate::flows::bed::{interleaved, Cast, World};
+use crate::flows::bed::{called_together, interleaved, Cast, World};
 use crate::flows::listing::{creates, refers_list};
 use crate::flows::watching::perfectly;
 
@@ -227,6 +227,36 @@ fn one_member_does_not_use_up_everybodys_turns() {
         assert!(world.sent("INVITE").len() < 250);
         let waited = wait_of_somebody_else(world, cast);
         assert!(waited < 100, "carol's INVITE waited {waited} ms");
+    });
+}
+
+/// A group whose document calls all its members together: to start it is as good as a list of all of them.
+#[test]
+fn starting_a_group_again_and_again_counts_as_referring() {
+    perfectly(|world, cast| {
+        world.groups = called_together();
+        world.settings.rates = Rates::new(10, 100, 500, 1_000);
+        world.manners(cast.number).answer = None;
+        let begun = world.now;
+        let mut refused = 0;
+        for _ in 0..400 {
+            world.ledger.expects("tel:+358401234567");
+            let branch = world.joins(cast.alice);
+            world.run(20);
+            if world.status(cast.alice, &branch) == 200 {
+                world.leaves(cast.alice);
+            } else {
+                assert_eq!(world.status(cast.alice, &branch), 486);
+                refused += 1;
+            }
+            world.run(20);
+        }
+        let seconds = (world.now - begun) / 1_000;
+        let sent = world.sent("INVITE").len() as u64;
+        let most = 50 + 10 * (seconds + 1);
+        assert!(sent <= most, "{sent} INVITEs within {seconds} s");
+        assert!(refused > 0);
+        assert_eq!(world.counted(Counter::RefersOverRate), refused);
     });
 }
 
