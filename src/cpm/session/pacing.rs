@@ -33,7 +33,10 @@ impl Session<'_> {
         referrer: &Person,
         targets: Option<&Targets>,
     ) -> Result<(), Refusal> {
-        let rate = self.env.settings.rates.refer;
+        let settings = self.env.settings;
+        let mut rate = settings.rates.refer;
+        // Who adds a whole group one by one does nothing wrong.
+        rate.burst = rate.burst.max(settings.max_participants);
         let invited = targets.filter(|targets| targets.purpose == Purpose::Invite);
         let count = invited.map_or(1, |targets| targets.list.len());
         let count = u32::try_from(count).unwrap_or(u32::MAX);
