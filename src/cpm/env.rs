@@ -9,6 +9,9 @@ use crate::sip::Tag;
 /// A tag tells when it was made by steps of so many ms. The time cannot be read from it, only tried.
 const TAG_STEP: Millis = SIXTY_FOUR_T1;
 
+/// See [`Env::turn`].
+pub type TakeTurns<'a> = dyn Fn(&Bucket<'_>, Rate, u32, Millis) -> Result<Millis, Millis> + 'a;
+
 /// The surroundings of one decision.
 pub struct Env<'a> {
     /// Monotonic time.
@@ -25,9 +28,9 @@ pub struct Env<'a> {
     pub room: &'a dyn Fn() -> u64,
     /// A keyed hash of a text, by a key that only this server knows: what carries it is ours.
     pub seal: &'a dyn Fn(&str) -> u128,
-    /// Takes the next turn of a bucket if it comes within so many ms. Gives how long it is waited for, ms; as an
-    /// error how long it would have been ([`Rate::take`]).
-    pub turn: &'a dyn Fn(&Bucket<'_>, Rate, Millis) -> Result<Millis, Millis>,
+    /// Takes so many turns of a bucket if the last comes within so many ms. Gives how long it is waited for, ms;
+    /// as an error how long it would have been ([`Rate::take`]).
+    pub turn: &'a TakeTurns<'a>,
     /// The clock of `Arrival::read_at`, as it stands when it is asked.
     pub clock: &'a dyn Fn() -> Micros,
 }

@@ -58,26 +58,29 @@ impl Rate {
         }
     }
 
-    /// Takes the next turn if it comes within `patience` ms. Gives what is to be kept instead of `kept` (0
-    /// in the beginning), and how long the turn is waited for, ms.
+    /// Takes the next `count` turns, at least one and at most the burst, if the last of them comes within
+    /// `patience` ms. Gives what is to be kept instead of `kept` (0 in the beginning), and how long the last
+    /// turn is waited for, ms.
     ///
     /// # Errors
-    /// How long the turn would have been waited for; nothing is taken then.
+    /// How long it would have been waited for; nothing is taken then.
     pub fn take(
         self,
         kept: Micros,
         now: Micros,
+        count: u32,
         patience: Millis,
     ) -> Result<(Micros, Millis), Millis> {
         let Some(step) = SECOND.checked_div(self.per_second.into()) else {
             return Ok((kept, 0));
         };
-        let spent = kept.max(now);
-        let saved = step.saturating_mul(self.burst.saturating_sub(1).into());
-        let turn = spent.saturating_sub(saved).max(now);
+        let count = u64::from(count.min(self.burst).max(1));
+        let next = kept.max(now).saturating_add(step.saturating_mul(count));
+        let saved = step.saturating_mul(self.burst.max(1).into());
+        let turn = next.saturating_sub(saved).max(now);
         let wait = (turn - now).div_ceil(1_000);
         match wait <= patience {
-            true => Ok((spent.saturating_add(step), wait)),
+            true => Ok((next, wait)),
             false => Err(wait),
         }
     }
@@ -92,7 +95,7 @@ mod tests {
     /// How long each of `count` turns is waited for when all are asked for at `now`.
     fn waits(rate: Rate, kept: &mut Micros, now: Micros, count: usize) -> Vec<Millis> {
         let turns = (0..count).map(|_| {
-            let (next, wait) = rate.take(*kept, now, Millis::MAX).unwrap();
+            let (next, wait) = rate.take(*kept, now, 1, Millis::MAX).unwrap();
             *kept = next;
             wait
         });
@@ -121,23 +124,35 @@ mod tests {
         let mut kept = 0;
         assert_eq!(waits(rate, &mut kept, NOW, 2), [0, 0]);
         for _ in 0..1_000 {
-            assert_eq!(rate.take(kept, NOW, 0), Err(500));
+            assert_eq!(rate.take(kept, NOW, 1, 0), Err(500));
         }
-        let (_, wait) = rate.take(kept, NOW + 500_000, 0).unwrap();
+        let (_, wait) = rate.take(kept, NOW + 500_000, 1, 0).unwrap();
         assert_eq!(wait, 0);
     }
 
     #[test]
+    fn many_turns_are_taken_together_or_not_at_all() {
+        let rate = Rate::new(10, 1);
+        let (kept, _) = rate.take(0, NOW, 8, 0).unwrap();
+        assert_eq!(rate.take(kept, NOW, 3, 0), Err(100));
+        let (kept, wait) = rate.take(kept, NOW, 2, 0).unwrap();
+        assert_eq!(wait, 0);
+        // What is more than the burst takes all of it.
+        assert_eq!(rate.take(kept, NOW, 1_000, 0), Err(1_000));
+        assert!(rate.take(kept, NOW + 1_000_000, 1_000, 0).is_ok());
+    }
+
+    #[test]
     fn no_rate_is_no_limit_and_no_number_overflows() {
-        assert_eq!(Rate::NONE.take(7, NOW, 0), Ok((7, 0)));
+        assert_eq!(Rate::NONE.take(7, NOW, 1, 0), Ok((7, 0)));
         let most = Rate::new(u32::MAX, u32::MAX);
-        assert!(most.take(u64::MAX, u64::MAX, 0).is_ok());
-        assert!(most.take(u64::MAX, 0, 0).is_err());
+        assert!(most.take(u64::MAX, u64::MAX, 1, 0).is_ok());
+        assert!(most.take(u64::MAX, 0, 1, 0).is_err());
         let slow = Rate {
             per_second: 1,
             burst: 0,
         };
-        assert!(slow.take(0, NOW, 0).is_ok(), "one may always go");
+        assert!(slow.take(0, NOW, 1, 0).is_ok(), "one may always go");
     }
 
     #[test]

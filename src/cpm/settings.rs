@@ -82,7 +82,7 @@ pub struct Settings {
 /// `_rate`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// REFERs, and lists in an INVITE to the factory, of one person.
+    /// Targets of REFERs and lists, and members called together, of one person.
     pub refer: Rate,
     /// INVITEs of one session.
     pub session: Rate,
@@ -96,7 +96,7 @@ impl Rates {
     /// Rates per second, each with what may happen at once.
     pub fn new(refer: u32, session: u32, target: u32, next_hop: u32) -> Rates {
         Rates {
-            // A client without lists refers one after the other.
+            // A client without lists refers one after the other; it may ask for `max_participants`.
             refer: Rate::new(refer, 5),
             session: Rate::new(session, 1),
             target: Rate::new(target, 1),

@@ -79,9 +79,10 @@ impl Runtime {
             random: &random_bits,
             room: &|| KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST,
             seal: &|text| self.store.seal(text),
-            turn: &|bucket, rate, patience| {
+            turn: &|bucket, rate, count, patience| {
                 let hash = self.store.seal(&bucket.name());
-                self.turns.take(hash, rate, clock::monotonic_us(), patience)
+                self.turns
+                    .take(hash, rate, clock::monotonic_us(), count, patience)
             },
             clock: &clock::monotonic_us,
         })

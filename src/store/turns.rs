@@ -47,8 +47,8 @@ impl<M: Memory> Turns<M> {
         })
     }
 
-    /// Takes the next turn of the bucket with this keyed hash, see [`Rate::take`]. Gives how long it is
-    /// waited for, ms.
+    /// Takes the next `count` turns of the bucket with this keyed hash, see [`Rate::take`]. Gives how long
+    /// the last is waited for, ms.
     ///
     /// # Errors
     /// How long it would have been waited for.
@@ -57,6 +57,7 @@ impl<M: Memory> Turns<M> {
         hash: u128,
         rate: Rate,
         now: Micros,
+        count: u32,
         patience: Millis,
     ) -> Result<Millis, Millis> {
         // Below the number of slots, so nothing is cut.
@@ -66,7 +67,7 @@ impl<M: Memory> Turns<M> {
         };
         let mut kept = slot.load(Ordering::Relaxed);
         loop {
-            let (next, wait) = rate.take(kept, now, patience)?;
+            let (next, wait) = rate.take(kept, now, count, patience)?;
             match slot.compare_exchange_weak(kept, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(wait),
                 Err(other) => kept = other,

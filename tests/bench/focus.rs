@@ -62,7 +62,7 @@ impl<'a> Bed<'a> {
             },
             room: &|| u64::MAX,
             seal: &|text| self.store.seal(text),
-            turn: &|_, _, _| Ok(0),
+            turn: &|_, _, _, _| Ok(0),
             clock: &|| NOW * 1000,
         })
     }

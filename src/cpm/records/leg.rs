@@ -111,6 +111,8 @@ pub struct Attempt {
     pub retried: bool,
     /// When we give up on all attempts together. `None`: none was sent.
     pub ring_until: Option<Millis>,
+    /// Of the rates that all sessions share.
+    pub turns: Turns,
     /// In which form it is sent.
     pub forms: ClientForms,
     /// The other form is being tried, or was.
@@ -132,6 +134,17 @@ pub struct Fork {
     pub tag: Tag,
     /// How many ACKs it got.
     pub acks: u32,
+}
+
+/// Which turns an INVITE has of the rates that all sessions share. It takes them one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Turns {
+    /// How many it has.
+    pub taken: u8,
+    /// It was written down that it waits for the next one.
+    pub noted: bool,
+    /// When it gives up. `None`: it has not asked for one yet.
+    pub until: Option<Millis>,
 }
 
 /// An early dialog with reliable provisional answers.

@@ -37,7 +37,10 @@ impl Session<'_> {
         let admitted = self.admit_joiner(arrival, true).and_then(|joiner| {
             let listed = self.recipients(&arrival.request).transpose();
             let listed = listed.and_then(|listed| match listed {
-                Some(_) => self.admit_referrer(&joiner.who).map(|()| listed),
+                Some(targets) => {
+                    let admitted = self.admit_referrer(&joiner.who, Some(&targets));
+                    admitted.map(|()| Some(targets))
+                }
                 None => Ok(None),
             });
             let listed = listed.map_err(|refusal| refusal.of(&joiner.who.who()))?;
@@ -92,7 +95,10 @@ impl Session<'_> {
             .all(|target| who.identities.contains(&self.identity_of(target)));
         match creator_only {
             true => Err(Refusal::NobodyToInvite),
-            false => self.admit_referrer(who).map(|()| targets),
+            false => {
+                let admitted = self.admit_referrer(who, Some(&targets));
+                admitted.map(|()| targets)
+            }
         }
     }
 

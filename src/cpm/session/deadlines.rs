@@ -27,7 +27,7 @@ impl Session<'_> {
             self.ack_missing(id);
         }
         match state {
-            LegState::Waiting { at } if at <= now => self.send_invite(id),
+            LegState::Waiting { at } if at <= now => self.invite_in_turn(id),
             LegState::Inviting { ring_until, .. } if ring_until <= now => self.rang_too_long(id),
             LegState::Withdrawn { until, .. } if until <= now => {
                 if let Some(leg) = self.records.leg_mut(id) {

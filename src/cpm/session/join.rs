@@ -43,13 +43,20 @@ pub(super) struct Joiner {
 impl Session<'_> {
     /// INVITE to the group URI, the focus URI or our Contact, outside a dialog.
     pub(super) fn invite_received(&mut self, arrival: &Arrival) {
-        let starts = self.before.is_none();
-        match self.admit_joiner(arrival, false) {
-            Ok(joiner) => {
+        let admitted = self.admit_joiner(arrival, false).and_then(|joiner| {
+            let called = self.members_to_call(&joiner.who);
+            if let Some(targets) = &called {
+                let admitted = self.admit_referrer(&joiner.who, Some(targets));
+                admitted.map_err(|refusal| refusal.of(&joiner.who.who()))?;
+            }
+            Ok((joiner, called))
+        });
+        match admitted {
+            Ok((joiner, called)) => {
                 let who = joiner.who.clone();
                 self.join(arrival, joiner);
-                if starts {
-                    self.invite_members(arrival, &who);
+                if let Some(targets) = called {
+                    self.invite_listed(arrival, &who, &targets);
                 }
             }
             Err(denial) => self.refuse(&Method::Invite, denial),
@@ -274,20 +281,17 @@ impl Session<'_> {
             .text()
     }
 
-    /// Invites all members when the session starts, if the document says so (G3).
-    fn invite_members(&mut self, arrival: &Arrival, starter: &Person) {
-        let document = self.group_document();
-        let Some(group) = document.filter(|group| group.invite_members) else {
-            return;
-        };
+    /// Who is invited because this person starts the session: all other members, if the document says so
+    /// (G3).
+    fn members_to_call(&self, starter: &Person) -> Option<Targets> {
+        let document = self.group_document().filter(|_| self.before.is_none());
+        let group = document.filter(|group| group.invite_members)?;
         let others = group
             .members
             .iter()
             .filter(|member| !starter.identities.contains(&member.identity));
         let others: Vec<Target> = others.map(|m| Target::of(m.uri.clone())).collect();
-        if !others.is_empty() {
-            self.invite_listed(arrival, starter, &Targets::plain(Purpose::Invite, others));
-        }
+        (!others.is_empty()).then(|| Targets::plain(Purpose::Invite, others))
     }
 
     /// Everybody on a list that came with an INVITE, by the steps 7 and 8 of a REFER.

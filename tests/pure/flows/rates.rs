@@ -6,7 +6,7 @@ use cpm::cpm::settings::Rates;
 use cpm::cpm::time::Millis;
 use cpm::sip::Route;
 
-use crate::flows::bed::{interleaved, Cast, World};
+use crate::flows::bed::{called_together, interleaved, Cast, World};
 use crate::flows::listing::{creates, refers_list};
 use crate::flows::watching::perfectly;
 
@@ -52,6 +52,7 @@ fn who_refers_too_often_is_refused() {
         world.settings.rates = Rates::new(10, 0, 0, 0);
         world.join(cast.alice);
         world.join(cast.bob);
+        world.settings.max_participants = 20;
         let asked: Vec<String> = (0..300)
             .map(|_| world.refers(cast.alice, CAROL, "Refer-Sub: false\r\n"))
             .collect();
@@ -83,12 +84,31 @@ fn who_refers_too_often_is_refused() {
     });
 }
 
+/// A client without lists adds sixty people to a group of at most a hundred: sixty REFERs at once.
+#[test]
+fn sixty_people_may_be_added_one_by_one() {
+    perfectly(|world, cast| {
+        world.settings.rates = Rates::new(10, 100, 500, 1_000);
+        world.join(cast.alice);
+        let refer = |world: &mut World, n| {
+            let target = format!("sip:p{n}@home1.test");
+            world.refers(cast.alice, &target, "Refer-Sub: false\r\n")
+        };
+        let asked: Vec<String> = (0..60).map(|n| refer(world, n)).collect();
+        world.run(2_000);
+        for branch in asked {
+            assert_eq!(world.status(cast.alice, &branch), 200);
+        }
+    });
+}
+
 /// All sessions of one person count together, and so do the lists in an INVITE to the factory.
 #[test]
 fn a_person_has_one_rate_in_all_sessions() {
     perfectly(|world, cast| {
         unlimited(world);
         world.settings.rates = Rates::new(1, 0, 0, 0);
+        world.settings.max_participants = 3;
         world.join(cast.alice);
         for n in 0..5 {
             let status = match n % 2 {
@@ -177,6 +197,128 @@ fn the_invites_to_a_next_hop_wait_for_their_turn() {
         world.run(5_000);
         assert_eq!(left(world, ".test"), [0, 0, 0, 0, 0, 200, 400, 600]);
         assert_eq!(world.counted(Counter::InvitesOverNextHopRate), 3);
+        world.end();
+    });
+}
+
+fn many(count: usize) -> Vec<String> {
+    let guest = |n| format!("sip:none{n}@home1.test");
+    (0..count).map(guest).collect()
+}
+
+/// How long carol's INVITE waits when bob asks for it now, ms.
+fn wait_of_somebody_else(world: &mut World, cast: Cast) -> Millis {
+    let asked = world.now;
+    let branch = creates(world, cast.bob, &[CAROL]);
+    let to_carol = |world: &World| {
+        let mut sent = world.sent("INVITE").into_iter();
+        sent.find(|sent| sent.request.uri.contains("carol"))
+            .map(|sent| sent.at)
+    };
+    while to_carol(world).is_none() {
+        world.run(100);
+        assert!(world.now < asked + 600_000, "carol is never invited");
+    }
+    assert_eq!(world.status(cast.bob, &branch), 200);
+    to_carol(world).map_or(0, |at| at - asked)
+}
+
+/// Each target of a list is charged to who asks for it, so with the defaults one person's lists never use up what
+/// all share.
+#[test]
+fn one_member_does_not_use_up_everybodys_turns() {
+    perfectly(|world, cast| {
+        world.settings.rates = Rates::new(10, 100, 500, 1_000);
+        let all = many(90);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let asked: Vec<String> = (0..50).map(|_| creates(world, cast.alice, &all)).collect();
+        world.run(300);
+        let status = |branch: &String| world.status(cast.alice, branch);
+        assert_eq!(asked.iter().filter(|b| status(b) == 200).count(), 1);
+        assert_eq!(asked.iter().filter(|b| status(b) == 486).count(), 49);
+        for _ in 0..150 {
+            let branch = creates(world, cast.alice, &all);
+            world.run(60);
+            if world.status(cast.alice, &branch) == 200 {
+                world.leaves(cast.alice);
+            }
+            world.run(40);
+        }
+        assert!(world.sent("INVITE").len() < 250);
+        let waited = wait_of_somebody_else(world, cast);
+        assert!(waited < 100, "carol's INVITE waited {waited} ms");
+    });
+}
+
+/// A group whose document calls all its members together: to start it is as good as a list of all of them.
+#[test]
+fn starting_a_group_again_and_again_counts_as_referring() {
+    perfectly(|world, cast| {
+        world.groups = called_together();
+        world.settings.rates = Rates::new(10, 100, 500, 1_000);
+        world.manners(cast.number).answer = None;
+        let begun = world.now;
+        let mut refused = 0;
+        for _ in 0..400 {
+            world.ledger.expects("tel:+358401234567");
+            let branch = world.joins(cast.alice);
+            world.run(20);
+            if world.status(cast.alice, &branch) == 200 {
+                world.leaves(cast.alice);
+            } else {
+                assert_eq!(world.status(cast.alice, &branch), 486);
+                refused += 1;
+            }
+            world.run(20);
+        }
+        let seconds = (world.now - begun) / 1_000;
+        let sent = world.sent("INVITE").len() as u64;
+        let most = 100 + 10 * (seconds + 1);
+        assert!(sent <= most, "{sent} INVITEs within {seconds} s");
+        assert!(refused > 0);
+        assert_eq!(world.counted(Counter::RefersOverRate), refused);
+    });
+}
+
+/// What is given up before it leaves has used no turn of anybody else, however much it is.
+#[test]
+fn an_invite_that_is_given_up_costs_nobody_a_turn() {
+    perfectly(|world, cast| {
+        world.settings.rates = Rates::new(0, 100, 20, 20);
+        let all = many(90);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        for _ in 0..10 {
+            creates(world, cast.alice, &all);
+            world.run(20);
+            world.leaves(cast.alice);
+            world.run(20);
+        }
+        let waited = wait_of_somebody_else(world, cast);
+        assert!(waited < 3_000, "carol's INVITE waited {waited} ms");
+    });
+}
+
+/// Who has no turn after half a minute is not reached; the referrer is told, and the others come in their turn.
+#[test]
+fn nobody_waits_for_a_turn_for_ever() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 1, 0);
+        world.join(cast.alice);
+        let all = many(60);
+        let entries: Vec<&str> = all.iter().map(String::as_str).collect();
+        for uri in &all {
+            let peer = world.peer("guest", &[uri]);
+            world.manners(peer).answer = Some((50, 486));
+        }
+        let refer = refers_list(world, cast.alice, &entries, "");
+        assert_eq!(world.outcome(cast.alice, &refer), 200);
+        world.run_out();
+        let told = world.told(cast.alice, &refer);
+        let told = |wanted: u16| told.iter().filter(|(status, _)| *status == wanted).count();
+        let (late, reached) = (told(503), told(486));
+        assert_eq!(late + reached, 60);
+        assert!((28..=33).contains(&reached), "{reached}");
         world.end();
     });
 }

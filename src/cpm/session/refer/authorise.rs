@@ -24,7 +24,10 @@ impl Session<'_> {
         self.log_verdict(&referrer.who(), &verdict, needed);
         match verdict.allows(needed) || self.removes_itself_only(referrer, refer) {
             // What the policy refuses takes no turn.
-            true => self.admit_referrer(referrer).map(|()| verdict),
+            true => {
+                let targets = refer.targets.as_ref().ok();
+                self.admit_referrer(referrer, targets).map(|()| verdict)
+            }
             false => Err(self.not_permitted(needed)),
         }
     }

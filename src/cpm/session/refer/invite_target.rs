@@ -6,7 +6,7 @@ use crate::cpm::client_forms::ClientForms;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::records::ids::{Id, TransactionId};
-use crate::cpm::records::leg::{Appearance, Attempt};
+use crate::cpm::records::leg::{Appearance, Attempt, Turns};
 use crate::cpm::records::{Dialog, Leg, LegState, Media, Record, Refer, SessionTimer};
 use crate::cpm::redact::Who;
 use crate::cpm::session::{Activity, Session};
@@ -63,8 +63,8 @@ impl Session<'_> {
             }
             None => (None, None, None, false),
         };
-        let turn = self.turn_of_invite(target);
-        let delay = delay.max(turn.wait);
+        let turn = self.turn_of_session();
+        let delay = delay.max(turn);
         let at = env.now + delay;
         let dialog = Dialog::towards(target, &self.head.token, arrived, at, env);
         let identity = self.identity_of(target);
@@ -91,6 +91,7 @@ impl Session<'_> {
                 cseq: 0,
                 retried: false,
                 ring_until: None,
+                turns: Turns::default(),
                 forms: ClientForms::default(),
                 tried_other_form: false,
                 answerable_until: None,
@@ -113,11 +114,13 @@ impl Session<'_> {
         }
         let id = self.records.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
-        if delay == 0 {
-            self.send_invite(id);
-        }
         self.await_leg(refer, index, id);
-        self.log_turn(id, &turn);
+        if turn > 0 {
+            self.note_wait(id, turn, "session_rate", Counter::InvitesOverSessionRate);
+        }
+        if delay == 0 {
+            self.invite_in_turn(id);
+        }
         self.log_left_out(id, target);
     }
 
@@ -135,7 +138,7 @@ impl Session<'_> {
         }
     }
 
-    /// Sends the INVITE of a leg whose turn it is.
+    /// Sends the INVITE of a leg that has its turns.
     pub(in crate::cpm::session) fn send_invite(&mut self, id: Id) {
         let longest = self.env.now + self.env.settings.invite_timeout;
         let Some(leg) = self.records.leg(id) else {

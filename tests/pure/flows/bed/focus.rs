@@ -433,10 +433,10 @@ impl World {
             random: &|| self.tokens.bits(),
             room: &|| self.room,
             seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
-            turn: &|bucket, rate, patience| {
+            turn: &|bucket, rate, count, patience| {
                 let mut turns = self.turns.borrow_mut();
                 let kept = turns.entry(bucket.name()).or_insert(0);
-                let (next, wait) = rate.take(*kept, now * 1000, patience)?;
+                let (next, wait) = rate.take(*kept, now * 1000, count, patience)?;
                 *kept = next;
                 Ok(wait)
             },
