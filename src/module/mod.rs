@@ -6,6 +6,7 @@ mod drain_sessions;
 mod drain_state;
 mod executor;
 mod modparams;
+mod phone_hosts;
 mod replies;
 mod request;
 mod rpc;

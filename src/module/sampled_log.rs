@@ -20,11 +20,13 @@ pub enum Sampled {
     MemoryFull,
     /// Answers of somebody who was not asked.
     Answers,
+    /// Phone users under hosts that do not stand for numbers.
+    PhoneHosts,
     /// Many transactions in one place of tm's table.
     Collisions,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]
