@@ -14,8 +14,10 @@ const INTERVAL: Millis = 10_000;
 /// What is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampled {
-    /// Requests from sources that are not trusted.
+    /// Requests from sources that are not trusted, outside a dialog.
     Strangers,
+    /// Those of them that are in a dialog, or say so: a peer was forgotten, perhaps.
+    StrangersInDialog,
     /// Shared memory is full.
     MemoryFull,
     /// Answers of somebody who was not asked.
@@ -26,7 +28,7 @@ pub enum Sampled {
     Collisions,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]
