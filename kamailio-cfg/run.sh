@@ -31,6 +31,7 @@ from the environment             default
   CPM_CONTACT         host[:port] put into Contact                the socket asked
   CPM_GROUPS_DIR      group documents, one *.xml each             kamailio-cfg/groups
   CPM_TRUSTED         peers whose P-headers are believed (CIDR)   127.0.0.1,::1
+  CPM_PHONE_DOMAINS   hosts whose sip:+… are phone numbers        the one above CPM_DOMAIN
   CPM_ORIG_ROUTE      Route set for requests outside a dialog     (none)
   CPM_LOCAL_CFG       Kamailio configuration included last        (none)
   CPM_RUN_DIR         pid file, RPC socket                        target/run
@@ -56,6 +57,7 @@ settings() {
     CPM_GROUPS_DIR=$(absolute "${CPM_GROUPS_DIR:-$CPM_ROOT/kamailio-cfg/groups}")
     CPM_TRUSTED=${CPM_TRUSTED-127.0.0.1,::1}
     CPM_ORIG_ROUTE=${CPM_ORIG_ROUTE:-}
+    CPM_PHONE_DOMAINS=${CPM_PHONE_DOMAINS:-}
     CPM_LOCAL_CFG=${CPM_LOCAL_CFG:+$(absolute "$CPM_LOCAL_CFG")}
     CPM_RUN_DIR=$(absolute "${CPM_RUN_DIR:-$CPM_ROOT/target/run}")
     CPM_SHM_MB=${CPM_SHM_MB:-256}
@@ -146,6 +148,7 @@ kamailio_command() {
     define CPM_GROUPS_DIR "$CPM_GROUPS_DIR"
     define CPM_TRUSTED "$CPM_TRUSTED"
     [[ -z $CPM_CONTACT ]] || define CPM_CONTACT "$CPM_CONTACT"
+    [[ -z $CPM_PHONE_DOMAINS ]] || define CPM_PHONE_DOMAINS "$CPM_PHONE_DOMAINS"
     [[ -z $CPM_ORIG_ROUTE ]] || define CPM_ORIG_ROUTE "$CPM_ORIG_ROUTE"
     if [[ -n $CPM_LOCAL_CFG ]]; then
         # A file name to include may have 125 bytes and takes no define: a link, and a substitution.

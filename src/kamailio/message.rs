@@ -97,8 +97,8 @@ impl<'a> Message<'a> {
     }
 
     /// Whether To has a tag: the request belongs to a dialog. It is false until Kamailio has parsed the
-    /// header, which it has when there is a transaction.
-    pub(super) fn has_to_tag(&self) -> bool {
+    /// header, which it does before the routing script runs (core/receive.c), and if it could not.
+    pub fn has_to_tag(&self) -> bool {
         // SAFETY: `to` is NULL or a header of this message. Its `parsed` is a to_body, or NULL if the
         // header could not be parsed.
         unsafe {

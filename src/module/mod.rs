@@ -7,6 +7,7 @@ mod drain_state;
 mod executor;
 mod modparam_values;
 mod modparams;
+mod phone_hosts;
 mod replies;
 mod request;
 mod return_codes;

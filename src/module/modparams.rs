@@ -332,7 +332,16 @@ fn chatroom() -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// Our own hosts and those that the parameter names, as identities have them.
+/// The domain above `domain`, whose subscribers the S-CSCF sends: `home1.test` above `conf.home1.test`. None if it
+/// would have a single label, or `domain` is an address.
+fn domain_above(domain: &str) -> Option<&str> {
+    let (_, above) = domain.split_once('.')?;
+    let is_address = domain.parse::<std::net::IpAddr>().is_ok();
+    (!is_address && above.trim_end_matches('.').contains('.')).then_some(above)
+}
+
+/// Our own hosts and those that the parameter names, as identities have them; without the parameter the domain
+/// above ours.
 fn phone_domains(domain: &str, contact_host: Option<&str>) -> Result<Vec<String>, ConfigError> {
     let named = text(&PHONE_DOMAINS).unwrap_or_default();
     let named: Vec<&str> = named
@@ -342,7 +351,9 @@ fn phone_domains(domain: &str, contact_host: Option<&str>) -> Result<Vec<String>
     for host in &named {
         check_host("phone_domains", host, "\"ims.example.com partner.example\"")?;
     }
-    let hosts = named.into_iter().chain([domain]).chain(contact_host);
+    let above = domain_above(domain).filter(|_| named.is_empty());
+    let own = [domain].into_iter().chain(contact_host);
+    let hosts = named.into_iter().chain(above).chain(own);
     let uris = hosts.filter_map(|host| Uri::parse(format!("sip:{host}").as_bytes()).ok());
     Ok(uris
         .map(|uri| Identity::of(&uri).host().to_owned())

@@ -3,6 +3,7 @@
 use super::collisions;
 use super::counters;
 use super::executor::{perform, Place};
+use super::phone_hosts;
 use super::replies::origin;
 use super::return_codes::{FAILED, NOT_OURS, TAKEN};
 use super::runtime::{runtime, Runtime, RESERVE};
@@ -253,6 +254,9 @@ fn dispatch(
     let forms_dialog = matches!(method, Method::Invite | Method::Refer | Method::Subscribe);
     if forms_dialog && !arrival.trusted {
         return Err(Refusal::UntrustedPeer);
+    }
+    if forms_dialog {
+        phone_hosts::notice(runtime, where_to, arrival);
     }
     let begins = *method == Method::Invite && !matches!(where_to, Destination::Focus(_));
     if begins && runtime.draining.is_on() {

@@ -14,17 +14,21 @@ const INTERVAL: Millis = 10_000;
 /// What is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampled {
-    /// Requests from sources that are not trusted.
+    /// Requests from sources that are not trusted, outside a dialog.
     Strangers,
+    /// Those of them that are in a dialog, or say so: a peer was forgotten, perhaps.
+    StrangersInDialog,
     /// Shared memory is full.
     MemoryFull,
     /// Answers of somebody who was not asked.
     Answers,
+    /// Phone users under hosts that do not stand for numbers.
+    PhoneHosts,
     /// Many transactions in one place of tm's table.
     Collisions,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 6;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]

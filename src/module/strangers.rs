@@ -64,13 +64,14 @@ fn may_be_read(runtime: &Runtime, received: &Received<'_>) -> bool {
             if answered || is_let_in(runtime, method, || request.to_tag.is_some()) {
                 return true;
             }
-            count(runtime, method, DROPPED, source);
+            count(runtime, method, request.to_tag.is_some(), DROPPED, source);
             false
         }
         None => {
             count(
                 runtime,
-                b"a message that cannot be read was",
+                b"a message that cannot be read",
+                false,
                 DROPPED,
                 source,
             );
@@ -110,22 +111,33 @@ pub fn turn_away(runtime: &Runtime, message: &Message<'_>) {
             "refused 403"
         }
     };
-    count(runtime, message.method(), answered, message.source());
+    let in_dialog = message.has_to_tag();
+    count(
+        runtime,
+        message.method(),
+        in_dialog,
+        answered,
+        message.source(),
+    );
 }
 
 const DROPPED: &str = "dropped";
 
 /// Into the statistics, and now and then into the log.
-fn count(runtime: &Runtime, what: &[u8], answered: &str, source: SocketAddr) {
+fn count(runtime: &Runtime, what: &[u8], in_dialog: bool, answered: &str, source: SocketAddr) {
     counters::UNTRUSTED_REQUESTS.add(1);
     if what == b"REFER" {
         counters::of(Counter::RefersRefused).add(1);
     }
     let now = clock::monotonic_ms();
-    if let Some(kept_back) = runtime.samples.due(Sampled::Strangers, now) {
+    let (kind, place) = match in_dialog {
+        true => (Sampled::StrangersInDialog, " in a dialog"),
+        false => (Sampled::Strangers, ""),
+    };
+    if let Some(kept_back) = runtime.samples.due(kind, now) {
         let (why, hint) = (Refusal::UntrustedPeer, Refusal::UntrustedPeer.hint());
         log::info!(
-            "{} {answered} why=\"{why}\" source={source} hint=\"{}\"{kept_back}",
+            "{}{place} {answered} why=\"{why}\" source={source} hint=\"{}\"{kept_back}",
             String::from_utf8_lossy(what),
             hint.unwrap_or_default()
         );

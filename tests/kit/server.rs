@@ -168,6 +168,7 @@ impl Setup {
             "CPM_CONTACT",
             "CPM_TRUSTED",
             "CPM_ORIG_ROUTE",
+            "CPM_PHONE_DOMAINS",
             "CPM_USER",
             "CPM_WORKERS",
         ] {

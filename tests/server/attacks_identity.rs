@@ -9,7 +9,7 @@ use crate::kit::sip::uri_of;
 use crate::kit::watch::{subscribe, Watcher};
 use crate::kit::{
     check, pair, Group, Leg, Msg, Rule, Scene, Script, Setup, Transport, ALICE, BOB, CAROL, DAVE,
-    QUIET,
+    QUIET, SOON,
 };
 
 const SHOWN: &str = "sip:anonymous-1@anonymous.invalid";
@@ -299,6 +299,38 @@ fn an_interconnect_is_named_by_the_operator() {
         .expect("a port is no part of it")
         .log;
     assert!(log.contains("phone_domains"), "{log}");
+}
+
+/// With nothing set, the subscribers of the domain above ours have their numbers, in an ad-hoc session too.
+#[test]
+fn a_phone_user_of_the_home_domain_comes_back_to_an_adhoc_session() {
+    let scene = adhoc::accepting(Transport::Udp);
+    let alice = scene.ua(ALICE);
+    let invite = creation(&scene, &alice, &list_to(&[NUMBER, BOB]));
+    let alice = scene.enter(&alice, &invite);
+    let mut member = accepted(&scene, NUMBER);
+    let _bob = accepted(&scene, BOB);
+    check::accepted(&member.bye());
+    let same = scene.ua("sip:+358401234567@home1.test;user=phone");
+    let mut same = scene.join(&same, &alice.focus);
+    check::accepted(&same.dialog.bye());
+    let other = scene.ua("sip:+358401234567@evil.test;user=phone");
+    let invite = scene.invite(&other, &alice.focus);
+    check::refused(&scene.send(&other, &invite).answer(), 403, Some("127"));
+}
+
+/// The operator learns which host is missing.
+#[test]
+fn a_phone_domain_that_is_missing_is_told() {
+    let group = Group::open("s", &[ALICE, NUMBER]);
+    let setup = Setup::new([&group]).env("CPM_PHONE_DOMAINS", "partner.test");
+    let scene = Scene::with(setup, Transport::Udp);
+    for host in ["partner.test", "evil.test"] {
+        let ua = scene.ua(&format!("sip:+358401234567@{host};user=phone"));
+        scene.join(&ua, &group.uri);
+    }
+    assert!(scene.server.log_has("phone domain host=evil.test", SOON));
+    assert!(!scene.server.log_text().contains("host=partner.test"));
 }
 
 /// Who is excluded by number is so under every host.

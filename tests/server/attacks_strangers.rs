@@ -268,6 +268,19 @@ fn who_knows_a_dialog_gets_nothing_out_of_it() {
     works(&scene, &mut alice);
 }
 
+/// A flood outside dialogs does not hide a peer that was forgotten in trusted_peers.
+#[test]
+fn a_forgotten_peer_is_seen_in_a_flood_of_strangers() {
+    let (scene, mut alice) = alone(|setup| setup);
+    let ua = stranger();
+    for _ in 0..50 {
+        scene.send(&ua, &ua.request("OPTIONS", &alice.focus));
+    }
+    let bye = in_dialog(&mut alice, "BYE", 1);
+    check::refused(&scene.send(&ua, &bye).answer(), 403, None);
+    assert!(scene.server.log_has("BYE in a dialog refused 403", SOON));
+}
+
 /// With the parameter for it, who is in may send from where its Contact is; nobody else may.
 #[test]
 fn a_laboratory_may_do_without_an_s_cscf() {

@@ -5,6 +5,7 @@ use cpm::cpm::action::Counter;
 use cpm::cpm::time::Millis;
 
 use crate::flows::bed::{interleaved, team, Cast, World, FACTORY};
+use crate::flows::watching::{perfectly, SETTLED};
 
 /// A body of entries, and the header lines that go with it.
 pub fn list(entries: &[&str], more: &str) -> (String, Vec<u8>) {
@@ -358,4 +359,32 @@ fn a_list_of_removals_ends_the_session() {
         assert_eq!(world.records.len(), 0);
         world.end();
     });
+}
+
+/// A phone user whose network asserts the tel URI once and its sip form the next time, under the domain of the
+/// subscribers. An ad-hoc session has no list whose hosts would count.
+#[test]
+fn a_phone_user_of_the_home_domain_comes_back_to_an_adhoc_session() {
+    let comes_back = |domain: &'static str| {
+        let status = std::cell::Cell::new(0);
+        perfectly(|world, cast| {
+            world.settings.phone_domains = vec!["conf.home1.test".into(), domain.into()];
+            let entries = ["tel:+358401234567", "sip:bob@home1.test"];
+            creates(world, cast.alice, &entries);
+            world.run(SETTLED);
+            assert!(world.is_in(cast.number));
+            world.leaves(cast.number);
+            world.run(SETTLED);
+            let sip = world.peer("sipnumber", &["sip:+358401234567@home1.test;user=phone"]);
+            let dialog = world.peers[cast.alice].dialogs.last();
+            let focus = dialog
+                .map(|dialog| dialog.focus.clone())
+                .unwrap_or_default();
+            let branch = world.lets(sip, |peer| peer.invite(&focus, ""));
+            status.set(world.outcome(sip, &branch));
+        });
+        status.get()
+    };
+    assert_eq!(comes_back("home1.test"), 200);
+    assert_eq!(comes_back("partner.test"), 403);
 }
