@@ -84,6 +84,8 @@ pub enum Counter {
     InvitesOverTargetRate,
     /// INVITEs that wait because too many go to their next hop.
     InvitesOverNextHopRate,
+    /// INVITEs that wait for their turn now.
+    InvitesWaiting,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters;
 use super::rpc_why;
-use super::runtime::Runtime;
+use super::runtime::{has_room_to_invite, Runtime};
 use crate::cpm::action::{Action, Level};
 use crate::cpm::input::Input;
 use crate::cpm::outgoing_message::{Answer, OutgoingRequest};
@@ -140,6 +140,11 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
 }
 
 fn send(runtime: &Runtime, request: Box<OutgoingRequest>, place: Place<'_>) -> Vec<Action> {
+    let begins = request.method == Method::Invite && request.remote_tag.is_none();
+    if begins && !has_room_to_invite() {
+        let why = "shared memory is full".to_owned();
+        return failed(runtime, &request, request.owner, why);
+    }
     if !matches!(place, Place::Sender) {
         if let Some(name) = next_hop_name(&request) {
             return hand_over(runtime, &request, name);

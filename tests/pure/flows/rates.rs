@@ -323,6 +323,31 @@ fn nobody_waits_for_a_turn_for_ever() {
     });
 }
 
+/// Memory for INVITEs that wait is not given to other lists meanwhile; once they have left or been given up, it is
+/// taken by them, or free.
+#[test]
+fn invites_that_wait_have_their_memory() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 10, 0);
+        world.room = 60;
+        let all = many(40);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        creates(world, cast.alice, &all);
+        world.run(50);
+        assert_eq!(world.counted(Counter::InvitesWaiting), 30);
+        let branch = creates(world, cast.bob, &all);
+        assert_eq!(world.outcome(cast.bob, &branch), 503);
+        world.leaves(cast.alice);
+        world.run(50);
+        assert_eq!(world.counted(Counter::InvitesWaiting), 0);
+        let branch = creates(world, cast.bob, &all);
+        assert_eq!(world.outcome(cast.bob, &branch), 200);
+        world.leaves(cast.bob);
+        world.end();
+    });
+}
+
 /// The session may end while INVITEs wait: every promise is kept.
 #[test]
 fn who_waits_for_a_rate_is_told_of_the_end() {
