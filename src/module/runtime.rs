@@ -83,8 +83,9 @@ impl Runtime {
             seal: &|text| self.store.seal(text),
             turn: &|bucket, rate, count, patience| {
                 let hash = self.store.seal(&bucket.name());
+                let now = clock::monotonic_us();
                 self.turns
-                    .take(hash, rate, clock::monotonic_us(), count, patience)
+                    .take(bucket.kind(), hash, rate, now, count, patience)
             },
             clock: &clock::monotonic_us,
         })
