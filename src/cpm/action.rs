@@ -97,6 +97,8 @@ pub enum Level {
     Warn,
     /// What happened; people are redacted.
     Info,
+    /// The same, of a request that was refused: of a flood not all are written.
+    Refused,
     /// Why, with whole identities.
     Debug,
 }

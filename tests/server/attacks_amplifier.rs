@@ -71,6 +71,10 @@ fn a_flood_of_refers_is_served_at_a_rate() {
     // max_participants at once, and ten more with each second that it took.
     let most = 101 + began.elapsed().as_millis() as usize / 100;
     assert!((100..=most).contains(&accepted), "{accepted} of {most}");
+    // A flood of refusals does not fill the log.
+    let lines = scene.server.log_text().matches("REFER refused 486").count();
+    let most = 101 + began.elapsed().as_millis() as usize / 20;
+    assert!((100..=most).contains(&lines), "{lines} lines of {most}");
     let answer = refused.last().expect("a refused REFER");
     let call_id = answer.call_id();
     check::refused(answer, 486, Some("Too many requests of one participant"));
