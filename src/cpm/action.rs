@@ -84,6 +84,8 @@ pub enum Counter {
     InvitesOverTargetRate,
     /// INVITEs that wait because too many go to their next hop.
     InvitesOverNextHopRate,
+    /// INVITEs that wait for their turn now.
+    InvitesWaiting,
     /// A REFER of this unusual form was met.
     Quirk(Quirk),
 }
@@ -95,6 +97,8 @@ pub enum Level {
     Warn,
     /// What happened; people are redacted.
     Info,
+    /// The same, of a request that was refused: of a flood not all are written.
+    Refused,
     /// Why, with whole identities.
     Debug,
 }

@@ -17,7 +17,7 @@ pub fn lines(
     line: impl Fn(Show) -> String,
 ) -> Vec<Action> {
     let mut log = line(match level {
-        Level::Warn | Level::Info => Show::Redacted,
+        Level::Warn | Level::Info | Level::Refused => Show::Redacted,
         Level::Debug => Show::Whole,
     });
     for (at, refer) in refers.iter().enumerate() {

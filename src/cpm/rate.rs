@@ -31,6 +31,19 @@ pub enum Bucket<'a> {
 }
 
 impl Bucket<'_> {
+    /// How many kinds there are.
+    pub const KINDS: usize = 4;
+
+    /// The number of its kind, below [`Bucket::KINDS`].
+    pub fn kind(&self) -> usize {
+        match self {
+            Bucket::Referrer(_) => 0,
+            Bucket::Session(_) => 1,
+            Bucket::Domain(_) => 2,
+            Bucket::NextHop(_) => 3,
+        }
+    }
+
     /// A text that no other bucket has.
     pub fn name(&self) -> String {
         let (kind, name) = match self {

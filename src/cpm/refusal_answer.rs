@@ -78,7 +78,7 @@ pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Acti
     };
     let mut actions = vec![Action::Answer(answer(env, refusal))];
     let refers: Vec<ReferId> = refused.refer.into_iter().collect();
-    actions.extend(lines(&refers, refused.session, Level::Info, line));
+    actions.extend(lines(&refers, refused.session, Level::Refused, line));
     let counter = refused.counted.and_then(Refusal::counter);
     let counters = counter.into_iter().chain(refusal.limit_counter());
     actions.extend(counters.map(|counter| Action::Count(counter, 1)));

@@ -50,9 +50,10 @@ static REFERS_OVER_RATE: Counter = Counter::new();
 static INVITES_OVER_SESSION_RATE: Counter = Counter::new();
 static INVITES_OVER_TARGET_RATE: Counter = Counter::new();
 static INVITES_OVER_NEXT_HOP_RATE: Counter = Counter::new();
+static INVITES_WAITING: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 38] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 39] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -223,6 +224,11 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 38] = [
         c"INVITEs that waited for next_hop_rate",
         &INVITES_OVER_NEXT_HOP_RATE,
     ),
+    (
+        c"invites_waiting",
+        c"INVITEs that wait for their turn now",
+        &INVITES_WAITING,
+    ),
 ];
 
 /// In `mod_init`.
@@ -251,6 +257,7 @@ pub fn of(name: Name) -> &'static Counter {
         Name::InvitesOverSessionRate => &INVITES_OVER_SESSION_RATE,
         Name::InvitesOverTargetRate => &INVITES_OVER_TARGET_RATE,
         Name::InvitesOverNextHopRate => &INVITES_OVER_NEXT_HOP_RATE,
+        Name::InvitesWaiting => &INVITES_WAITING,
         Name::Quirk(quirk) => of_quirk(quirk),
     }
 }

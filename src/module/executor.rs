@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::counters;
 use super::rpc_why;
-use super::runtime::Runtime;
+use super::runtime::{has_room_to_invite, Runtime};
+use super::sampled_log::Sampled;
 use crate::cpm::action::{Action, Level};
 use crate::cpm::input::Input;
 use crate::cpm::outgoing_message::{Answer, OutgoingRequest};
+use crate::cpm::rate::Rate;
 use crate::cpm::records::{Id, TransactionId};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
@@ -23,6 +25,12 @@ use crate::sip::status::reason_phrase;
 use crate::sip::{Method, Route};
 use crate::store::queue::Queue;
 use crate::store::sessions::AccessError;
+
+/// Lines of refused requests, of all processes together.
+const REFUSALS: Rate = Rate {
+    per_second: 50,
+    burst: 100,
+};
 
 /// tm gave up on a request, in its timer process, which must not be kept: for our own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,7 +66,7 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
             }
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
-            Action::Log(level, line) => write_log(level, &line),
+            Action::Log(level, line) => write_log(runtime, level, &line),
             // Written already.
             Action::Trail { .. } => {}
         }
@@ -140,6 +148,11 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
 }
 
 fn send(runtime: &Runtime, request: Box<OutgoingRequest>, place: Place<'_>) -> Vec<Action> {
+    let begins = request.method == Method::Invite && request.remote_tag.is_none();
+    if begins && !has_room_to_invite() {
+        let why = "shared memory is full".to_owned();
+        return failed(runtime, &request, request.owner, why);
+    }
     if !matches!(place, Place::Sender) {
         if let Some(name) = next_hop_name(&request) {
             return hand_over(runtime, &request, name);
@@ -273,10 +286,19 @@ fn cancel(runtime: &Runtime, transaction: TransactionId) {
     }
 }
 
-fn write_log(level: Level, line: &str) {
+fn write_log(runtime: &Runtime, level: Level, line: &str) {
     match level {
         Level::Warn => log::warning!("{line}"),
         Level::Info => log::info!("{line}"),
+        Level::Refused => log_refused(runtime, line),
         Level::Debug => log::debug!("{line}"),
+    }
+}
+
+/// The line of a request that was refused, unless there are too many of them.
+pub fn log_refused(runtime: &Runtime, line: &str) {
+    let now = clock::monotonic_us();
+    if let Some(kept_back) = runtime.samples.within(Sampled::Refusals, REFUSALS, now) {
+        log::info!("{line}{kept_back}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::collisions;
 use super::counters;
-use super::executor::{perform, Place};
+use super::executor::{log_refused, perform, Place};
 use super::phone_hosts;
 use super::replies::origin;
 use super::return_codes::{FAILED, NOT_OURS, TAKEN};
@@ -152,7 +152,12 @@ fn log_memory_full(runtime: &Runtime) {
 
 /// tm cannot make a transaction of it, for its Request-URI (P4) or for what `fault` says. Answered if it
 /// can be at all (without a Via it cannot).
-fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<MessageError>) -> i32 {
+fn unreadable(
+    runtime: &Runtime,
+    message: &Message<'_>,
+    where_to: &Destination,
+    fault: Option<MessageError>,
+) -> i32 {
     let (code, reason) = match (fault, where_to) {
         (Some(fault), _) => (fault.status(), fault.reason()),
         (None, Destination::WrongScheme) => (416, reason_phrase(416).to_owned()),
@@ -161,7 +166,8 @@ fn unreadable(message: &Message<'_>, where_to: &Destination, fault: Option<Messa
     let answered = sl::reply_stateless(message, code, &reason, "");
     let note = answered.map_or_else(|error| format!(" ({error})"), |()| String::new());
     let source = message.source();
-    log::info!("request refused {code} why=\"{reason}\" source={source}{note}");
+    let line = format!("request refused {code} why=\"{reason}\" source={source}{note}");
+    log_refused(runtime, &line);
     TAKEN
 }
 
@@ -190,7 +196,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
     match runtime.tm.new_transaction(message) {
         Ok(NewTransaction::Created) => collisions::notice(runtime, message),
         Ok(NewTransaction::Retransmission) => return TAKEN,
-        Err(TmError::Malformed) => return unreadable(message, where_to, parsed.err()),
+        Err(TmError::Malformed) => return unreadable(runtime, message, where_to, parsed.err()),
         Err(TmError::OutOfMemory) => return out_of_memory(runtime, message),
         Err(error) => {
             log::error!("no transaction for a request: {error}");

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use once_cell::sync::OnceCell;
 
+use super::counters;
 use super::drain_state::Draining;
 use super::modparams::Config;
 use super::sampled_log::Samples;
+use crate::cpm::action::Counter;
 use crate::cpm::env::Env;
 use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};
@@ -77,12 +79,13 @@ impl Runtime {
             settings: &self.config.settings,
             groups: &self.groups,
             random: &random_bits,
-            room: &|| KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST,
+            room: &room,
             seal: &|text| self.store.seal(text),
             turn: &|bucket, rate, count, patience| {
                 let hash = self.store.seal(&bucket.name());
+                let now = clock::monotonic_us();
                 self.turns
-                    .take(hash, rate, clock::monotonic_us(), count, patience)
+                    .take(bucket.kind(), hash, rate, now, count, patience)
             },
             clock: &clock::monotonic_us,
         })
@@ -122,6 +125,18 @@ impl Runtime {
             .iter()
             .any(|network| network.contains(&address))
     }
+}
+
+/// For how many INVITEs there is memory beyond those that wait: these take theirs only when they leave.
+fn room() -> u64 {
+    let all = KamailioShm.available().saturating_sub(RESERVE) / INVITE_COST;
+    let waiting = counters::of(Counter::InvitesWaiting).value();
+    all.saturating_sub(waiting.try_into().unwrap_or(0))
+}
+
+/// Whether memory is left for one INVITE that is about to leave.
+pub fn has_room_to_invite() -> bool {
+    KamailioShm.available() >= RESERVE + INVITE_COST
 }
 
 /// Seconds since 1970.

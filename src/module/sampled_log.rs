@@ -1,11 +1,12 @@
-//! Log lines of which a flood must not fill the log: the first at once, then one in [`INTERVAL`] that says how
-//! many there were in between. All processes share the count.
+//! Log lines of which a flood must not fill the log: the first at once, then one in [`INTERVAL`], or as many as
+//! a rate lets through. It says how many there were in between. All processes share the count.
 
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cpm::time::Millis;
+use crate::cpm::rate::Rate;
+use crate::cpm::time::{Micros, Millis};
 use crate::kamailio::shm::KamailioShm;
 
 /// Least time between two lines of one kind, ms.
@@ -26,16 +27,19 @@ pub enum Sampled {
     PhoneHosts,
     /// Many transactions in one place of tm's table.
     Collisions,
+    /// Refused requests, of trusted peers too.
+    Refusals,
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]
 pub struct Samples(NonNull<[Kind; KINDS]>);
 
 struct Kind {
-    /// When the next line may be written, ms of the clock that never jumps.
+    /// When the next line may be written, ms of the clock that never jumps; with a rate, what [`Rate::take`]
+    /// keeps.
     next: AtomicU64,
     /// Lines that were not written since the last one.
     kept_back: AtomicU64,
@@ -84,6 +88,22 @@ impl Samples {
                 .compare_exchange(next, now + INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if !mine {
+            kind.kept_back.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(KeptBack(kind.kept_back.swap(0, Ordering::Relaxed)))
+    }
+
+    /// The same for a kind of which as many lines are written as `rate` lets through.
+    pub fn within(&self, kind: Sampled, rate: Rate, now: Micros) -> Option<KeptBack> {
+        // SAFETY: made by `create`, never released.
+        let kinds = unsafe { self.0.as_ref() };
+        let kind = kinds.get(kind as usize)?;
+        let take = |kept| rate.take(kept, now, 1, 0).ok().map(|(next, _)| next);
+        let mine = kind
+            .next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if mine.is_err() {
             kind.kept_back.fetch_add(1, Ordering::Relaxed);
             return None;
         }

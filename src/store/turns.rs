@@ -1,19 +1,21 @@
-//! Rates in shared memory: one number for each bucket, in a table of fixed size.
+//! Rates in shared memory: one number for each bucket, in a table of fixed size for each kind.
 //!
-//! Two buckets may share a number. They share a rate then, which both notice only when they need it at
+//! Two buckets of one kind may share a number. They share a rate then, which both notice only when they need it at
 //! the same time. Which ones do is decided by a keyed hash, so nobody can choose it.
 
 use super::engine::StoreError;
 use super::memory::{Block, Memory};
-use crate::cpm::rate::Rate;
+use crate::cpm::rate::{Bucket, Rate};
 use crate::cpm::time::{Micros, Millis};
 use std::mem::size_of;
 use std::ptr::NonNull;
 use std::slice::from_raw_parts;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many numbers there are, 8 bytes each.
+/// How many numbers of one kind there are, 8 bytes each.
 const SLOTS: usize = 1 << 14;
+/// How many there are in all.
+const ALL: usize = SLOTS * Bucket::KINDS;
 
 /// A handle to the table. All copies are the same table.
 ///
@@ -36,7 +38,7 @@ impl<M: Memory> Turns<M> {
     /// # Errors
     /// [`StoreError::Full`].
     pub fn create(memory: M) -> Result<Self, StoreError> {
-        let block = Block::array::<AtomicU64>(memory, SLOTS).ok_or(StoreError::Full)?;
+        let block = Block::array::<AtomicU64>(memory, ALL).ok_or(StoreError::Full)?;
         let size = block.size();
         let start = block.keep();
         // SAFETY: the block has that size, and nobody else knows it. Zeros are numbers.
@@ -47,13 +49,14 @@ impl<M: Memory> Turns<M> {
         })
     }
 
-    /// Takes the next `count` turns of the bucket with this keyed hash, see [`Rate::take`]. Gives how long
-    /// the last is waited for, ms.
+    /// Takes the next `count` turns of the bucket of this kind ([`Bucket::kind`]) with this keyed hash, see
+    /// [`Rate::take`]. Gives how long the last is waited for, ms.
     ///
     /// # Errors
     /// How long it would have been waited for.
     pub fn take(
         &self,
+        kind: usize,
         hash: u128,
         rate: Rate,
         now: Micros,
@@ -62,7 +65,8 @@ impl<M: Memory> Turns<M> {
     ) -> Result<Millis, Millis> {
         // Below the number of slots, so nothing is cut.
         let at = (hash % SLOTS as u128) as usize;
-        let Some(slot) = self.slots().get(at) else {
+        let mut kinds = self.slots().chunks(SLOTS);
+        let Some(slot) = kinds.nth(kind).and_then(|slots| slots.get(at)) else {
             return Ok(0);
         };
         let mut kept = slot.load(Ordering::Relaxed);
@@ -77,7 +81,7 @@ impl<M: Memory> Turns<M> {
 
     fn slots(&self) -> &[AtomicU64] {
         // SAFETY: `create` allocated so many and wrote them all.
-        unsafe { from_raw_parts(self.slots.as_ptr(), SLOTS) }
+        unsafe { from_raw_parts(self.slots.as_ptr(), ALL) }
     }
 
     /// Releases its memory.
@@ -85,7 +89,7 @@ impl<M: Memory> Turns<M> {
     /// # Safety
     /// No process uses a copy of this table any more.
     pub unsafe fn destroy(self) {
-        let size = SLOTS * size_of::<AtomicU64>();
+        let size = ALL * size_of::<AtomicU64>();
         // SAFETY: `create` allocated exactly this, from this memory. By the caller's promise nobody else
         // uses it.
         unsafe { drop(Block::adopt(self.memory, self.slots.cast(), size)) };

@@ -3,6 +3,8 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use crate::kit::adhoc::creation;
+use crate::kit::lists::list_to;
 use crate::kit::watch::{subscribe, Watcher};
 use crate::kit::{
     check, schema, serve, Group, Leg, Msg, Pending, Scene, Script, Setup, Transport, Ua, ALICE,
@@ -69,6 +71,10 @@ fn a_flood_of_refers_is_served_at_a_rate() {
     // max_participants at once, and ten more with each second that it took.
     let most = 101 + began.elapsed().as_millis() as usize / 100;
     assert!((100..=most).contains(&accepted), "{accepted} of {most}");
+    // A flood of refusals does not fill the log.
+    let lines = scene.server.log_text().matches("REFER refused 486").count();
+    let most = 101 + began.elapsed().as_millis() as usize / 20;
+    assert!((100..=most).contains(&lines), "{lines} lines of {most}");
     let answer = refused.last().expect("a refused REFER");
     let call_id = answer.call_id();
     check::refused(answer, 486, Some("Too many requests of one participant"));
@@ -92,6 +98,58 @@ fn a_flood_of_refers_is_served_at_a_rate() {
         .server
         .rpc_ok(&["cpm.show", &group.uri])
         .contains(ALICE));
+}
+
+/// Lists that take long to leave, of people who only ring, without any limit of the operator: what does not fit is
+/// refused, and what has begun does not run out of memory.
+#[test]
+fn one_member_does_not_fill_shared_memory() {
+    let none: [Group; 0] = [];
+    let scene = Scene::with(
+        Setup::new(none)
+            .param_int("refer_rate", 0)
+            .param_int("session_rate", 0),
+        Transport::Tcp,
+    );
+    scene.target(Script::on("INVITE").reply(180));
+    let ua = scene.ua(ALICE);
+    let names: Vec<String> = (0..99)
+        .map(|n| format!("sip:guest{n}@home1.test"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let list = list_to(&names);
+    let mut refused = 0;
+    for _ in 0..80 {
+        let sent = scene.send(&ua, &creation(&scene, &ua, &list));
+        match sent.answer().status() {
+            200 => {}
+            status => {
+                assert_eq!(status, 503);
+                refused += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert!(refused > 0, "this shows nothing");
+    // All that was accepted leaves.
+    let until = Instant::now() + Duration::from_secs(40);
+    while scene.server.statistic("invites_waiting") > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(scene.server.statistic("invites_waiting"), 0);
+    let free = scene.server.figure("core.shmmem", "free");
+    assert!(free > 512 * 1024, "free {free}");
+    let failed = scene
+        .server
+        .log_text()
+        .matches("could not allocate")
+        .count();
+    assert_eq!(failed, 0);
+    // Who is small is still served.
+    let bob = scene.ua(BOB);
+    let sent = scene.send(&bob, &creation(&scene, &bob, &list_to(&[DAVE])));
+    let status = sent.answer().status();
+    assert!(matches!(status, 200 | 503), "{status}");
 }
 
 /// Who names a target does not choose the port or the machine that its INVITE is sent to.

@@ -14,14 +14,14 @@ fn all_processes_together_take_one_burst() {
     let rate = Rate::new(1_000, 5);
     in_all_processes(|_| {
         for _ in 0..4_000 {
-            let turn = turns.take(7, rate, 1_000_000, 1, 0);
+            let turn = turns.take(2, 7, rate, 1_000_000, 1, 0);
             taken.fetch_add(u32::from(turn.is_ok()), Ordering::Relaxed);
         }
     });
     assert_eq!(taken.load(Ordering::Relaxed), 5_000);
-    assert_eq!(turns.take(7, rate, 1_000_000, 1, 0), Err(1));
+    assert_eq!(turns.take(2, 7, rate, 1_000_000, 1, 0), Err(1));
     assert_eq!(
-        turns.take(8, rate, 1_000_000, 1, 0),
+        turns.take(2, 8, rate, 1_000_000, 1, 0),
         Ok(0),
         "another bucket"
     );

@@ -237,6 +237,13 @@ impl Leg {
         self.state == LegState::Left && self.dialog.is_idle() && self.subscriptions.is_empty()
     }
 
+    /// Being invited, but no INVITE has left yet.
+    pub fn is_unasked(&self) -> bool {
+        let attempt = self.outgoing.as_ref();
+        matches!(self.state, LegState::Waiting { .. })
+            && attempt.is_some_and(|attempt| attempt.cseq == 0)
+    }
+
     /// Nothing that others may read names it.
     pub fn is_unnamed(&self) -> bool {
         self.anonymous || self.hidden

@@ -399,12 +399,15 @@ impl Session<'_> {
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
-        let was_pending = leg.is_pending();
+        let (was_pending, unasked) = (leg.is_pending(), leg.is_unasked());
         if leg.is_connected() || leg.state == LegState::Left {
             return;
         }
         leg.state = LegState::Left;
         let who = leg.who();
+        if unasked {
+            self.count(Counter::InvitesWaiting, -1);
+        }
         if was_pending {
             self.head.pending = self.head.pending.saturating_sub(1);
             self.count(Counter::InvitesFailed, 1);

@@ -298,6 +298,27 @@ fn an_invite_that_is_given_up_costs_nobody_a_turn() {
     });
 }
 
+/// One domain in many spellings has one rate.
+#[test]
+fn a_domain_has_one_rate_in_every_spelling() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 4, 0);
+        let spellings = ["victim.test", "VICTIM.test", "victim.test.", "Victim.TEST."];
+        let all: Vec<String> = (0..12)
+            .map(|n| format!("sip:none{n}@{}", spellings[n % 4]))
+            .collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let branch = creates(world, cast.alice, &all);
+        assert_eq!(world.outcome(cast.alice, &branch), 200);
+        let sent = world.sent("INVITE").len();
+        assert!(sent <= 5, "{sent}");
+        assert_eq!(world.counted(Counter::InvitesOverTargetRate), 8);
+        world.leaves(cast.alice);
+        world.end();
+    });
+}
+
 /// Who has no turn after half a minute is not reached; the referrer is told, and the others come in their turn.
 #[test]
 fn nobody_waits_for_a_turn_for_ever() {
@@ -319,6 +340,31 @@ fn nobody_waits_for_a_turn_for_ever() {
         let (late, reached) = (told(503), told(486));
         assert_eq!(late + reached, 60);
         assert!((28..=33).contains(&reached), "{reached}");
+        world.end();
+    });
+}
+
+/// Memory for INVITEs that wait is not given to other lists meanwhile; once they have left or been given up, it is
+/// taken by them, or free.
+#[test]
+fn invites_that_wait_have_their_memory() {
+    perfectly(|world, cast| {
+        unlimited(world);
+        world.settings.rates = Rates::new(0, 0, 10, 0);
+        world.room = 60;
+        let all = many(40);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        creates(world, cast.alice, &all);
+        world.run(50);
+        assert_eq!(world.counted(Counter::InvitesWaiting), 30);
+        let branch = creates(world, cast.bob, &all);
+        assert_eq!(world.outcome(cast.bob, &branch), 503);
+        world.leaves(cast.alice);
+        world.run(50);
+        assert_eq!(world.counted(Counter::InvitesWaiting), 0);
+        let branch = creates(world, cast.bob, &all);
+        assert_eq!(world.outcome(cast.bob, &branch), 200);
+        world.leaves(cast.bob);
         world.end();
     });
 }

@@ -114,6 +114,7 @@ impl Session<'_> {
         }
         let id = self.records.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
+        self.count(Counter::InvitesWaiting, 1);
         self.await_leg(refer, index, id);
         if turn > 0 {
             self.note_wait(id, turn, "session_rate", Counter::InvitesOverSessionRate);
@@ -177,6 +178,9 @@ impl Session<'_> {
             ring_until,
         };
         let target = leg.who();
+        if first {
+            self.count(Counter::InvitesWaiting, -1);
+        }
         self.count(Counter::InvitesSent, 1);
         self.log_leg(id, Level::Info, |show| {
             format!("INVITE to {}", show.who(&target))
@@ -313,6 +317,7 @@ impl Session<'_> {
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
+        let unasked = leg.is_unasked();
         let transaction = match leg.state {
             LegState::Inviting { transaction, .. } => {
                 leg.state = LegState::Withdrawn { transaction, until };
@@ -325,6 +330,9 @@ impl Session<'_> {
             LegState::Connected | LegState::Withdrawn { .. } | LegState::Left => return,
         };
         self.head.pending = self.head.pending.saturating_sub(1);
+        if unasked {
+            self.count(Counter::InvitesWaiting, -1);
+        }
         if let Some(transaction) = transaction {
             self.actions.push(Action::Cancel {
                 owner: id,

@@ -431,7 +431,10 @@ impl World {
             settings: &self.settings,
             groups: &self.groups,
             random: &|| self.tokens.bits(),
-            room: &|| self.room,
+            room: &|| {
+                let waiting = self.counted(Counter::InvitesWaiting);
+                self.room.saturating_sub(waiting.try_into().unwrap_or(0))
+            },
             seal: &|text| u128::from(fingerprint(text.as_bytes())) << 64,
             turn: &|bucket, rate, count, patience| {
                 let mut turns = self.turns.borrow_mut();

@@ -1,5 +1,6 @@
 //! What tests say to the world: the usual endpoints and what they do, in the words of a scenario.
 
+use cpm::cpm::action::Counter;
 use cpm::sip::Route;
 use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -190,6 +191,9 @@ impl World {
         self.assert_calm();
         if self.records.len() > 0 {
             self.fail("everybody has left, records have not");
+        }
+        if self.counted(Counter::InvitesWaiting) != 0 {
+            self.fail("nobody is left, INVITEs wait");
         }
     }
 }
