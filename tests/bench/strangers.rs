@@ -35,7 +35,9 @@ fn main() {
     let setup = Setup::new([&group])
         .env("CPM_TRUSTED", "127.0.0.1")
         .env("CPM_SHM_MB", "256")
-        .param_int("invite_rate", 0);
+        .param_int("invite_rate", 0)
+        .param_int("refer_rate", 0)
+        .param_int("session_rate", 0);
     let scene = Scene::with(setup, Transport::Udp);
     let [mut alice, _bob] = [ALICE, BOB].map(|who| scene.participant(who, &group));
     scene.target(Script::on("INVITE").reply(486));
