@@ -6,32 +6,18 @@ use super::Session;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::person::Person;
 use crate::cpm::records::ByeCause;
-use crate::cpm::refusal::{Denial, Refusal};
+use crate::cpm::refusal::Denial;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 
 impl Session<'_> {
-    /// The counterpart of `Session::invite_by_refer`, by the same steps as far as they apply.
+    /// The counterpart of `Session::invite_by_refer`.
     pub(super) fn remove_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(&referrer.who());
-        let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
-        self.check_privacy(&referrer, &verdict).map_err(denied)?;
-        let targets = self
-            .extract_targets(refer.request.clone())
-            .map_err(denied)?;
-        let mut answer = self.prepare_answer(&refer);
-        answer.name_norefersub();
-        answer.repeat_refer_sub(&refer.request);
-        let record = self.answer_and_begin_reporting(&refer, &targets, answer);
-        for (index, target) in (0u32..).zip(&targets.list) {
-            let (status, why) = match target.address.uri() {
-                Some(uri) => self.remove(&referrer, uri),
-                None => (404, "a URI that cannot be in the session"),
-            };
-            self.settle_without_invite(record, index, target, status, why);
-        }
-        Ok(())
+        self.settle_by_refer(refer, |session, target| match target.uri() {
+            Some(uri) => session.remove(&referrer, uri),
+            None => (404, "a URI that cannot be in the session"),
+        })
     }
 
     /// BYE to somebody who is in, CANCEL to somebody who is being invited. They do not come back by

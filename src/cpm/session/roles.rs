@@ -7,30 +7,17 @@ use crate::cpm::action::Level;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
-use crate::cpm::refusal::{Denial, Refusal};
+use crate::cpm::refusal::Denial;
 use crate::cpm::targets::{Purpose, TargetAddress};
 use crate::sip::identity::Identity;
 
 impl Session<'_> {
-    /// REFER with `;admin=1` or `;admin=0`, by the same steps as one that invites, as far as they apply.
+    /// REFER with `;admin=1` or `;admin=0`.
     pub(super) fn change_role_by_refer(&mut self, refer: KnownRefer<'_>) -> Result<(), Denial> {
         let administrator = refer.request.purpose() == Purpose::GiveRole;
-        let referrer = refer.referrer.clone();
-        let denied = |refusal: Refusal| refusal.of(&referrer.who());
-        let verdict = self.authorise(&referrer, &refer.request).map_err(denied)?;
-        self.check_privacy(&referrer, &verdict).map_err(denied)?;
-        let targets = self
-            .extract_targets(refer.request.clone())
-            .map_err(denied)?;
-        let mut answer = self.prepare_answer(&refer);
-        answer.name_norefersub();
-        answer.repeat_refer_sub(&refer.request);
-        let record = self.answer_and_begin_reporting(&refer, &targets, answer);
-        for (index, target) in (0u32..).zip(&targets.list) {
-            let (status, why) = self.change_role(&target.address, administrator);
-            self.settle_without_invite(record, index, target, status, why);
-        }
-        Ok(())
+        self.settle_by_refer(refer, |session, target| {
+            session.change_role(target, administrator)
+        })
     }
 
     /// Gives the role to a connected participant, or takes it. Gives the result, and why.

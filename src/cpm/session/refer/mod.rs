@@ -9,6 +9,7 @@ mod extract_targets;
 mod filter_targets;
 mod invite_target;
 mod notify_referrer;
+mod other_purposes;
 mod privacy;
 mod refer_sub;
 
