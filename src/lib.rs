@@ -14,9 +14,7 @@ mod kamailio_sys;
 #[cfg(feature = "module")]
 mod module;
 
-/// What the module allocates for itself, in each process. A message takes some thousand allocations, for which
-/// the C library's allocator took a fourth of all instructions. It is loaded by `dlopen`, so it must not ask
-/// for static TLS. Kamailio's own memory is not concerned.
+/// What the module allocates for itself, in each process.
 #[cfg(feature = "module")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: kamailio::allocator::Allocator = kamailio::allocator::Allocator;
