@@ -6,8 +6,9 @@ use super::env::Env;
 use super::header_lines::HeaderLines;
 use super::input::Arrival;
 use super::outgoing_message::OutgoingRequest;
-use super::records::dialog::{ByeCause, Dialog, Waiting};
+use super::records::dialog::{ByeCause, Dialog, DialogEnds, Waiting};
 use super::records::ids::Id;
+use super::records::sealed::Sealed;
 use super::records::Leg;
 use super::settings::Settings;
 use super::socket::Socket;
@@ -27,25 +28,21 @@ impl Dialog {
         contact: Uri,
     ) -> Dialog {
         let (request, socket) = (&arrival.request, arrival.socket);
-        Dialog {
-            peer: Some(arrival.source.ip().to_canonical()),
+        let ends = DialogEnds {
             call_id: request.call_id.clone(),
             local_tag,
             remote_tag: Some(request.from_tag.clone()),
             local: request.to.uri.clone(),
             remote: request.from.uri.clone(),
             remote_target,
-            target_since: 0,
-            confirmed: 0,
             route_set: request.record_route(),
-            local_cseq: 0,
-            remote_cseq: Some(request.cseq),
-            skipped: Vec::new(),
             socket,
             contact,
-            in_flight: None,
-            acknowledging: None,
-            waiting: VecDeque::new(),
+        };
+        Dialog {
+            peer: Some(arrival.source.ip().to_canonical()),
+            remote_cseq: Some(request.cseq),
+            ..Dialog::between(ends)
         }
     }
 
@@ -64,22 +61,29 @@ impl Dialog {
         let next_hop = next_hop.map_or(&request_uri, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
         let call_id = format!("{}@{}", env.token(), settings.domain);
-        Dialog {
+        Dialog::between(DialogEnds {
             local_tag: env.tag_for(&call_id, at),
             call_id,
             remote_tag: None,
             local: settings.focus_uri(token),
             remote: target.clone(),
-            peer: None,
             remote_target: request_uri,
+            route_set: settings.orig_route.clone(),
+            contact: settings.contact_uri(token, socket),
+            socket,
+        })
+    }
+
+    /// A dialog in which nothing was sent yet.
+    fn between(ends: DialogEnds) -> Dialog {
+        Dialog {
+            ends: Sealed::new(ends),
+            peer: None,
             target_since: 0,
             confirmed: 0,
-            route_set: settings.orig_route.clone(),
             local_cseq: 0,
             remote_cseq: None,
             skipped: Vec::new(),
-            contact: settings.contact_uri(token, socket),
-            socket,
             in_flight: None,
             acknowledging: None,
             waiting: VecDeque::new(),
@@ -261,29 +265,24 @@ mod tests {
     }
 
     fn dialog() -> Dialog {
-        Dialog {
+        let ends = DialogEnds {
             call_id: "c".into(),
             local_tag: Tag::parse("l").unwrap(),
             remote_tag: Tag::parse("r"),
             local: uri("sip:f@x"),
             remote: uri("sip:a@x"),
-            peer: None,
             remote_target: uri("sip:a@x"),
-            target_since: 0,
-            confirmed: 0,
             route_set: Vec::new(),
-            local_cseq: 0,
-            remote_cseq: Some(1),
-            skipped: Vec::new(),
             socket: Socket {
                 transport: Transport::Udp,
                 address: [127, 0, 0, 1].into(),
                 port: 5060,
             },
             contact: uri("sip:f@x"),
-            in_flight: None,
-            acknowledging: None,
-            waiting: VecDeque::new(),
+        };
+        Dialog {
+            remote_cseq: Some(1),
+            ..Dialog::between(ends)
         }
     }
 

@@ -157,8 +157,12 @@ fn init() -> Result<(), String> {
         log::warning!("trusted_peers is empty: every INVITE and REFER will be refused with 403");
     }
     let senders = config.senders;
-    let engine = Engine::create(KamailioShm, EngineConfig::default(), clock::monotonic_ms())
-        .map_err(|error| format!("cpm: {error}"))?;
+    let engine = Engine::create(
+        KamailioShm,
+        EngineConfig::for_memory(KamailioShm.usage().total),
+        clock::monotonic_ms(),
+    )
+    .map_err(|error| format!("cpm: {error}"))?;
     let turns = Turns::create(KamailioShm).map_err(|error| format!("cpm: {error}"))?;
     let queue =
         || Queue::create(KamailioShm, QUEUE_LENGTH).map_err(|error| format!("cpm: {error}"));

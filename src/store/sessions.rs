@@ -276,19 +276,18 @@ impl<M: Memory> LockedSession<'_, M> {
                 Some(record) => EngineChange {
                     id,
                     parent,
-                    body: Some(postcard::to_stdvec(record).map_err(|_| AccessError::Encoding)?),
-                    keys: record
-                        .names(to_id(root))
-                        .iter()
-                        .map(|name| key(self.engine, name))
-                        .collect(),
+                    body: Some(encode(record)?),
+                    keys: change.renamed.then(|| {
+                        let names = record.names(to_id(root));
+                        names.iter().map(|name| key(self.engine, name)).collect()
+                    }),
                     deadline: record.deadline(),
                 },
                 None => EngineChange {
                     id,
                     parent,
                     body: None,
-                    keys: Vec::new(),
+                    keys: None,
                     deadline: None,
                 },
             });
@@ -298,6 +297,13 @@ impl<M: Memory> LockedSession<'_, M> {
             other => AccessError::Refused(other),
         })
     }
+}
+
+fn encode(record: &Record) -> Result<Vec<u8>, AccessError> {
+    /// Room for most records, so that few of them grow on the way.
+    const USUAL: usize = 1024;
+    let bytes = postcard::to_extend(record, Vec::with_capacity(USUAL));
+    bytes.map_err(|_| AccessError::Encoding)
 }
 
 fn key<M: Memory>(engine: &Engine<M>, name: &Name) -> Key {

@@ -35,7 +35,7 @@ fn counters_in_records_are_exact() {
                 None => (locked.new_id(), 0),
             };
             let change = Change {
-                keys: vec![key],
+                keys: Some(vec![key]),
                 ..put(id, None, &(count + 1).to_le_bytes())
             };
             locked.commit(&[change]).unwrap();
@@ -210,7 +210,7 @@ fn create(engine: &Engine<Arena<'_>>, name: Key, seed: u64, outcomes: &Outcomes)
     let mut locked = engine.lock(engine.random_anchor(seed));
     let [head, child] = [locked.new_id(), locked.new_id()];
     let session = Change {
-        keys: vec![name],
+        keys: Some(vec![name]),
         deadline: Some(seed % 40_000),
         ..put(head, None, b"session")
     };
@@ -264,7 +264,7 @@ fn put(id: RecordId, parent: Option<RecordId>, body: &[u8]) -> Change {
         id,
         parent,
         body: Some(body.to_vec()),
-        keys: Vec::new(),
+        keys: Some(Vec::new()),
         deadline: None,
     }
 }

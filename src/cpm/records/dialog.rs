@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Id, MergeKey, Name};
+use super::sealed::Sealed;
 use crate::cpm::socket::Socket;
 use crate::cpm::time::{Micros, Millis};
 use crate::sip::uri::Uri;
@@ -15,6 +17,34 @@ use crate::sip::{Route, Tag};
 /// here, so CSeq stays in order and a BYE never overtakes what was promised before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dialog {
+    /// What names its ends.
+    pub ends: Sealed<DialogEnds>,
+    /// The IP address that the dialog came by: of the request that formed it, or of the 2xx to our INVITE.
+    /// `None`: there was no 2xx yet.
+    pub peer: Option<IpAddr>,
+    /// Our latest CSeq when the peer named this Contact.
+    pub target_since: u32,
+    /// Highest CSeq of ours that got a 2xx.
+    pub confirmed: u32,
+    /// CSeq of our latest request other than ACK.
+    pub local_cseq: u32,
+    /// Highest CSeq seen from the peer. `None` before its first request.
+    pub remote_cseq: Option<u32>,
+    /// Numbers below `remote_cseq` that have not come, and when the request that skipped them was
+    /// accepted.
+    pub skipped: Vec<(u32, Micros)>,
+    /// The request of ours that has no final answer yet.
+    pub in_flight: Option<InFlight>,
+    /// The ACK to the 2xx that made this dialog is on its way out, and nothing may overtake it. Until
+    /// when that is believed.
+    pub acknowledging: Option<Millis>,
+    /// Requests of ours that wait for their turn.
+    pub waiting: VecDeque<Waiting>,
+}
+
+/// What names the two ends of a dialog, and how they reach each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DialogEnds {
     /// Call-ID
     pub call_id: String,
     /// Our tag
@@ -25,35 +55,28 @@ pub struct Dialog {
     pub local: Uri,
     /// URI of our To.
     pub remote: Uri,
-    /// The IP address that the dialog came by: of the request that formed it, or of the 2xx to our INVITE.
-    /// `None`: there was no 2xx yet.
-    pub peer: Option<IpAddr>,
     /// Request-URI of our requests: the peer's Contact.
     pub remote_target: Uri,
-    /// Our latest CSeq when the peer named this Contact.
-    pub target_since: u32,
-    /// Highest CSeq of ours that got a 2xx.
-    pub confirmed: u32,
     /// Route set, next hop first.
     pub route_set: Vec<Route>,
-    /// CSeq of our latest request other than ACK.
-    pub local_cseq: u32,
-    /// Highest CSeq seen from the peer. `None` before its first request.
-    pub remote_cseq: Option<u32>,
-    /// Numbers below `remote_cseq` that have not come, and when the request that skipped them was
-    /// accepted.
-    pub skipped: Vec<(u32, Micros)>,
     /// The socket our requests leave by.
     pub socket: Socket,
     /// URI of our Contact.
     pub contact: Uri,
-    /// The request of ours that has no final answer yet.
-    pub in_flight: Option<InFlight>,
-    /// The ACK to the 2xx that made this dialog is on its way out, and nothing may overtake it. Until
-    /// when that is believed.
-    pub acknowledging: Option<Millis>,
-    /// Requests of ours that wait for their turn.
-    pub waiting: VecDeque<Waiting>,
+}
+
+impl Deref for Dialog {
+    type Target = DialogEnds;
+
+    fn deref(&self) -> &DialogEnds {
+        &self.ends
+    }
+}
+
+impl DerefMut for Dialog {
+    fn deref_mut(&mut self) -> &mut DialogEnds {
+        &mut self.ends
+    }
 }
 
 impl Dialog {

@@ -1,8 +1,11 @@
 //! The head record: what is true of a session as a whole.
 
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Id, Name};
+use super::sealed::Sealed;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::time::Millis;
 use crate::sip::identity::Identity;
@@ -11,28 +14,10 @@ use crate::sip::uri::Uri;
 /// What is true of the session as a whole. Of one size whatever the number of participants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
-    /// User part of the focus URI.
-    pub token: String,
-    /// URI of the pre-defined group. `None`: an ad-hoc session.
-    pub group: Option<Uri>,
-    /// Who made an ad-hoc session.
-    pub creator: Vec<Identity>,
+    /// What names the session, and what else changes rarely.
+    pub profile: Sealed<HeadProfile>,
     /// The record of who may come in by an INVITE of its own. `None`: there is nothing to remember.
     pub rejoin_rights: Option<Id>,
-    /// Conversation-ID
-    pub conversation_id: String,
-    /// Contribution-ID
-    pub contribution_id: String,
-    /// Contribution-ID of what the session was made in reply to.
-    pub in_reply_to: Option<String>,
-    /// Subject
-    pub subject: Option<String>,
-    /// Those before it, the latest first.
-    pub former_subjects: Vec<String>,
-    /// Forms of our INVITEs that its creator showed, or that targets needed.
-    pub forms: ClientForms,
-    /// When the session began.
-    pub started: Millis,
     /// Most people connected and pending together.
     pub max_participants: u32,
     /// Once that many were connected, the session ends when connected + pending falls below.
@@ -51,10 +36,51 @@ pub struct Head {
     pub had_minimum: bool,
     /// From our first 2xx to an INVITE until nobody is connected or pending.
     pub live: bool,
+    /// It is the session of a pre-defined group, not an ad-hoc one.
+    pub of_group: bool,
     /// Where changes are noted for the subscribers of the conference state. `None`: there are none.
     pub change_log: Option<Id>,
     /// How many anonymous participants got a number.
     pub aliases: u32,
+}
+
+/// What names a session, and what else of it changes rarely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeadProfile {
+    /// User part of the focus URI.
+    pub token: String,
+    /// URI of the pre-defined group. `None`: an ad-hoc session.
+    pub group: Option<Uri>,
+    /// Who made an ad-hoc session.
+    pub creator: Vec<Identity>,
+    /// Conversation-ID
+    pub conversation_id: String,
+    /// Contribution-ID
+    pub contribution_id: String,
+    /// Contribution-ID of what the session was made in reply to.
+    pub in_reply_to: Option<String>,
+    /// Subject
+    pub subject: Option<String>,
+    /// Those before it, the latest first.
+    pub former_subjects: Vec<String>,
+    /// Forms of our INVITEs that its creator showed, or that targets needed.
+    pub forms: ClientForms,
+    /// When the session began.
+    pub started: Millis,
+}
+
+impl Deref for Head {
+    type Target = HeadProfile;
+
+    fn deref(&self) -> &HeadProfile {
+        &self.profile
+    }
+}
+
+impl DerefMut for Head {
+    fn deref_mut(&mut self) -> &mut HeadProfile {
+        &mut self.profile
+    }
 }
 
 impl Head {

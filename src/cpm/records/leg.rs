@@ -1,9 +1,12 @@
 //! A leg: our dialog towards one participant, or the attempt at one.
 
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 
 use super::dialog::Dialog;
 use super::ids::{Id, MergeKey, Name, ReferId, TransactionId};
+use super::sealed::Sealed;
 use super::session_timer::SessionTimer;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::redact::Who;
@@ -17,16 +20,10 @@ use crate::sip::Tag;
 /// Our dialog towards one participant, or the attempt at one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Leg {
-    /// Who this is, in all the forms it is known by.
-    pub identities: Vec<Identity>,
-    /// The URI it came with or was invited by.
-    pub uri: Uri,
-    /// The name people give it, as far as its network says. Of the anonymous nothing.
-    pub display_name: Option<String>,
+    /// Who this is, and what else changes rarely.
+    pub profile: Sealed<LegProfile>,
     /// It has the role of an administrator. Only who is connected has it.
     pub administrator: bool,
-    /// The Subject that was said last in this dialog, by its peer or by us.
-    pub subject: Option<String>,
     /// It asked not to be shown, by the Privacy of its INVITE.
     pub anonymous: bool,
     /// It is not to be named to others all the same: by the copyControl of the list that invited it (RFC 5364
@@ -36,8 +33,6 @@ pub struct Leg {
     pub state: LegState,
     /// The dialog.
     pub dialog: Dialog,
-    /// Our side of its SDP.
-    pub media: Media,
     /// The ACK that a 2xx of ours waits for.
     pub awaited_ack: Option<AwaitedAck>,
     /// Its session timer.
@@ -48,8 +43,6 @@ pub struct Leg {
     pub awaited_by: Vec<Id>,
     /// The REFER that made this leg, by the name log lines have for it.
     pub asked_by: Option<ReferId>,
-    /// Who invited this participant. `None`: nobody, or somebody anonymous.
-    pub referrer: Option<Uri>,
     /// Our INVITE, when the focus formed the dialog.
     pub outgoing: Option<Attempt>,
     /// The INVITE that formed the dialog required `recipient-list-invite`, or had a list.
@@ -59,12 +52,43 @@ pub struct Leg {
     /// A REFER has been accepted in this dialog (RFC 3515 section 2.4.6 asks for an id from the
     /// second on).
     pub referred_before: bool,
-    /// The INVITE that formed the dialog, when it came from the peer.
-    pub formed_by: Option<MergeKey>,
     /// To-tags of further 2xx to our INVITE (RFC 3261 section 13.2.2.4) that were already ended by BYE.
     pub forks: Vec<Fork>,
     /// What is kept for the conference state alone.
     pub appearance: Appearance,
+}
+
+/// Who a participant is, and what else of a leg changes rarely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegProfile {
+    /// Who this is, in all the forms it is known by.
+    pub identities: Vec<Identity>,
+    /// The URI it came with or was invited by.
+    pub uri: Uri,
+    /// The name people give it, as far as its network says. Of the anonymous nothing.
+    pub display_name: Option<String>,
+    /// The Subject that was said last in this dialog, by its peer or by us.
+    pub subject: Option<String>,
+    /// Our side of its SDP.
+    pub media: Media,
+    /// Who invited this participant. `None`: nobody, or somebody anonymous.
+    pub referrer: Option<Uri>,
+    /// The INVITE that formed the dialog, when it came from the peer.
+    pub formed_by: Option<MergeKey>,
+}
+
+impl Deref for Leg {
+    type Target = LegProfile;
+
+    fn deref(&self) -> &LegProfile {
+        &self.profile
+    }
+}
+
+impl DerefMut for Leg {
+    fn deref_mut(&mut self) -> &mut LegProfile {
+        &mut self.profile
+    }
 }
 
 /// How far a leg is in the session.

@@ -10,16 +10,17 @@ pub mod head;
 pub mod ids;
 pub mod leg;
 pub mod refer;
+pub mod sealed;
 pub mod session_timer;
 pub mod subscription;
 
 use serde::{Deserialize, Serialize};
 
 pub use conference::{ChangeLog, ConferenceSubscription, Subscribers};
-pub use dialog::{ByeCause, Carrier, Dialog, InFlight, Waiting};
-pub use head::{Head, RejoinRights};
+pub use dialog::{ByeCause, Carrier, Dialog, DialogEnds, InFlight, Waiting};
+pub use head::{Head, HeadProfile, RejoinRights};
 pub use ids::{Id, MergeKey, Name, ReferId, TransactionId};
-pub use leg::{Leg, LegState, Media};
+pub use leg::{Leg, LegProfile, LegState, Media};
 pub use refer::{Refer, ReferSubscription, Report, TargetRecord};
 pub use session_timer::{RunningTimer, SessionTimer};
 pub use subscription::{Ending, Subscription};
@@ -54,6 +55,46 @@ impl Record {
             Record::Refer(refer) => refer.names(),
             Record::ConferenceSubscription(subscription) => subscription.names(),
             Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
+        }
+    }
+
+    /// Whether all its parts can be read. To be asked of a record that did not come from this very server.
+    pub fn is_readable(&self) -> bool {
+        let ends = |carrier: &Carrier| carrier.own().is_none_or(|own| own.ends.is_readable());
+        match self {
+            Record::Head(head) => head.profile.is_readable(),
+            Record::Leg(leg) => leg.profile.is_readable() && leg.dialog.ends.is_readable(),
+            Record::Refer(refer) => ends(&refer.carrier),
+            Record::ConferenceSubscription(subscription) => ends(&subscription.carrier),
+            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => true,
+        }
+    }
+
+    /// What decides on its names besides what [`Record::has_changed_parts`] tells of.
+    pub fn naming(&self) -> (bool, bool) {
+        match self {
+            Record::Head(head) => (head.live, false),
+            Record::Leg(leg) => (leg.is_member(), false),
+            Record::Refer(refer) => (refer.merge.is_some(), refer.carrier.own().is_some()),
+            Record::ConferenceSubscription(subscription) => (
+                subscription.merge.is_some(),
+                subscription.carrier.own().is_some(),
+            ),
+            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => {
+                (false, false)
+            }
+        }
+    }
+
+    /// Whether a part that has names in it is new, or somebody has had it to change it.
+    pub fn has_changed_parts(&self) -> bool {
+        let dialog = |carrier: &Carrier| carrier.own().is_some_and(|own| own.ends.is_changed());
+        match self {
+            Record::Head(head) => head.profile.is_changed(),
+            Record::Leg(leg) => leg.profile.is_changed() || leg.dialog.ends.is_changed(),
+            Record::Refer(refer) => dialog(&refer.carrier),
+            Record::ConferenceSubscription(subscription) => dialog(&subscription.carrier),
+            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => false,
         }
     }
 

@@ -18,7 +18,10 @@ use crate::cpm::policy::{Action, Group};
 use crate::cpm::recipient_list::carries_list;
 use crate::cpm::records::ids::{Id, MergeKey};
 use crate::cpm::records::leg::{Appearance, AwaitedAck};
-use crate::cpm::records::{ByeCause, Dialog, Leg, LegState, Media, Record, SessionTimer};
+use crate::cpm::records::sealed::Sealed;
+use crate::cpm::records::{
+    ByeCause, Dialog, Leg, LegProfile, LegState, Media, Record, SessionTimer,
+};
 use crate::cpm::refusal::{Denial, Refusal};
 use crate::cpm::request_uri::leads_here;
 use crate::cpm::session_timer_negotiation::{grant, Granted};
@@ -170,17 +173,22 @@ impl Session<'_> {
         }
         let contact = settings.contact_uri(&self.head.token, arrival.socket);
         let dialog = Dialog::formed_by(arrival, joiner.contact, self.env.tag(), contact);
-        let leg = Leg {
+        let profile = LegProfile {
             identities: who.identities.clone(),
             uri: who.uri.clone(),
             display_name: self.display_name(request, &who),
-            administrator: false,
             subject: self.subject_told(request),
+            media: joiner.media,
+            referrer: None,
+            formed_by: Some(MergeKey::of(request)),
+        };
+        let leg = Leg {
+            profile: Sealed::new(profile),
+            administrator: false,
             anonymous: who.anonymous,
             hidden: who.hidden,
             state: LegState::Connected,
             dialog,
-            media: joiner.media,
             awaited_ack: Some(AwaitedAck {
                 cseq: request.cseq,
                 offered: joiner.offered,
@@ -190,12 +198,10 @@ impl Session<'_> {
             subscriptions: Vec::new(),
             awaited_by: Vec::new(),
             asked_by: None,
-            referrer: None,
             outgoing: None,
             list_invite: requires_list_invite(request) || carries_list(request),
             fails_on_410: fails_on_410(request),
             referred_before: false,
-            formed_by: Some(MergeKey::of(request)),
             forks: Vec::new(),
             appearance: Appearance::default(),
         };

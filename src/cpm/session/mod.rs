@@ -40,7 +40,8 @@ use super::input::Input;
 use super::outgoing_message::{Answer, OutgoingRequest};
 use super::policy::Group;
 use super::records::ids::{Id, ReferId};
-use super::records::{Head, Record, SessionStore};
+use super::records::sealed::Sealed;
+use super::records::{Head, HeadProfile, Record, SessionStore};
 use crate::sip::conference_info::User;
 use crate::sip::uri::Uri;
 
@@ -51,6 +52,8 @@ pub struct Change {
     pub id: Id,
     /// `None`: it is to be deleted.
     pub body: Option<Record>,
+    /// Its names may differ from those that the store knows. False: they do not.
+    pub renamed: bool,
 }
 
 /// A session while something happens to it.
@@ -97,26 +100,31 @@ impl<'a> Session<'a> {
     pub fn for_group(group: &Group, store: &'a dyn SessionStore, env: &'a Env<'a>) -> Self {
         let document_limit = group.max_participant_count.filter(|limit| *limit > 0);
         let settings = env.settings;
-        let head = Head {
+        let profile = HeadProfile {
             group: Some(group.uri.clone()),
             subject: group.subject.clone(),
+            ..new_profile(env)
+        };
+        let head = Head {
+            of_group: true,
             max_participants: document_limit.map_or(settings.max_participants, |limit| {
                 limit.min(settings.max_participants)
             }),
             min_participants: group
                 .min_participant_count
                 .unwrap_or(settings.min_participants),
-            ..new_head(env)
+            ..new_head(profile, env)
         };
         Session::with(store.new_id(), head, None, store, env)
     }
 
     /// A new ad-hoc session. It is kept only if the input makes it live.
     pub fn ad_hoc(contribution: &str, store: &'a dyn SessionStore, env: &'a Env<'a>) -> Self {
-        let head = Head {
+        let profile = HeadProfile {
             contribution_id: contribution.to_owned(),
-            ..new_head(env)
+            ..new_profile(env)
         };
+        let head = new_head(profile, env);
         Session::with(store.new_id(), head, None, store, env)
     }
 
@@ -222,8 +230,10 @@ impl<'a> Session<'a> {
         let keep = self.head.live || self.records.has_children();
         let mut changes = Vec::new();
         if keep && self.before.as_ref() != Some(&self.head) {
+            let was_live = self.before.as_ref().map(|before| before.live);
             changes.push(Change {
                 id: self.id,
+                renamed: was_live != Some(self.head.live) || self.head.profile.is_changed(),
                 body: Some(Record::Head(Box::new(self.head))),
             });
         }
@@ -232,6 +242,7 @@ impl<'a> Session<'a> {
             changes.push(Change {
                 id: self.id,
                 body: None,
+                renamed: true,
             });
         }
         (changes, self.actions)
@@ -258,12 +269,11 @@ impl<'a> Session<'a> {
     }
 }
 
-fn new_head(env: &Env<'_>) -> Head {
-    Head {
+fn new_profile(env: &Env<'_>) -> HeadProfile {
+    HeadProfile {
         token: env.token(),
         group: None,
         creator: Vec::new(),
-        rejoin_rights: None,
         conversation_id: env.token(),
         contribution_id: env.token(),
         in_reply_to: None,
@@ -271,6 +281,13 @@ fn new_head(env: &Env<'_>) -> Head {
         former_subjects: Vec::new(),
         forms: ClientForms::default(),
         started: env.now,
+    }
+}
+
+fn new_head(profile: HeadProfile, env: &Env<'_>) -> Head {
+    Head {
+        profile: Sealed::new(profile),
+        rejoin_rights: None,
         max_participants: env.settings.max_participants,
         min_participants: env.settings.min_participants,
         active: env.now,
@@ -280,6 +297,7 @@ fn new_head(env: &Env<'_>) -> Head {
         pending: 0,
         had_minimum: false,
         live: false,
+        of_group: false,
         change_log: None,
         aliases: 0,
     }

@@ -25,6 +25,8 @@ struct Slot {
     /// It was in the store when it was looked at.
     stored: bool,
     dirty: bool,
+    /// What decided on its names when it was looked at. `None`: it was not in the store.
+    naming: Option<(bool, bool)>,
     /// Of a leg: as the subscribers of the conference state know it already.
     shown: Option<Shown>,
 }
@@ -39,6 +41,11 @@ fn shown(leg: &Leg) -> Option<Shown> {
 impl Slot {
     fn is_added(&self) -> bool {
         !self.stored && self.record.is_some()
+    }
+
+    fn is_renamed(&self) -> bool {
+        let record = self.record.as_ref();
+        record.map(Record::naming) != self.naming || record.is_some_and(Record::has_changed_parts)
     }
 
     fn is_removed(&self) -> bool {
@@ -127,6 +134,7 @@ impl<'a> Records<'a> {
             record: Some(record),
             stored: false,
             dirty: true,
+            naming: None,
             shown: None,
         };
         self.slots.insert(id, slot);
@@ -218,9 +226,11 @@ impl<'a> Records<'a> {
         for (id, slot) in self.slots {
             let removed = slot.is_removed();
             if removed || (slot.dirty && slot.record.is_some()) {
+                let renamed = slot.is_renamed();
                 changes.push(Change {
                     id,
                     body: slot.record,
+                    renamed,
                 });
             }
         }
@@ -238,6 +248,7 @@ impl<'a> Records<'a> {
             Slot {
                 shown,
                 stored: record.is_some(),
+                naming: record.as_ref().map(Record::naming),
                 record,
                 dirty: false,
             }

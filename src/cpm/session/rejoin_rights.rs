@@ -13,14 +13,14 @@ impl Session<'_> {
     /// These people belong to an ad-hoc session: it was made with them, or they were invited since. A
     /// pre-defined group has its document for that.
     pub(super) fn remember(&mut self, who: &[Identity]) {
-        if self.head.group.is_none() {
+        if !self.head.of_group {
             self.edit_rejoin_rights(|rights| add_new(&mut rights.known, who));
         }
     }
 
     /// These people left for good by their own will: they come back by invitation only.
     pub(super) fn forget(&mut self, who: &[Identity]) {
-        if self.head.group.is_none() && self.head.rejoin_rights.is_some() {
+        if !self.head.of_group && self.head.rejoin_rights.is_some() {
             self.edit_rejoin_rights(|rights| {
                 let gone = |known: &Identity| who.iter().any(|who| who.resembles(known));
                 rights.known.retain(|known| !gone(known));
@@ -97,7 +97,7 @@ impl Session<'_> {
 
     /// Whether somebody may come in by an INVITE of their own, as far as the session's history goes.
     pub(super) fn may_rejoin(&mut self, who: &[Identity]) -> bool {
-        let adhoc = self.head.group.is_none();
+        let adhoc = !self.head.of_group;
         let creator = any(who, &self.head.creator);
         let Some(rights) = self.rejoin_rights() else {
             return !adhoc;

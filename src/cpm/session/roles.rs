@@ -151,7 +151,10 @@ impl Session<'_> {
 
     /// See [`Session::appoint_administrator`].
     pub(super) fn always_has_an_administrator(&self) -> bool {
-        let document = self.group_document().filter(|_| self.head.group.is_none());
+        let document = match self.head.of_group {
+            true => None,
+            false => self.group_document(),
+        };
         document.is_some_and(|document| document.knows_administrators())
     }
 

@@ -13,9 +13,9 @@ pub struct Change {
     /// The new body as a whole. `None` deletes the record, and does nothing if it is gone already. A
     /// record with children can be deleted only together with all of them.
     pub body: Option<Vec<u8>>,
-    /// All its keys after the commit. At most one record of the engine has a key. One commit can move a
-    /// key from one record to another. Ignored when deleting.
-    pub keys: Vec<Key>,
+    /// All its keys after the commit; `None`: those it has. At most one record of the engine has a key. One
+    /// commit can move a key from one record to another. Ignored when deleting.
+    pub keys: Option<Vec<Key>>,
     /// When it is due, in milliseconds of the clock that [`Engine::due`](super::Engine::due) gets.
     /// `Some(u64::MAX)` is never, like `None`. A record that is due stays due if its deadline is the same
     /// as before. Ignored when deleting.

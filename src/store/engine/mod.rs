@@ -52,6 +52,20 @@ pub struct EngineConfig {
     pub tick_ms: u64,
 }
 
+impl EngineConfig {
+    /// Sizes for an engine that may fill `bytes` of memory: a bucket for every 2 kB, which is what a record takes
+    /// with its keys, and never fewer than in a small server.
+    pub fn for_memory(bytes: u64) -> EngineConfig {
+        let least = EngineConfig::default();
+        let wanted = (bytes / 2_048).next_power_of_two();
+        let buckets = u32::try_from(wanted).unwrap_or(MAX_TABLE);
+        EngineConfig {
+            buckets: buckets.clamp(least.buckets, MAX_TABLE),
+            ..least
+        }
+    }
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {

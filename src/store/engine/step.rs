@@ -71,9 +71,11 @@ impl<'p, M: Memory> Step<'p, M> {
         let full = CommitError::Full;
         let mut keys = Vec::new();
         if let Some(body) = &self.change.body {
-            keys.clone_from(&self.change.keys);
-            keys.sort_unstable();
-            keys.dedup();
+            if let Some(new) = &self.change.keys {
+                keys.clone_from(new);
+                keys.sort_unstable();
+                keys.dedup();
+            }
             if self.current.is_null() {
                 self.record = Some(empty_record(memory, self.change.id).ok_or(full)?);
             }
@@ -88,6 +90,9 @@ impl<'p, M: Memory> Step<'p, M> {
                 }
                 self.body = Some(block);
             }
+        }
+        if !self.current.is_null() && self.change.body.is_some() && self.change.keys.is_none() {
+            return Ok(());
         }
         if !self.current.is_null() {
             // SAFETY: the record and its keys are alive under the anchor's lock.

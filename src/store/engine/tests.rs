@@ -50,7 +50,7 @@ fn put(id: RecordId, parent: Option<RecordId>, body: &[u8]) -> Change {
         id,
         parent,
         body: Some(body.to_vec()),
-        keys: Vec::new(),
+        keys: Some(Vec::new()),
         deadline: None,
     }
 }
@@ -65,7 +65,10 @@ fn delete(id: RecordId) -> Change {
 impl Change {
     fn with_keys(self, keys: &[Key]) -> Change {
         let keys = keys.to_vec();
-        Change { keys, ..self }
+        Change {
+            keys: Some(keys),
+            ..self
+        }
     }
 
     fn due_at(self, deadline: u64) -> Change {

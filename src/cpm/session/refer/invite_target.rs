@@ -7,7 +7,8 @@ use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::records::ids::{Id, TransactionId};
 use crate::cpm::records::leg::{Appearance, Attempt, Turns};
-use crate::cpm::records::{Dialog, Leg, LegState, Media, Record, Refer, SessionTimer};
+use crate::cpm::records::sealed::Sealed;
+use crate::cpm::records::{Dialog, Leg, LegProfile, LegState, Media, Record, Refer, SessionTimer};
 use crate::cpm::redact::Who;
 use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
@@ -68,23 +69,27 @@ impl Session<'_> {
         let at = env.now + delay;
         let dialog = Dialog::towards(target, &self.head.token, arrived, at, env);
         let identity = self.identity_of(target);
-        let leg = Leg {
+        let profile = LegProfile {
             identities: vec![identity.clone()],
             uri: target.clone(),
             display_name: None,
-            administrator: false,
             subject: self.head.subject.clone(),
+            media: Media::new(env, dialog.socket),
+            referrer,
+            formed_by: None,
+        };
+        let leg = Leg {
+            profile: Sealed::new(profile),
+            administrator: false,
             anonymous: false,
             hidden,
             state: LegState::Waiting { at },
-            media: Media::new(env, dialog.socket),
             dialog,
             awaited_ack: None,
             timer: SessionTimer::new(env.settings.min_se),
             subscriptions: Vec::new(),
             awaited_by: Vec::new(),
             asked_by: label,
-            referrer,
             outgoing: Some(Attempt {
                 refer,
                 index,
@@ -102,7 +107,6 @@ impl Session<'_> {
             list_invite: false,
             fails_on_410: false,
             referred_before: false,
-            formed_by: None,
             forks: Vec::new(),
             appearance: Appearance::default(),
         };

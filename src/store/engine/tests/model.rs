@@ -27,7 +27,8 @@ struct Draft {
     /// Whether to delete everything below it too.
     whole: bool,
     parent: Parent,
-    names: Vec<u8>,
+    /// `None` keeps those there are.
+    names: Option<Vec<u8>>,
     deadline: Option<u64>,
 }
 
@@ -67,7 +68,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop::option::weighted(0.75, prop::collection::vec(any::<u8>(), 0..40)),
         prop::bool::weighted(0.7),
         parent,
-        prop::collection::vec(0..NAMES, 0..3),
+        prop::option::weighted(0.8, prop::collection::vec(0..NAMES, 0..3)),
         prop::option::of(0..400u64),
     )
         .prop_map(|(record, body, whole, parent, names, deadline)| Draft {
@@ -113,11 +114,10 @@ fn changes(state: &State, pool: &[RecordId], keys: &[Key], drafts: &[Draft]) -> 
                 Parent::Of(record) => Some(pool[record]),
             },
             body: draft.body.clone(),
-            keys: draft
-                .names
-                .iter()
-                .map(|&name| keys[name as usize])
-                .collect(),
+            keys: draft.names.as_ref().map(|names| {
+                let names = names.iter();
+                names.map(|&name| keys[name as usize]).collect()
+            }),
             deadline: draft.deadline,
         });
         if draft.body.is_none() && draft.whole {
@@ -155,7 +155,11 @@ fn expect(state: &State, changes: &[Change]) -> Result<State, Vec<CommitError>> 
             parent: change.parent,
             children: present.map_or(Vec::new(), |entry| entry.children.clone()),
             body: body.clone(),
-            keys: change.keys.iter().copied().collect(),
+            keys: match (&change.keys, present) {
+                (Some(keys), _) => keys.iter().copied().collect(),
+                (None, Some(entry)) => entry.keys.clone(),
+                (None, None) => BTreeSet::new(),
+            },
             deadline: change.deadline,
         };
         after.insert(id, entry);

@@ -71,6 +71,9 @@ impl Records {
                 return Err(format!("{:?} was never handed out", change.id));
             }
         }
+        for change in &changes {
+            self.check_renamed(root, change)?;
+        }
         // A name may pass from one record to another in one commit: first everything leaves.
         for change in &changes {
             self.take_out(change.id);
@@ -86,6 +89,18 @@ impl Records {
             return Err(format!("head {root:?} is gone, records below it are not"));
         }
         Ok(())
+    }
+
+    /// The real store keeps the keys of what is said to have the names it had.
+    fn check_renamed(&self, root: Id, change: &Change) -> Result<(), String> {
+        let (Some(record), false) = (&change.body, change.renamed) else {
+            return Ok(());
+        };
+        let before = self.rows.get(&change.id).map(|row| row.record.names(root));
+        match before.as_ref() == Some(&record.names(root)) {
+            true => Ok(()),
+            false => Err(format!("{:?} has other names than {before:?}", change.id)),
+        }
     }
 
     fn take_out(&mut self, id: Id) {
