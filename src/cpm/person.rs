@@ -1,7 +1,7 @@
 //! Somebody whose request the policy is asked about.
 
 use super::input::Arrival;
-use super::redact::Who;
+use super::redact::{Who, WhoRef};
 use super::refusal::Refusal;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -73,9 +73,14 @@ impl Person {
 
     /// As a line of the log names them.
     pub fn who(&self) -> Who {
+        self.who_ref().to_owned()
+    }
+
+    /// The same, borrowed.
+    pub fn who_ref(&self) -> WhoRef<'_> {
         match self.is_unnamed() {
-            true => Who::unnamed(self.uri.as_str()),
-            false => Who::open(self.uri.as_str()),
+            true => WhoRef::unnamed(self.uri.as_str()),
+            false => WhoRef::open(self.uri.as_str()),
         }
     }
 
