@@ -74,7 +74,7 @@ fn add(actions: &mut Vec<Action>, what: impl FnOnce(&mut TrailEntries)) {
     if let Some(Action::Trail(entries)) = actions.first_mut() {
         return what(entries);
     }
-    let mut entries = TrailEntries::default();
+    let mut entries = TrailEntries::new();
     what(&mut entries);
     actions.insert(0, Action::Trail(entries));
 }
@@ -139,7 +139,7 @@ mod tests {
         };
         let log = "sip:carol@home1.test joined";
         assert_eq!(log_line(nobody, Level::Debug, &joined), log);
-        let mut entries = TrailEntries::default();
+        let mut entries = TrailEntries::new();
         entries.add(two.refers, &joined);
         let told = entries.iter().map(|(_, entry)| match entry {
             TrailEntry::Note(note) => line(note, false),

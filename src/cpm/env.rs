@@ -60,6 +60,11 @@ impl Wanted {
         debug: true,
     };
 
+    /// Whether a note of this level is read anywhere.
+    pub fn tells(self, level: Level) -> bool {
+        self.trails || self.logs(level)
+    }
+
     /// Whether log lines of this level are written.
     pub fn logs(self, level: Level) -> bool {
         match level {

@@ -16,18 +16,21 @@ impl fmt::Display for Redacted<'_> {
             Some((scheme, rest)) => (scheme, rest),
             None => ("", self.0),
         };
-        let colon = if scheme.is_empty() { "" } else { ":" };
+        f.write_str(scheme)?;
+        f.write_str(if scheme.is_empty() { "" } else { ":" })?;
         match rest.split_once('@') {
             Some((user, host)) => {
                 let second = user.char_indices().nth(1);
                 let first = user.get(..second.map_or(user.len(), |(at, _)| at));
-                let first = first.unwrap_or_default();
-                write!(f, "{scheme}{colon}{first}***@{host}")
+                f.write_str(first.unwrap_or_default())?;
+                f.write_str("***@")?;
+                f.write_str(host)
             }
             None => {
                 let last_two = rest.char_indices().rev().take(2).last();
                 let tail = rest.get(last_two.map_or(0, |(at, _)| at)..);
-                write!(f, "{scheme}{colon}***{}", tail.unwrap_or_default())
+                f.write_str("***")?;
+                f.write_str(tail.unwrap_or_default())
             }
         }
     }

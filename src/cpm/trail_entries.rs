@@ -15,7 +15,7 @@ const MAX_LINE: usize = 1_000;
 const ELLIPSIS: &str = "…";
 
 /// What one event adds to the trails of REFERs, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailEntries {
     entries: Vec<(ReferId, Stored)>,
     /// All notes, one after the other.
@@ -43,6 +43,14 @@ enum Stored {
 }
 
 impl TrailEntries {
+    /// Nothing yet, with room for what an event tells as a rule.
+    pub(super) fn new() -> TrailEntries {
+        TrailEntries {
+            entries: Vec::with_capacity(8),
+            bytes: Vec::with_capacity(512),
+        }
+    }
+
     /// Begins the trail of this REFER. `call_id` is empty for what was no readable request.
     pub fn open(&mut self, refer: ReferId, call_id: &str) {
         let opened = Stored::Opened {
@@ -158,7 +166,7 @@ mod tests {
     fn a_note_is_read_as_it_was_told() {
         let carol = Who::shown_as("sip:carol@home1.test", "sip:anonymous-1@anonymous.invalid");
         let dave = Who::open("sip:dave@home1.test");
-        let mut entries = TrailEntries::default();
+        let mut entries = TrailEntries::new();
         entries.open(ReferId(7), "call");
         entries.mark_refused(ReferId(7));
         let about = Some(carol.to_ref());
@@ -195,7 +203,7 @@ mod tests {
     fn a_long_note_keeps_its_beginning() {
         let carol = Who::unnamed("sip:carol@home1.test");
         let why = "ä".repeat(5_000);
-        let mut entries = TrailEntries::default();
+        let mut entries = TrailEntries::new();
         entries.add(&[ReferId(7)], &Note::UnusableAnswer(carol.to_ref(), &why));
         for (full, name) in [(true, "sip:carol@"), (false, "sip:anonymous@")] {
             let [line] = lines(&entries, full).try_into().unwrap();

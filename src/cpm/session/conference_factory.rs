@@ -71,7 +71,7 @@ impl Session<'_> {
         let mut who = identify(arrival, |uri| self.identity_of(uri))?;
         who.participant = true;
         who.creator = true;
-        self.log_referrer(&who, request);
+        self.log_referrer(&who);
         let shown = who.who();
         let admitted = self.check_creation(&who, request).and_then(|targets| {
             let joiner = self.joiner(arrival, who)?;

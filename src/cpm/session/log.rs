@@ -16,7 +16,7 @@ use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::Denial;
 use crate::cpm::refusal_answer::{new_refer_id, refuse, Refused};
 use crate::cpm::targets::Target;
-use crate::sip::{Method, Request};
+use crate::sip::Method;
 
 /// Most targets named in the line that says what was asked.
 const MAX_NAMED: usize = 10;
@@ -93,12 +93,18 @@ impl Session<'_> {
 
     /// A note about the REFER of this record.
     pub(super) fn log_refer(&mut self, refer: Id, level: Level, note: Note<'_>) {
+        if !self.env.wanted.tells(level) {
+            return;
+        }
         let about = self.records.refer(refer).map(|record| record.label);
         self.write(about.or(self.refer_in_hand).as_slice(), level, &note);
     }
 
     /// A note about a leg, for the REFER that made it and those that wait for it.
     pub(super) fn log_leg(&mut self, leg: Id, level: Level, note: Note<'_>) {
+        if !self.env.wanted.tells(level) {
+            return;
+        }
         let (asked_by, awaited_by) = match self.records.leg(leg) {
             Some(leg) => (leg.asked_by, leg.awaited_by.clone()),
             None => (None, Vec::new()),
@@ -126,7 +132,7 @@ impl Session<'_> {
     }
 
     /// Whom we take for the referrer, and by what.
-    pub(super) fn log_referrer(&mut self, who: &Person, request: &Request) {
+    pub(super) fn log_referrer(&mut self, who: &Person) {
         let shown = who.uri.as_str();
         let others = who.identities.iter().map(|id| id.as_str());
         let others: Vec<&str> = others.filter(|name| *name != shown).collect();
@@ -136,7 +142,7 @@ impl Session<'_> {
         };
         let referrer = Referrer {
             names: who.who_ref().with_uri(&names),
-            asserted: !request.asserted_identities().is_empty(),
+            asserted: who.asserted,
             anonymous: who.anonymous,
             hidden: who.hidden,
             participant: who.participant,
