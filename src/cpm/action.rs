@@ -2,7 +2,8 @@
 
 use super::outgoing_message::{Answer, OutgoingRequest};
 use super::quirk::Quirk;
-use super::records::ids::{Id, ReferId, TransactionId};
+use super::records::ids::{Id, TransactionId};
+use super::trail_entries::TrailEntries;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,27 +23,8 @@ pub enum Action {
     Count(Counter, i32),
     /// Writes a log line.
     Log(Level, String),
-    /// One more entry of the decision trail of a REFER.
-    Trail {
-        /// Whose trail.
-        refer: ReferId,
-        /// What is added.
-        entry: TrailEntry,
-    },
-}
-
-/// What is added to a decision trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrailEntry {
-    /// The REFER came in; everything before belongs to another one.
-    Opened {
-        /// Call-ID of the REFER; empty if it could not be read, or if there was no REFER.
-        call_id: String,
-        /// The REFER is refused: there is nothing to follow.
-        refused: bool,
-    },
-    /// One line.
-    Line(String),
+    /// Adds to the decision trails of REFERs. At most one, and before all others.
+    Trail(TrailEntries),
 }
 
 /// Statistics of group `cpm`. The first three go up and down, the others only up.

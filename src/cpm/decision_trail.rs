@@ -1,88 +1,119 @@
-//! The decision trail of a REFER: lines that are written for the log and for the trail at once.
+//! The decision trail of a REFER: what is told goes to the log and into the trail at once.
 
-use super::action::{Action, Level, TrailEntry};
+use std::fmt::Write as _;
+
+use super::action::{Action, Level};
+use super::env::Env;
 use super::input::Arrival;
+use super::note::{Came, Note};
 use super::records::ids::ReferId;
 use super::redact::Show;
+use super::trail_entries::TrailEntries;
 
 /// Most characters of a Refer-To, as received, that a trail shows.
 const MAX_SHOWN: usize = 200;
 
-/// The one way a line about REFERs is written: to the log with their ids and the session, and to the
-/// trail of each, so that the two cannot tell different things. `session` is its token, or empty.
-pub fn lines(
-    refers: &[ReferId],
-    session: &str,
+/// What a note is about.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    /// The REFERs that it goes to the trails of.
+    pub refers: &'a [ReferId],
+    /// Token of the session, or empty.
+    pub session: &'a str,
+}
+
+impl About<'_> {
+    /// A REFER that has reached no session yet.
+    fn refer(refer: &ReferId) -> About<'_> {
+        About {
+            refers: std::slice::from_ref(refer),
+            session: "",
+        }
+    }
+}
+
+/// The one way a note is written down: to the log, as text with the REFERs and the session, and into the
+/// trail of each, so that the two cannot tell different things. Nothing is done for what nobody wants.
+pub(super) fn write(
+    env: &Env<'_>,
+    actions: &mut Vec<Action>,
+    about: About<'_>,
     level: Level,
-    line: impl Fn(Show) -> String,
-) -> Vec<Action> {
-    let mut log = line(match level {
+    note: &Note<'_>,
+) {
+    if env.wanted.trails && !about.refers.is_empty() {
+        add(actions, |entries| entries.add(about.refers, note));
+    }
+    if env.wanted.logs(level) {
+        actions.push(Action::Log(level, log_line(about, level, note)));
+    }
+}
+
+/// The note as a line of the log.
+fn log_line(about: About<'_>, level: Level, note: &Note<'_>) -> String {
+    let show = match level {
         Level::Warn | Level::Info | Level::Refused => Show::Redacted,
         Level::Debug => Show::Whole,
-    });
-    for (at, refer) in refers.iter().enumerate() {
+    };
+    let mut line = String::with_capacity(256);
+    // A String takes everything.
+    let _ = note.write(&mut line, show);
+    for (at, refer) in about.refers.iter().enumerate() {
         let before = if at == 0 { " refer=" } else { "," };
-        log.push_str(&format!("{before}{refer}"));
+        let _ = write!(line, "{before}{refer}");
     }
-    if !session.is_empty() {
-        log.push_str(&format!(" session={session}"));
+    if !about.session.is_empty() {
+        line.push_str(" session=");
+        line.push_str(about.session);
     }
-    let mut actions = vec![Action::Log(level, log)];
-    actions.extend(refers.iter().map(|refer| Action::Trail {
-        refer: *refer,
-        entry: TrailEntry::Line(line(Show::Trail)),
-    }));
-    actions
+    line
+}
+
+/// Adds to the trails: there is one such action, before all others.
+fn add(actions: &mut Vec<Action>, what: impl FnOnce(&mut TrailEntries)) {
+    if let Some(Action::Trail(entries)) = actions.first_mut() {
+        return what(entries);
+    }
+    let mut entries = TrailEntries::new();
+    what(&mut entries);
+    actions.insert(0, Action::Trail(entries));
 }
 
 /// Begins the trail of a request with targets: what it says of itself, before anything is decided.
-pub fn open(arrival: &Arrival, refer: ReferId) -> Vec<Action> {
+pub fn open(env: &Env<'_>, actions: &mut Vec<Action>, arrival: &Arrival, refer: ReferId) {
     let request = &arrival.request;
-    let place = match &request.to_tag {
-        Some(_) => "in a dialog",
-        None => "outside any dialog",
-    };
-    let peer = match arrival.trusted {
-        true => "a trusted peer",
-        false => "a peer that is not trusted",
-    };
-    let came = format!(
-        "{} {} CSeq {} {place}, on {} from {peer} ({})",
-        request.method, request.uri, request.cseq, arrival.socket, arrival.source
-    );
-    let mut actions = vec![open_empty(refer, &request.call_id)];
-    actions.extend(lines(&[refer], "", Level::Debug, |_| came.clone()));
+    open_empty(env, actions, refer, &request.call_id);
+    let about = About::refer(&refer);
+    let came = Note::Came(Came {
+        method: request.method.as_str(),
+        uri: &request.uri,
+        cseq: request.cseq,
+        in_dialog: request.to_tag.is_some(),
+        socket: arrival.socket,
+        trusted: arrival.trusted,
+        source: arrival.source,
+    });
+    write(env, actions, about, Level::Debug, &came);
     for value in request.values("Refer-To").iter().take(2) {
         let value = String::from_utf8_lossy(value);
-        let shown: String = value.chars().take(MAX_SHOWN).collect();
-        let cut = if shown.len() < value.len() { "…" } else { "" };
-        let said = format!("Refer-To: {shown}{cut}");
-        actions.extend(lines(&[refer], "", Level::Debug, |_| said.clone()));
+        let cut = value.char_indices().nth(MAX_SHOWN);
+        let shown = value.get(..cut.map_or(value.len(), |(at, _)| at));
+        let said = Note::ReferTo(shown.unwrap_or_default(), cut.is_some());
+        write(env, actions, about, Level::Debug, &said);
     }
-    actions
 }
 
-/// Begins a trail without a line. `call_id` is empty for what was no readable request.
-pub fn open_empty(refer: ReferId, call_id: &str) -> Action {
-    Action::Trail {
-        refer,
-        entry: TrailEntry::Opened {
-            call_id: call_id.to_owned(),
-            refused: false,
-        },
+/// Begins a trail without a note. `call_id` is empty for what was no readable request.
+pub fn open_empty(env: &Env<'_>, actions: &mut Vec<Action>, refer: ReferId, call_id: &str) {
+    if env.wanted.trails {
+        add(actions, |entries| entries.open(refer, call_id));
     }
 }
 
 /// The trail that begins among these actions is that of a refused REFER.
 pub fn mark_refused(actions: &mut [Action], refer: ReferId) {
-    for action in actions {
-        match action {
-            Action::Trail {
-                refer: its,
-                entry: TrailEntry::Opened { refused, .. },
-            } if *its == refer => *refused = true,
-            _ => {}
-        }
+    if let Some(Action::Trail(entries)) = actions.first_mut() {
+        entries.mark_refused(refer);
     }
 }
 
@@ -90,25 +121,30 @@ pub fn mark_refused(actions: &mut [Action], refer: ReferId) {
 mod tests {
     use super::*;
     use crate::cpm::redact::Who;
+    use crate::cpm::trail_entries::{line, TrailEntry};
 
     #[test]
     fn the_log_redacts_what_the_trail_shows() {
-        let refers = [ReferId(0xab), ReferId(0xcd)];
-        let line = |show: Show| format!("{} joined", show.who(&Who::open("sip:carol@home1.test")));
-        let told = lines(&refers, "s1", Level::Info, line);
-        let trail = |refer| Action::Trail {
-            refer,
-            entry: TrailEntry::Line("sip:carol@home1.test joined".into()),
+        let carol = Who::open("sip:carol@home1.test");
+        let joined = Note::Joined(carol.to_ref());
+        let two = About {
+            refers: &[ReferId(0xab), ReferId(0xcd)],
+            session: "s1",
         };
         let log = "sip:c***@home1.test joined refer=000000ab,000000cd session=s1";
-        let expected = vec![
-            Action::Log(Level::Info, log.into()),
-            trail(refers[0]),
-            trail(refers[1]),
-        ];
-        assert_eq!(told, expected);
-        let told = lines(&[], "", Level::Debug, line);
+        assert_eq!(log_line(two, Level::Info, &joined), log);
+        let nobody = About {
+            refers: &[],
+            session: "",
+        };
         let log = "sip:carol@home1.test joined";
-        assert_eq!(told, vec![Action::Log(Level::Debug, log.into())]);
+        assert_eq!(log_line(nobody, Level::Debug, &joined), log);
+        let mut entries = TrailEntries::new();
+        entries.add(two.refers, &joined);
+        let told = entries.iter().map(|(_, entry)| match entry {
+            TrailEntry::Note(note) => line(note, false),
+            TrailEntry::Opened { .. } => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), vec![Some(log.to_owned()); 2]);
     }
 }

@@ -1,5 +1,6 @@
 //! What every decision may look at besides the session itself: time, settings, groups, randomness.
 
+use super::action::Level;
 use super::policy::Directory;
 use super::rate::{Bucket, Rate};
 use super::settings::Settings;
@@ -33,6 +34,45 @@ pub struct Env<'a> {
     pub turn: &'a TakeTurns<'a>,
     /// The clock of `Arrival::read_at`, as it stands when it is asked.
     pub clock: &'a dyn Fn() -> Micros,
+    /// What somebody may read of it.
+    pub wanted: Wanted,
+}
+
+/// Which of what a decision could tell somebody may read. The rest is not put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Decision trails are kept.
+    pub trails: bool,
+    /// Log lines at WARN are written.
+    pub warnings: bool,
+    /// Log lines at INFO are written.
+    pub info: bool,
+    /// Log lines at DBG are written.
+    pub debug: bool,
+}
+
+impl Wanted {
+    /// Everything is wanted.
+    pub const ALL: Wanted = Wanted {
+        trails: true,
+        warnings: true,
+        info: true,
+        debug: true,
+    };
+
+    /// Whether a note of this level is read anywhere.
+    pub fn tells(self, level: Level) -> bool {
+        self.trails || self.logs(level)
+    }
+
+    /// Whether log lines of this level are written.
+    pub fn logs(self, level: Level) -> bool {
+        match level {
+            Level::Warn => self.warnings,
+            Level::Info | Level::Refused => self.info,
+            Level::Debug => self.debug,
+        }
+    }
 }
 
 impl Env<'_> {

@@ -1,7 +1,7 @@
 //! Somebody whose request the policy is asked about.
 
 use super::input::Arrival;
-use super::redact::Who;
+use super::redact::{Who, WhoRef};
 use super::refusal::Refusal;
 use crate::sip::identity::Identity;
 use crate::sip::uri::Uri;
@@ -15,6 +15,8 @@ pub struct Person {
     pub uris: Vec<Uri>,
     /// The same as identities, each once: a sip and a tel URI of one number are one identity (R1.3b).
     pub identities: Vec<Identity>,
+    /// A trusted peer asserts these URIs in the request at hand (RFC 3325 section 9.1).
+    pub asserted: bool,
     /// They ask not to be shown.
     pub anonymous: bool,
     /// Others are not to learn who they are, though they do not ask for that themselves now: by the list that
@@ -35,6 +37,7 @@ impl Person {
             uri: uri.clone(),
             uris: vec![uri.clone()],
             identities: vec![identity],
+            asserted: false,
             anonymous: false,
             hidden: false,
             participant: false,
@@ -43,15 +46,19 @@ impl Person {
         }
     }
 
-    /// Somebody with several URIs, the first of them to be shown. `None` without any. `identity` says who a URI
-    /// stands for.
-    pub fn of_all(uris: Vec<Uri>, identity: impl Fn(&Uri) -> Identity) -> Option<Person> {
+    /// Somebody with several asserted URIs, the first of them to be shown. `None` without any. `identity` says
+    /// who a URI stands for.
+    pub fn of_asserted(uris: Vec<Uri>, identity: impl Fn(&Uri) -> Identity) -> Option<Person> {
         let first = uris.first()?;
         let mut who = Person::of(first, identity(first));
         for uri in &uris {
             who.add_identity(identity(uri));
         }
-        Some(Person { uris, ..who })
+        Some(Person {
+            uris,
+            asserted: true,
+            ..who
+        })
     }
 
     /// The same person is known by one more identity.
@@ -73,9 +80,14 @@ impl Person {
 
     /// As a line of the log names them.
     pub fn who(&self) -> Who {
+        self.who_ref().to_owned()
+    }
+
+    /// The same, borrowed.
+    pub fn who_ref(&self) -> WhoRef<'_> {
         match self.is_unnamed() {
-            true => Who::unnamed(self.uri.as_str()),
-            false => Who::open(self.uri.as_str()),
+            true => WhoRef::unnamed(self.uri.as_str()),
+            false => WhoRef::open(self.uri.as_str()),
         }
     }
 
@@ -93,7 +105,7 @@ pub fn identify(arrival: &Arrival, identity: impl Fn(&Uri) -> Identity) -> Resul
     if !arrival.trusted {
         return Err(Refusal::UntrustedPeer);
     }
-    let who = Person::of_all(arrival.request.asserted_identities(), identity);
+    let who = Person::of_asserted(arrival.request.asserted_identities(), identity);
     let who = who.ok_or(Refusal::NoAssertedIdentity)?;
     Ok(who.anonymous(arrival.request.privacy().id))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sip::privacy::ANONYMOUS;
 
 /// An identity as it may stand in a log at INFO and above: the first character of the user part
@@ -14,16 +16,21 @@ impl fmt::Display for Redacted<'_> {
             Some((scheme, rest)) => (scheme, rest),
             None => ("", self.0),
         };
-        let colon = if scheme.is_empty() { "" } else { ":" };
+        f.write_str(scheme)?;
+        f.write_str(if scheme.is_empty() { "" } else { ":" })?;
         match rest.split_once('@') {
             Some((user, host)) => {
-                let first: String = user.chars().take(1).collect();
-                write!(f, "{scheme}{colon}{first}***@{host}")
+                let second = user.char_indices().nth(1);
+                let first = user.get(..second.map_or(user.len(), |(at, _)| at));
+                f.write_str(first.unwrap_or_default())?;
+                f.write_str("***@")?;
+                f.write_str(host)
             }
             None => {
-                let digits = rest.chars().count();
-                let tail: String = rest.chars().skip(digits.saturating_sub(2)).collect();
-                write!(f, "{scheme}{colon}***{tail}")
+                let last_two = rest.char_indices().rev().take(2).last();
+                let tail = rest.get(last_two.map_or(0, |(at, _)| at)..);
+                f.write_str("***")?;
+                f.write_str(tail.unwrap_or_default())
             }
         }
     }
@@ -34,9 +41,9 @@ impl fmt::Display for Redacted<'_> {
 pub enum Show {
     /// In logs at INFO and above.
     Redacted,
-    /// In logs at DBG.
+    /// In logs at DBG, and in trails for who asks for all of it.
     Whole,
-    /// In trails: whole, with a mark on who is not to be named, for [`trail_line`].
+    /// In trails: whole, but of who is not to be named only what stands for them.
     Trail,
 }
 
@@ -70,11 +77,11 @@ impl Who {
         }
     }
 
-    /// The same with another URI of theirs.
-    pub fn with_uri(&self, uri: &str) -> Who {
-        Who {
-            uri: uri.to_owned(),
-            ..self.clone()
+    /// The same, borrowed.
+    pub fn to_ref(&self) -> WhoRef<'_> {
+        WhoRef {
+            uri: &self.uri,
+            instead: self.instead.as_deref(),
         }
     }
 
@@ -84,31 +91,44 @@ impl Who {
     }
 }
 
-/// Marks around what stands for somebody in a trail, and around who that is. Nothing that a peer wrote gets
-/// into a trail with such a character in a place where it would name anybody.
-const MARKS: [char; 3] = ['\u{2}', '\u{3}', '\u{4}'];
+/// [`Who`], borrowed, as a note keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoRef<'a> {
+    uri: &'a str,
+    instead: Option<&'a str>,
+}
 
-/// A line of a trail as an operator may read it: with the names of those who are not to be named (`full`), or
-/// with what stands for them.
-pub fn trail_line(line: &str, full: bool) -> String {
-    let [begin, middle, end] = MARKS;
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, marked)) = rest.split_once(begin) {
-        out.push_str(before);
-        // A line that was cut may lack the rest.
-        let (marked, after) = marked.split_once(end).unwrap_or((marked, ""));
-        let (instead, uri) = marked.split_once(middle).unwrap_or((marked, ""));
-        out.push_str(if full { uri } else { instead });
-        rest = after;
+impl<'a> WhoRef<'a> {
+    /// See [`Who::open`].
+    pub fn open(uri: &'a str) -> WhoRef<'a> {
+        WhoRef { uri, instead: None }
     }
-    out.push_str(rest);
-    out
+
+    /// See [`Who::unnamed`].
+    pub fn unnamed(uri: &'a str) -> WhoRef<'a> {
+        WhoRef {
+            uri,
+            instead: Some(ANONYMOUS),
+        }
+    }
+
+    /// The same, owned.
+    pub fn to_owned(self) -> Who {
+        Who {
+            uri: self.uri.to_owned(),
+            instead: self.instead.map(str::to_owned),
+        }
+    }
+
+    /// The same with another URI of theirs.
+    pub fn with_uri(self, uri: &'a str) -> WhoRef<'a> {
+        WhoRef { uri, ..self }
+    }
 }
 
 impl Show {
     /// Somebody as this line may show them.
-    pub fn who(self, who: &Who) -> Shown<'_> {
+    pub fn who(self, who: WhoRef<'_>) -> Shown<'_> {
         Shown { show: self, who }
     }
 }
@@ -116,20 +136,16 @@ impl Show {
 /// Somebody as a line may show them.
 pub struct Shown<'a> {
     show: Show,
-    who: &'a Who,
+    who: WhoRef<'a>,
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (uri, instead) = (&self.who.uri, &self.who.instead);
+        let WhoRef { uri, instead } = self.who;
         match (self.show, instead) {
-            (Show::Redacted, Some(instead)) => f.write_str(instead),
+            (Show::Redacted | Show::Trail, Some(instead)) => f.write_str(instead),
             (Show::Redacted, None) => Redacted(uri).fmt(f),
-            (Show::Trail, Some(instead)) => {
-                let [begin, middle, end] = MARKS;
-                write!(f, "{begin}{instead}{middle}{uri}{end}")
-            }
-            (Show::Whole | Show::Trail, _) => f.write_str(uri),
+            (Show::Whole, _) | (Show::Trail, None) => f.write_str(uri),
         }
     }
 }
@@ -147,6 +163,12 @@ mod tests {
         assert_eq!(Redacted("tel:+358401234567").to_string(), "tel:***67");
         assert_eq!(Redacted("bob@home1.test").to_string(), "b***@home1.test");
         assert_eq!(Redacted("").to_string(), "***");
+        assert_eq!(
+            Redacted("sip:@home1.test").to_string(),
+            "sip:***@home1.test"
+        );
+        assert_eq!(Redacted("tel:ä").to_string(), "tel:***ä");
+        assert_eq!(Redacted("sip:äb@h").to_string(), "sip:ä***@h");
     }
 
     #[test]
@@ -155,8 +177,8 @@ mod tests {
         let line = |show: Show| {
             format!(
                 "{} joined {}",
-                show.who(&carol),
-                show.who(&Who::open("tel:+12345"))
+                show.who(carol.to_ref()),
+                show.who(Who::open("tel:+12345").to_ref())
             )
         };
         assert_eq!(
@@ -164,16 +186,9 @@ mod tests {
             "sip:anonymous-1@anonymous.invalid joined tel:***45"
         );
         assert_eq!(line(Show::Whole), "sip:carol@home1.test joined tel:+12345");
-        let kept = line(Show::Trail);
         assert_eq!(
-            trail_line(&kept, true),
-            "sip:carol@home1.test joined tel:+12345"
+            line(Show::Trail),
+            "sip:anonymous-1@anonymous.invalid joined tel:+12345"
         );
-        let bare = "sip:anonymous-1@anonymous.invalid joined tel:+12345";
-        assert_eq!(trail_line(&kept, false), bare);
-        // Wherever a line is cut, it names nobody.
-        for (at, _) in kept.char_indices() {
-            assert!(!trail_line(&kept[..at], false).contains("carol"), "{at}");
-        }
     }
 }

@@ -1,16 +1,16 @@
 //! Refusing: the answer, the log line, the trail and the statistic that a refusal comes to.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::action::{Action, Level};
-use super::decision_trail::{self, lines};
+use super::decision_trail::{self, About};
 use super::env::Env;
 use super::header_lines::HeaderLines;
 use super::input::Arrival;
+use super::note::{self, Note};
 use super::outgoing_message::Answer;
 use super::records::ids::ReferId;
-use super::redact::Show;
+use super::redact::Who;
 use super::refusal::{Denial, Refusal};
 use crate::sip::warning::warning;
 use crate::sip::Method;
@@ -46,43 +46,29 @@ impl<'a> Refused<'a> {
     }
 }
 
-/// The answer, the log line, the trail's line and the statistic of a refusal.
-pub fn refuse(env: &Env<'_>, refused: &Refused<'_>, denial: &Denial) -> Vec<Action> {
+/// Adds the answer, the log line, the trail's entry and the statistic of a refusal.
+pub fn refuse(env: &Env<'_>, actions: &mut Vec<Action>, refused: &Refused<'_>, denial: &Denial) {
     let refusal = &denial.refusal;
-    let (status, reason) = (refusal.status(), refusal.reason());
-    let line = |show: Show| {
-        let mut line = format!("{} refused {status} why=\"{reason}\"", refused.what);
-        if let Some(requester) = &denial.requester {
-            let _ = write!(line, " from={}", show.who(requester));
-        }
-        match show {
-            // A trail has begun with where its REFER came from.
-            Show::Redacted => {
-                if let Some(source) = refused.source {
-                    let _ = write!(line, " source={source}");
-                }
-                if let Some(group) = refused.group {
-                    let _ = write!(line, " group={group}");
-                }
-            }
-            Show::Whole | Show::Trail => {
-                if let Some(warning) = warning_text(env, refusal) {
-                    let _ = write!(line, " warning=\"{warning}\"");
-                }
-            }
-        }
-        if let Some(hint) = refusal.hint() {
-            let _ = write!(line, " hint=\"{hint}\"");
-        }
-        line
+    let warning = warning_text(env, refusal);
+    actions.push(Action::Answer(answer(env, refusal, warning.as_deref())));
+    let about = About {
+        refers: refused.refer.as_slice(),
+        session: refused.session,
     };
-    let mut actions = vec![Action::Answer(answer(env, refusal))];
-    let refers: Vec<ReferId> = refused.refer.into_iter().collect();
-    actions.extend(lines(&refers, refused.session, Level::Refused, line));
+    let note = Note::Refused(note::Refused {
+        what: refused.what,
+        status: refusal.status(),
+        reason: &refusal.reason(),
+        requester: denial.requester.as_ref().map(Who::to_ref),
+        source: refused.source,
+        group: refused.group,
+        warning: warning.as_deref(),
+        hint: refusal.hint(),
+    });
+    decision_trail::write(env, actions, about, Level::Refused, &note);
     let counter = refused.counted.and_then(Refusal::counter);
     let counters = counter.into_iter().chain(refusal.limit_counter());
     actions.extend(counters.map(|counter| Action::Count(counter, 1)));
-    actions
 }
 
 /// Refuses a request that reached no session. A REFER leaves a trail all the same.
@@ -92,9 +78,9 @@ pub fn refuse_at_the_door(env: &Env<'_>, arrival: &Arrival, refusal: Refusal) ->
     if arrival.request.method == Method::Refer {
         let refer = new_refer_id(env);
         refused.refer = Some(refer);
-        actions = decision_trail::open(arrival, refer);
+        decision_trail::open(env, &mut actions, arrival, refer);
     }
-    actions.extend(refuse(env, &refused, &refusal.into()));
+    refuse(env, &mut actions, &refused, &refusal.into());
     if let Some(refer) = refused.refer {
         decision_trail::mark_refused(&mut actions, refer);
     }
@@ -119,11 +105,11 @@ pub fn refuse_unreadable(
         session: "",
         refer,
     };
-    let mut actions: Vec<Action> = refer
-        .into_iter()
-        .map(|refer| decision_trail::open_empty(refer, ""))
-        .collect();
-    actions.extend(refuse(env, &refused, &refusal.into()));
+    let mut actions = Vec::new();
+    if let Some(refer) = refer {
+        decision_trail::open_empty(env, &mut actions, refer, "");
+    }
+    refuse(env, &mut actions, &refused, &refusal.into());
     if let Some(refer) = refer {
         decision_trail::mark_refused(&mut actions, refer);
     }
@@ -135,9 +121,8 @@ pub fn new_refer_id(env: &Env<'_>) -> ReferId {
     ReferId::from_bits((env.random)() as u32)
 }
 
-fn answer(env: &Env<'_>, refusal: &Refusal) -> Answer {
-    let warning = warning_text(env, refusal);
-    let warning = warning.map(|text| warning_value(env, &text));
+fn answer(env: &Env<'_>, refusal: &Refusal, warning: Option<&str>) -> Answer {
+    let warning = warning.map(|text| warning_value(env, text));
     let mut headers = HeaderLines::new().maybe("Warning", warning.as_deref());
     for (name, value) in refusal.headers() {
         headers = headers.line(name, &value);

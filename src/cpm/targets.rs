@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::quirk::Quirk;
-use super::redact::Who;
+use super::redact::{Who, WhoRef};
 use crate::sip::uri::{embedded_word, Uri};
 
 /// Longest Session-Replaces taken over, octets.
 const LONGEST_REPLACES: usize = 256;
 
 /// What is to happen to the targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// They are invited.
     Invite,
@@ -42,9 +42,14 @@ impl TargetAddress {
 
     /// As a line of the log names it.
     pub fn who(&self, hidden: bool) -> Who {
+        self.who_ref(hidden).to_owned()
+    }
+
+    /// The same, borrowed.
+    pub fn who_ref(&self, hidden: bool) -> WhoRef<'_> {
         match hidden {
-            true => Who::unnamed(self.as_str()),
-            false => Who::open(self.as_str()),
+            true => WhoRef::unnamed(self.as_str()),
+            false => WhoRef::open(self.as_str()),
         }
     }
 
@@ -89,8 +94,8 @@ impl Target {
     }
 
     /// As a line of the log names it.
-    pub fn who(&self) -> Who {
-        self.address.who(self.hidden)
+    pub fn who_ref(&self) -> WhoRef<'_> {
+        self.address.who_ref(self.hidden)
     }
 }
 

@@ -32,25 +32,41 @@ const MAX_LINE: usize = 2000;
 
 const MODULE: &CStr = c"cpm";
 
-/// Whether this process would write a line of this level now.
-pub fn enabled(level: Level) -> bool {
+/// Which lines this process writes. It may change between two messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Threshold(c_int);
+
+impl Threshold {
+    /// Whether lines of this level are written.
+    pub fn lets_through(self, level: Level) -> bool {
+        self.0 >= level as c_int
+    }
+}
+
+/// Which lines this process writes now.
+pub fn threshold() -> Threshold {
     // SAFETY: the name is a NUL-terminated constant, passed with its length and only read.
-    let current = unsafe {
+    Threshold(unsafe {
         sys::get_debug_level(
             MODULE.as_ptr() as *mut c_char,
             MODULE.count_bytes() as c_int,
         )
-    };
-    current >= level as c_int
+    })
 }
 
-/// Writes one line, with module, file and line number in front as in Kamailio's own lines. The macros
-/// call it.
+/// Writes one line if its level is on, with module, file and line number in front as in Kamailio's own lines.
+/// The macros call it.
 #[track_caller]
 pub fn log(level: Level, args: fmt::Arguments<'_>) {
-    if enabled(level) {
+    if threshold().lets_through(level) {
         write_line(level, Location::caller(), args);
     }
+}
+
+/// Writes one line of which it is known that its level is on.
+#[track_caller]
+pub fn log_wanted(level: Level, args: fmt::Arguments<'_>) {
+    write_line(level, Location::caller(), args);
 }
 
 #[allow(unused_macros)]
@@ -86,15 +102,38 @@ macro_rules! debug {
 #[allow(unused_imports)]
 pub(crate) use {debug, error, info, notice, warning};
 
-/// A line of at most [`MAX_LINE`] bytes without control characters.
+/// A line that is put together behind what stands in front of it: at most [`MAX_LINE`] bytes without control
+/// characters.
 struct Line {
     text: String,
+    /// Most bytes of `text`.
+    full: usize,
+}
+
+impl Line {
+    fn behind(front: String) -> Line {
+        let full = front.len() + MAX_LINE;
+        Line { text: front, full }
+    }
+
+    /// An error means that the line is full. The part that fits stays.
+    fn finished(mut self, args: fmt::Arguments<'_>) -> String {
+        let _ = self.write_fmt(args);
+        self.text.push('\n');
+        self.text
+    }
 }
 
 impl fmt::Write for Line {
     fn write_str(&mut self, part: &str) -> fmt::Result {
+        // Without an early end, which would keep the bytes from being looked at many at a time.
+        let harmless = part.bytes().fold(true, |so_far, b| so_far & is_harmless(b));
+        if harmless && self.text.len() + part.len() <= self.full {
+            self.text.push_str(part);
+            return Ok(());
+        }
         for c in part.chars() {
-            if self.text.len() + c.len_utf8() > MAX_LINE {
+            if self.text.len() + c.len_utf8() > self.full {
                 return Err(fmt::Error);
             }
             self.text.push(if c.is_control() { ' ' } else { c });
@@ -103,24 +142,23 @@ impl fmt::Write for Line {
     }
 }
 
-fn write_line(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
-    let mut line = Line {
-        text: String::with_capacity(256),
-    };
-    // An error means that the line is full. The part that fits is written.
-    let _ = line.write_fmt(args);
+/// No control character begins with it (U+0080 to U+009F begin with 0xc2).
+fn is_harmless(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7f && byte != 0xc2
+}
 
+fn write_line(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
     // SAFETY: `dprint_crit` tells the signal handlers of this process that it is writing a log line.
     // LOG() of core/dprint.h raises and lowers it around the output in the same way.
     unsafe { sys::dprint_crit += 1 };
-    emit(level, place, &line.text);
+    emit(level, place, args);
     // SAFETY: as above.
     unsafe { sys::dprint_crit -= 1 };
 }
 
 /// Writes the line in one of three ways, chosen like LOG() of core/dprint.h does: structured log, stderr,
 /// syslog.
-fn emit(level: Level, place: &Location<'_>, message: &str) {
+fn emit(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
     // SAFETY: the log settings are plain globals, written before the fork or by this process. The name
     // is a constant.
     let (structured, to_stderr, facility) = unsafe {
@@ -130,8 +168,9 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
     };
     let info = level_info(level);
     let facility = info.syslog_level | facility;
-    let module = MODULE.to_str().unwrap_or_default();
+    let mut front = String::with_capacity(512);
     if let Some(structured) = structured {
+        let message = Line::behind(front).finished(args);
         let file = str_conversion::c_string(place.file().as_bytes());
         // SAFETY: ksr_logdata_t is plain data, and LOG() starts from all zero too.
         let mut data: sys::ksr_logdata_t = unsafe { std::mem::zeroed() };
@@ -145,11 +184,10 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
         data.v_locinfo = c"".as_ptr();
         let (len, start) = (message.len() as c_int, message.as_ptr() as *const c_char);
         // SAFETY: the format takes a length and a pointer to so many bytes.
-        unsafe { structured(&mut data, c"%.*s\n".as_ptr(), len, start) };
+        unsafe { structured(&mut data, c"%.*s".as_ptr(), len, start) };
         return;
     }
 
-    let line = format!("{module} [{}:{}]: {message}\n", place.file(), place.line());
     let prefix = log_prefix();
     if to_stderr {
         // SAFETY: the name is NULL or one of Kamailio's constants.
@@ -161,13 +199,18 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
         // SAFETY: both are constant while the process lives.
         let (number, pid) = unsafe { (sys::process_no, sys::my_pid()) };
         let prefix = String::from_utf8_lossy(prefix);
+        // A String takes everything.
+        let _ = write!(front, "{number:2}({pid}) {name}: {prefix}");
+        push_place(&mut front, place);
+        let line = Line::behind(front).finished(args);
         // A single write keeps the lines of several processes apart.
-        let line = format!("{number:2}({pid}) {name}: {prefix}{line}");
         // SAFETY: the buffer is readable for its whole length. A short write only loses log text.
         let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
         return;
     }
 
+    push_place(&mut front, place);
+    let line = Line::behind(front).finished(args);
     let (prefix_len, prefix) = (prefix.len() as c_int, prefix.as_ptr() as *const c_char);
     let (len, start) = (line.len() as c_int, line.as_ptr() as *const c_char);
     let format = c"%s: %.*s%.*s".as_ptr();
@@ -178,6 +221,13 @@ fn emit(level: Level, place: &Location<'_>, message: &str) {
             write(facility, format, info.name, prefix_len, prefix, len, start);
         }
     }
+}
+
+/// What stands in front of a message: the module, and where in it the line is written.
+fn push_place(front: &mut String, place: &Location<'_>) {
+    let module = MODULE.to_str().unwrap_or_default();
+    // A String takes everything.
+    let _ = write!(front, "{module} [{}:{}]: ", place.file(), place.line());
 }
 
 /// Kamailio's name and syslog number of a level.

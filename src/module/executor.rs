@@ -68,17 +68,15 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
             Action::Count(counter, by) => counters::of(counter).add(i64::from(by)),
             Action::Log(level, line) => write_log(runtime, level, &line),
             // Written already.
-            Action::Trail { .. } => {}
+            Action::Trail(_) => {}
         }
     }
 }
 
 /// Trails are written first: what another process makes of our sends must not come before their cause.
 fn with_trails_written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
-    for action in &actions {
-        if let Action::Trail { refer, entry } = action {
-            rpc_why::record(runtime, *refer, entry);
-        }
+    if let Some(Action::Trail(added)) = actions.first() {
+        rpc_why::record(runtime, added);
     }
     actions
 }
@@ -286,13 +284,15 @@ fn cancel(runtime: &Runtime, transaction: TransactionId) {
     }
 }
 
+/// A line was only put together because its level is on (`Env::wanted`).
 fn write_log(runtime: &Runtime, level: Level, line: &str) {
-    match level {
-        Level::Warn => log::warning!("{line}"),
-        Level::Info => log::info!("{line}"),
-        Level::Refused => log_refused(runtime, line),
-        Level::Debug => log::debug!("{line}"),
-    }
+    let severity = match level {
+        Level::Warn => log::Level::Warn,
+        Level::Info => log::Level::Info,
+        Level::Refused => return log_refused(runtime, line),
+        Level::Debug => log::Level::Debug,
+    };
+    log::log_wanted(severity, format_args!("{line}"));
 }
 
 /// The line of a request that was refused, unless there are too many of them.

@@ -2,10 +2,9 @@
 
 use super::rpc_names::wants_full;
 use super::runtime::{runtime, Runtime};
-use crate::cpm::action::TrailEntry;
 use crate::cpm::records::ReferId;
-use crate::cpm::redact::trail_line;
 use crate::cpm::time::utc;
+use crate::cpm::trail_entries::{self, TrailEntries, TrailEntry};
 use crate::kamailio::clock;
 use crate::kamailio::rpc::{command, Doc, Fault, Rpc, RpcCommand};
 use crate::store::ring::{Moment, Share, Trail};
@@ -17,25 +16,31 @@ static WHY_DOC: Doc = Doc::new(
 /// `cpm.why`: the decision trail of a REFER.
 pub const WHY: RpcCommand = command(c"cpm.why", &WHY_DOC, why);
 
-/// Adds to the trail of a REFER, if trails are kept.
-pub fn record(runtime: &Runtime, refer: ReferId, entry: &TrailEntry) {
+/// Adds to trails, if any are kept.
+pub fn record(runtime: &Runtime, added: &TrailEntries) {
     let Some(trails) = &runtime.trails else {
         return;
     };
-    let now = Moment {
-        monotonic: clock::monotonic_ms(),
-        wall: clock::wall_ms(),
-    };
-    match entry {
-        TrailEntry::Opened { call_id, refused } => {
+    let monotonic = clock::monotonic_ms();
+    // What is added to a trail comes after its beginning.
+    for (refer, entry) in added.iter() {
+        if let TrailEntry::Opened { call_id, refused } = entry {
             let share = match refused {
                 true => Share::Refused,
                 false => Share::Accepted,
             };
+            let now = Moment {
+                monotonic,
+                wall: clock::wall_ms(),
+            };
             trails.open(refer.0, call_id, share, now);
         }
-        TrailEntry::Line(line) => trails.append(refer.0, line, now),
     }
+    let notes = added.iter().filter_map(|(refer, entry)| match entry {
+        TrailEntry::Note(note) => Some((refer.0, note)),
+        TrailEntry::Opened { .. } => None,
+    });
+    trails.append(notes, monotonic);
 }
 
 fn why(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
@@ -76,14 +81,18 @@ fn print(rpc: &mut Rpc<'_>, trail: &Trail, earlier: &[Trail], full: bool) {
         let ids: Vec<String> = ids.map(|other| ReferId(other.id).to_string()).collect();
         head.string(c"earlier", &ids.join(" "));
     }
-    for (after, line) in &trail.lines {
-        let line = trail_line(line, full);
+    for (after, note) in &trail.entries {
+        let line = trail_entries::line(note, full);
+        let line = line.as_deref().unwrap_or(UNREADABLE);
         rpc.add_string(&format!("+{after} ms {line}"));
     }
     if trail.lost > 0 {
         rpc.add_string(&format!("… {} more lines had no room", trail.lost));
     }
 }
+
+/// Stands for an entry that is no note.
+const UNREADABLE: &str = "(unreadable)";
 
 /// How many earlier REFERs with the same Call-ID (those of one dialog) are named.
 const MOST_EARLIER: usize = 20;

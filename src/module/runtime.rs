@@ -11,7 +11,7 @@ use super::drain_state::Draining;
 use super::modparams::Config;
 use super::sampled_log::Samples;
 use crate::cpm::action::Counter;
-use crate::cpm::env::Env;
+use crate::cpm::env::{Env, Wanted};
 use crate::cpm::policy::Directory;
 use crate::cpm::socket::{Socket, Transport};
 use crate::cpm::stray_answer::EndedAnswer;
@@ -88,7 +88,19 @@ impl Runtime {
                     .take(bucket.kind(), hash, rate, now, count, patience)
             },
             clock: &clock::monotonic_us,
+            wanted: self.wanted(),
         })
+    }
+
+    /// Kamailio's log level may change at any time, so it is asked for each decision.
+    fn wanted(&self) -> Wanted {
+        let threshold = log::threshold();
+        Wanted {
+            trails: self.trails.is_some(),
+            warnings: threshold.lets_through(log::Level::Warn),
+            info: threshold.lets_through(log::Level::Info),
+            debug: threshold.lets_through(log::Level::Debug),
+        }
     }
 
     /// tm must not give up on an INVITE before we do (kamailio's defaults would); said once, at start.

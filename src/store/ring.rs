@@ -1,7 +1,7 @@
-//! The last trails in shared memory: lines of text under an id and a name.
+//! The last trails in shared memory: entries of bytes under an id and a name.
 //!
 //! Each trail has a slot of fixed size. A new trail takes the slot of the oldest of its kind: what was refused
-//! has a share of its own, so that any number of refusals leaves the others. Lines that do not fit into the
+//! has a share of its own, so that any number of refusals leaves the others. Entries that do not fit into the
 //! slot are counted and lost.
 
 use super::engine::StoreError;
@@ -13,19 +13,19 @@ use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
 use std::slice::from_raw_parts_mut;
 
-/// Bytes of one trail: its name, its lines, and the frame before each line.
+/// Bytes of one trail: its name, its entries, and the frame before each entry.
 pub const SLOT: usize = 8 << 10;
 
 /// Most trails of one ring. So many take about 80 MB.
 pub const MAX_SLOTS: u32 = 10_000;
 
-/// Longest name or line, in bytes. Longer ones are cut.
-const MAX_TEXT: usize = 1_000;
+/// Longest name, in bytes. Longer ones are cut.
+const MAX_NAME: usize = 1_000;
 
-/// Ends a text that was cut.
+/// Ends a name that was cut.
 const ELLIPSIS: &str = "…";
 
-/// Bytes before each line: milliseconds since the trail was opened (u32), and the line's length (u16).
+/// Bytes before each entry: milliseconds since the trail was opened (u32), and the entry's length (u16).
 const FRAME: usize = 4 + 2;
 
 /// A handle to a ring. All copies are the same ring.
@@ -47,16 +47,16 @@ pub struct Trail {
     pub name: String,
     /// When it was opened, milliseconds since 1970.
     pub opened: u64,
-    /// Its lines, perhaps cut, each with its time in milliseconds after `opened`.
-    pub lines: Vec<(u32, String)>,
-    /// How many lines did not fit into the slot.
+    /// Its entries, each with its time in milliseconds after `opened`.
+    pub entries: Vec<(u32, Vec<u8>)>,
+    /// How many entries did not fit into the slot.
     pub lost: u32,
 }
 
 /// One moment by two clocks, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// By a clock that never jumps and that all processes share. Lines are timed with it.
+    /// By a clock that never jumps and that all processes share. Entries are timed with it.
     pub monotonic: u64,
     /// Since 1970. It tells when a trail was opened.
     pub wall: u64,
@@ -83,7 +83,7 @@ pub enum Share {
     Refused,
 }
 
-/// What is known of one trail besides its id and text. Guarded by the ring's lock.
+/// What is known of one trail besides its id and bytes. Guarded by the ring's lock.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
@@ -92,9 +92,9 @@ struct Head {
     opened_wall: u64,
     /// Bytes of the name, which stands at the start of the slot.
     name: u32,
-    /// Bytes of name and lines.
+    /// Bytes of name and entries.
     used: u32,
-    /// Lines that did not fit.
+    /// Entries that did not fit.
     lost: u32,
 }
 
@@ -152,7 +152,7 @@ impl<M: Memory> Ring<M> {
         if id == 0 {
             return;
         }
-        let text = Truncated::of(name);
+        let shown = Truncated::of(name);
         let name_hash = hash(name);
         self.locked(|mut slots| {
             let at = slots.take(share);
@@ -166,25 +166,23 @@ impl<M: Memory> Ring<M> {
                 opened_wall: now.wall,
                 ..Head::default()
             };
-            head.append(bytes, &[text.kept.as_bytes(), text.mark.as_bytes()]);
+            head.append(bytes, &[shown.kept.as_bytes(), shown.mark.as_bytes()]);
             head.name = head.used;
         });
     }
 
-    /// Adds a line to the newest trail with that id. Does nothing when there is none any more.
-    pub fn append(&self, id: u32, line: &str, now: Moment) {
-        let line = Truncated::of(line);
-        let length = (line.len() as u16).to_ne_bytes();
+    /// Adds entries, each to the newest trail with its id. Ignores those of which there is no trail any more.
+    /// `now` is [`Moment::monotonic`].
+    pub fn append<'e>(&self, entries: impl IntoIterator<Item = (u32, &'e [u8])>, now: u64) {
         self.locked(|mut slots| {
-            let Some((_, head, bytes)) = slots.find(id).and_then(|at| slots.get(at)) else {
-                return;
-            };
-            let after = now.monotonic.saturating_sub(head.opened_monotonic);
-            let after = u32::try_from(after).unwrap_or(u32::MAX).to_ne_bytes();
-            let (kept, mark) = (line.kept.as_bytes(), line.mark.as_bytes());
-            // After one lost line all later ones are lost too: a trail must not have an invisible gap.
-            if head.lost > 0 || !head.append(bytes, &[&after, &length, kept, mark]) {
-                head.lost = head.lost.saturating_add(1);
+            let mut found = (0, None);
+            for (id, entry) in entries {
+                if found.0 != id {
+                    found = (id, slots.find(id));
+                }
+                if let Some((_, head, bytes)) = found.1.and_then(|at| slots.get(at)) {
+                    head.append_entry(bytes, entry, now);
+                }
             }
         });
     }
@@ -276,7 +274,7 @@ struct Slots<'a> {
     next: &'a mut [u32; 2],
     refused_from: u32,
     heads: &'a mut [Head],
-    /// 0: the slot was never used. Apart from the heads, because every new line searches them.
+    /// 0: the slot was never used. Apart from the heads, because every new entry searches them.
     ids: &'a mut [u32],
     bytes: &'a mut [u8],
 }
@@ -332,6 +330,21 @@ impl Slots<'_> {
 }
 
 impl Head {
+    /// Appends an entry with its frame, or counts it as lost.
+    fn append_entry(&mut self, bytes: &mut [u8], entry: &[u8], now: u64) {
+        let after = now.saturating_sub(self.opened_monotonic);
+        let after = u32::try_from(after).unwrap_or(u32::MAX).to_ne_bytes();
+        let length = u16::try_from(entry.len()).map(u16::to_ne_bytes);
+        // After one lost entry all later ones are lost too: a trail must not have an invisible gap.
+        let kept = match length {
+            Ok(length) if self.lost == 0 => self.append(bytes, &[&after, &length, entry]),
+            _ => false,
+        };
+        if !kept {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
     /// Appends all parts to the slot. Appends none and returns false when there is no room.
     fn append(&mut self, bytes: &mut [u8], parts: &[&[u8]]) -> bool {
         let from = self.used as usize;
@@ -358,52 +371,47 @@ struct SlotCopy {
 
 impl SlotCopy {
     fn parse(self) -> Trail {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let name = self.head.name as usize;
         let (name, mut rest) = self.bytes.split_at_checked(name).unwrap_or_default();
-        let mut lines = Vec::new();
-        while let Some((after, line, more)) = next_line(rest) {
-            lines.push((after, text(line)));
+        let mut entries = Vec::new();
+        while let Some((after, entry, more)) = next_entry(rest) {
+            entries.push((after, entry.to_vec()));
             rest = more;
         }
         Trail {
             id: self.id,
-            name: text(name),
+            name: String::from_utf8_lossy(name).into_owned(),
             opened: self.head.opened_wall,
-            lines,
+            entries,
             lost: self.head.lost,
         }
     }
 }
 
-fn next_line(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
+fn next_entry(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
     let (frame, rest) = bytes.split_first_chunk::<FRAME>()?;
     let [a, b, c, d, e, f] = *frame;
     let length = u16::from_ne_bytes([e, f]);
-    let (line, rest) = rest.split_at_checked(length.into())?;
-    Some((u32::from_ne_bytes([a, b, c, d]), line, rest))
+    let (entry, rest) = rest.split_at_checked(length.into())?;
+    Some((u32::from_ne_bytes([a, b, c, d]), entry, rest))
 }
 
-/// A text cut to [`MAX_TEXT`] bytes.
+/// A name cut to [`MAX_NAME`] bytes.
 struct Truncated<'a> {
     kept: &'a str,
-    /// [`ELLIPSIS`] when the text was cut, else empty.
+    /// [`ELLIPSIS`] when the name was cut, else empty.
     mark: &'static str,
 }
 
 impl<'a> Truncated<'a> {
-    fn of(text: &'a str) -> Truncated<'a> {
-        let kept = text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or("");
-        let mark = if kept.len() < text.len() {
+    fn of(name: &'a str) -> Truncated<'a> {
+        let kept = name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or("");
+        let mark = if kept.len() < name.len() {
             ELLIPSIS
         } else {
             ""
         };
         Truncated { kept, mark }
-    }
-
-    fn len(&self) -> usize {
-        self.kept.len() + self.mark.len()
     }
 }
 

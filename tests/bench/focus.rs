@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use cpm::cpm::action::Action;
-use cpm::cpm::env::Env;
+use cpm::cpm::env::{Env, Wanted};
 use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::policy::Directory;
 use cpm::cpm::records::{Id, Name};
@@ -64,6 +64,7 @@ impl<'a> Bed<'a> {
             seal: &|text| self.store.seal(text),
             turn: &|_, _, _, _| Ok(0),
             clock: &|| NOW * 1000,
+            wanted: Wanted::ALL,
         })
     }
 

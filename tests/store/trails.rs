@@ -14,29 +14,33 @@ fn trails_of_all_processes_stay_apart() {
     let complete: &AtomicU32 = shared(map.arena());
     let used = map.used();
     let whole = |trail: &Trail| {
-        let lines = trail.lines.iter().enumerate();
-        let in_order = lines.clone().all(|(at, (after, line))| {
-            *after == at as u32 && *line == format!("line {at} of {}", trail.id)
+        let mut entries = trail.entries.iter().enumerate();
+        let in_order = entries.all(|(at, (after, entry))| {
+            *after == at as u32 && *entry == format!("entry {at} of {}", trail.id).into_bytes()
         });
         in_order && trail.name == format!("name of {}", trail.id) && trail.lost == 0
     };
     in_all_processes(|process| {
         for round in 1..=ROUNDS {
             let id = process as u32 * ROUNDS + round;
-            let at = |monotonic| Moment { monotonic, wall: 0 };
+            let opened = Moment {
+                monotonic: 7,
+                wall: 0,
+            };
             let share = if id.is_multiple_of(2) {
                 Share::Accepted
             } else {
                 Share::Refused
             };
-            ring.open(id, &format!("name of {id}"), share, at(7));
-            for line in 0..10 {
-                ring.append(id, &format!("line {line} of {id}"), at(7 + line));
+            ring.open(id, &format!("name of {id}"), share, opened);
+            for at in 0..10 {
+                let entry = format!("entry {at} of {id}");
+                ring.append([(id, entry.as_bytes())], 7 + at);
             }
             // Others may have pushed it out meanwhile, but not partly.
             if let Some(trail) = ring.find(id) {
                 assert!(whole(&trail), "{trail:?}");
-                complete.fetch_add(u32::from(trail.lines.len() == 10), Ordering::Relaxed);
+                complete.fetch_add(u32::from(trail.entries.len() == 10), Ordering::Relaxed);
             }
             for trail in ring.named(&format!("name of {}", id - 1)) {
                 assert!(whole(&trail), "{trail:?}");

@@ -4,6 +4,7 @@
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::event_packages::check_event_outside_dialog;
 use crate::cpm::input::Arrival;
+use crate::cpm::note::Note;
 use crate::cpm::option_tags::check_require;
 use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
@@ -267,11 +268,11 @@ impl Session<'_> {
     /// Answers the SUBSCRIBE and tells the state.
     fn grant_subscription(&mut self, id: Id, holder: Id, wish: &Wish) {
         self.accept_subscribe(holder, wish.expires);
-        let who = wish.who.who();
-        self.log_people(Level::Info, |show| {
-            let who = show.who(&who);
-            format!("SUBSCRIBE accepted from={who} expires={}", wish.expires)
-        });
+        let subscribed = Note::Subscribed {
+            from: wish.who.who_ref(),
+            expires: wish.expires,
+        };
+        self.log(Level::Info, subscribed);
         if wish.expires == 0 {
             self.end_subscription(id, Ending::Timeout);
         } else {

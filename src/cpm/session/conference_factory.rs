@@ -4,6 +4,7 @@ use super::join::Joiner;
 use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::input::Arrival;
+use crate::cpm::note::Note;
 use crate::cpm::option_tags::check_require_at_factory;
 use crate::cpm::person::{identify, Person};
 use crate::cpm::policy::Action;
@@ -27,7 +28,7 @@ impl Session<'_> {
         let listed: Vec<Identity> = targets.uris().map(|uri| self.identity_of(uri)).collect();
         self.remember(&listed);
         let count = targets.list.len();
-        self.log(Level::Info, format!("created with {count} listed users"));
+        self.log(Level::Info, Note::ListedUsers(count));
         self.invite_listed(arrival, &creator, &targets);
     }
 
@@ -70,7 +71,7 @@ impl Session<'_> {
         let mut who = identify(arrival, |uri| self.identity_of(uri))?;
         who.participant = true;
         who.creator = true;
-        self.log_referrer(&who, request);
+        self.log_referrer(&who);
         let shown = who.who();
         let admitted = self.check_creation(&who, request).and_then(|targets| {
             let joiner = self.joiner(arrival, who)?;

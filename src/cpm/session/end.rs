@@ -3,6 +3,7 @@
 use super::Session;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::departure_reason::Departure;
+use crate::cpm::note::Note;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, LegState, Waiting};
 use crate::sip::status::reason_phrase;
@@ -46,7 +47,7 @@ impl Session<'_> {
     pub(super) fn end_if_inactive(&mut self) {
         let due = self.head.active.saturating_add(self.head.inactivity);
         if self.head.live && self.head.inactivity > 0 && due <= self.env.now {
-            self.log(Level::Info, "nothing happened for too long".into());
+            self.log(Level::Info, Note::SessionInactive);
             self.end(ByeCause::Inactive);
         }
     }
@@ -64,7 +65,7 @@ impl Session<'_> {
     pub(super) fn end(&mut self, cause: ByeCause) {
         self.head.live = false;
         self.count(Counter::Sessions, -1);
-        self.log(Level::Info, "session ended".into());
+        self.log(Level::Info, Note::SessionEnded);
         self.forget_rejoin_rights();
         self.announce_end();
         let children = self.records.children();

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::note::Note;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::leg::Fork;
 use crate::cpm::records::{ByeCause, LegState};
@@ -32,8 +33,7 @@ impl Session<'_> {
         let ack = leg.refusing_ack(&fork, response, settings);
         self.send(ack);
         if new {
-            let line = "a second 2xx of one INVITE: ACK, BYE";
-            self.log_leg(id, Level::Info, |_| line.into());
+            self.log_leg(id, Level::Info, Note::SecondAnswer);
             self.send(fork.bye(None, ByeCause::Replaced));
         }
     }
@@ -50,9 +50,7 @@ impl Session<'_> {
         let mut dialog = leg.dialog.clone();
         dialog.establish(response);
         let ack = leg.refusing_ack(&dialog, response, self.env.settings);
-        self.log_leg(id, Level::Warn, |_| {
-            "2xx without usable To-tag: ACK, BYE".into()
-        });
+        self.log_leg(id, Level::Warn, Note::NoToTag);
         self.send(ack);
         self.send(dialog.bye(None, ByeCause::NotAcceptable));
         self.invite_failed(id, 502, reason_phrase(502));

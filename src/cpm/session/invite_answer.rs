@@ -6,6 +6,7 @@ use crate::cpm::client_forms::fails_on_410;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::MessageSource;
+use crate::cpm::note::Note;
 use crate::cpm::outgoing_message::OutgoingRequest;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
@@ -63,9 +64,7 @@ impl Session<'_> {
             *ringing = true;
         }
         let status = response.status;
-        self.log_leg(id, Level::Debug, |show| {
-            format!("{} answered {status}", show.who(&who))
-        });
+        self.log_leg(id, Level::Debug, Note::Progress(who.to_ref(), status));
         for refer in refers {
             self.report_progress(refer, id, response.status, &response.reason);
         }
@@ -175,10 +174,8 @@ impl Session<'_> {
         }
         leg.state = LegState::Waiting { at };
         let (who, status) = (leg.who(), response.status);
-        self.log_leg(id, Level::Info, |show| {
-            let who = show.who(&who);
-            format!("{who} answered {status}: once more in {wait} ms")
-        });
+        let once_more = Note::OnceMore(who.to_ref(), status, wait);
+        self.log_leg(id, Level::Info, once_more);
         if wait == 0 {
             self.send_invite(id);
         }
@@ -201,11 +198,11 @@ impl Session<'_> {
         let form = attempt.forms;
         leg.state = LegState::Waiting { at };
         let who = leg.who();
-        self.log_leg(id, Level::Info, |show| {
-            let who = show.who(&who);
-            let with = if form.text { "with" } else { "without" };
-            format!("{who} answered 488: once more {with} \"text\" in Contact")
-        });
+        let other_form = Note::OtherForm {
+            who: who.to_ref(),
+            text: form.text,
+        };
+        self.log_leg(id, Level::Info, other_form);
         self.send_invite(id);
         true
     }
@@ -272,10 +269,7 @@ impl Session<'_> {
             });
         }
         if !wanted {
-            self.log_leg(id, Level::Info, |show| {
-                let who = show.who(&who);
-                format!("2xx of {who} crossed our CANCEL: BYE")
-            });
+            self.log_leg(id, Level::Info, Note::CrossedCancel(who.to_ref()));
             return self.end_leg(id, ByeCause::Replaced);
         }
         self.head.pending = self.head.pending.saturating_sub(1);
@@ -283,10 +277,8 @@ impl Session<'_> {
             Ok(direction) => direction,
             Err(why) => {
                 self.count(Counter::InvitesFailed, 1);
-                self.log_leg(id, Level::Info, |show| {
-                    let who = show.who(&who);
-                    format!("{who} answered with SDP that cannot be used ({why}): BYE")
-                });
+                let unusable = Note::UnusableAnswer(who.to_ref(), &why);
+                self.log_leg(id, Level::Info, unusable);
                 self.settle_leg(id, 488, reason_phrase(488));
                 return self.end_leg(id, ByeCause::NotAcceptable);
             }
@@ -310,7 +302,7 @@ impl Session<'_> {
         self.count(Counter::InvitesAccepted, 1);
         self.learn_form(id);
         let who = self.who_of_leg(id).unwrap_or(who);
-        self.log_leg(id, Level::Info, |show| format!("{} joined", show.who(&who)));
+        self.log_leg(id, Level::Info, Note::Joined(who.to_ref()));
         self.settle_leg(id, response.status, &response.reason);
     }
 
@@ -419,9 +411,7 @@ impl Session<'_> {
         if was_pending {
             self.head.pending = self.head.pending.saturating_sub(1);
             self.count(Counter::InvitesFailed, 1);
-            self.log_leg(id, Level::Info, |show| {
-                format!("{} not reached: {status}", show.who(&who))
-            });
+            self.log_leg(id, Level::Info, Note::NotReached(who.to_ref(), status));
             self.settle_leg(id, status, reason);
             self.note_departure(id, Departure::not_reached(status, reason));
         }

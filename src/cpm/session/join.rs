@@ -11,6 +11,7 @@ use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
 use crate::cpm::input::Arrival;
 use crate::cpm::media::describe;
+use crate::cpm::note::Note;
 use crate::cpm::option_tags::{check_require_at_factory, requires_list_invite};
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::person::{identify, Person};
@@ -208,9 +209,7 @@ impl Session<'_> {
         if self.before.is_none() && !self.head.live {
             self.start();
         }
-        self.log_people(Level::Info, |show| {
-            format!("INVITE accepted, joined from={}", show.who(&who.who()))
-        });
+        self.log(Level::Info, Note::JoinAccepted(who.who_ref()));
         let id = self.records.new_id();
         let headers = self.joiner_headers(&leg, joiner.granted);
         let mut answer = Answer::new(200, leg.dialog.local_tag.clone(), headers);
@@ -252,11 +251,9 @@ impl Session<'_> {
     fn start(&mut self) {
         self.head.live = true;
         self.count(Counter::Sessions, 1);
-        let of = match &self.head.group {
-            Some(group) => format!("group={group}"),
-            None => "ad hoc".to_owned(),
-        };
-        self.log(Level::Info, format!("session started {of}"));
+        let group = self.head.group.clone();
+        let group = group.as_ref().map(|group| group.as_str());
+        self.log(Level::Info, Note::SessionStarted { group });
     }
 
     /// Somebody who is in, or being invited, comes in through a new dialog: the new one counts.

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::departure_reason::Departure;
+use crate::cpm::note::Note;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, LegState, Waiting};
@@ -37,9 +38,7 @@ impl Session<'_> {
             if for_good {
                 self.forget(&identities);
             }
-            self.log_people(Level::Info, |show| {
-                format!("BYE, left from={}", show.who(&who))
-            });
+            self.log(Level::Info, Note::Left(who.to_ref()));
         }
         self.send_next(id);
     }
@@ -51,9 +50,7 @@ impl Session<'_> {
         };
         leg.awaited_ack = None;
         let (who, connected) = (leg.who(), leg.is_connected());
-        self.log_people(Level::Warn, |show| {
-            format!("no ACK within 32 s from={}", show.who(&who))
-        });
+        self.log(Level::Warn, Note::NoAck(who.to_ref()));
         match connected {
             true => self.end_leg(id, ByeCause::NoAck),
             false => self.send_next(id),
@@ -73,10 +70,7 @@ impl Session<'_> {
         }
         leg.state = LegState::Left;
         self.count_disconnected(id, true);
-        self.log(
-            Level::Warn,
-            "the answer to an INVITE could not be sent".into(),
-        );
+        self.log(Level::Warn, Note::AnswerNotSent);
     }
 }
 

@@ -1,19 +1,22 @@
 //! What a session writes down: log lines, decision trails, and refusals.
 
+use std::borrow::Cow;
+
 use super::Session;
-use crate::cpm::action::{Action, Level};
-use crate::cpm::decision_trail;
+use crate::cpm::action::Level;
+use crate::cpm::decision_trail::{self, About};
 use crate::cpm::input::{Arrival, Input};
+use crate::cpm::note::{Note, Referrer, Wish};
 use crate::cpm::person::Person;
 use crate::cpm::policy::{Action as PolicyAction, Verdict};
 use crate::cpm::records::ids::{Id, ReferId};
 use crate::cpm::records::Waiting;
-use crate::cpm::redact::{Show, Who};
+use crate::cpm::redact::WhoRef;
 use crate::cpm::refer_syntax::ReferRequest;
 use crate::cpm::refusal::Denial;
 use crate::cpm::refusal_answer::{new_refer_id, refuse, Refused};
-use crate::cpm::targets::{Purpose, Target};
-use crate::sip::{Method, Request};
+use crate::cpm::targets::Target;
+use crate::sip::Method;
 
 /// Most targets named in the line that says what was asked.
 const MAX_NAMED: usize = 10;
@@ -38,9 +41,9 @@ impl Session<'_> {
         }
         let refer = new_refer_id(self.env);
         self.refer_in_hand = Some(refer);
-        self.actions.extend(decision_trail::open(arrival, refer));
+        decision_trail::open(self.env, &mut self.actions, arrival, refer);
         if let Some(group) = self.head.group.clone() {
-            self.log(Level::Debug, format!("for group {group}"));
+            self.log(Level::Debug, Note::ForGroup(group.as_str()));
         }
     }
 
@@ -51,7 +54,7 @@ impl Session<'_> {
         }
         let refer = new_refer_id(self.env);
         self.refer_in_hand = Some(refer);
-        self.actions.push(decision_trail::open_empty(refer, ""));
+        decision_trail::open_empty(self.env, &mut self.actions, refer, "");
         refer
     }
 
@@ -76,33 +79,32 @@ impl Session<'_> {
             session: &self.head.token,
             refer: self.refer_in_hand,
         };
-        let actions = refuse(self.env, &refused, denial);
-        self.actions.extend(actions);
+        refuse(self.env, &mut self.actions, &refused, denial);
         if let Some(refer) = self.refer_in_hand {
             decision_trail::mark_refused(&mut self.actions, refer);
         }
     }
 
-    /// A line that is written as it is; at INFO it must not name people. About the request in hand.
-    pub(in crate::cpm) fn log(&mut self, level: Level, line: String) {
-        self.log_people(level, |_| line.clone());
+    /// A note about the request in hand.
+    pub(in crate::cpm) fn log(&mut self, level: Level, note: Note<'_>) {
+        let about = self.refer_in_hand;
+        self.write(about.as_slice(), level, &note);
     }
 
-    /// A line that names people, about the request in hand.
-    pub(in crate::cpm) fn log_people(&mut self, level: Level, line: impl Fn(Show) -> String) {
-        let about: Vec<ReferId> = self.refer_in_hand.into_iter().collect();
-        self.write(&about, level, line);
-    }
-
-    /// A line about the REFER of this record.
-    pub(super) fn log_refer(&mut self, refer: Id, level: Level, line: impl Fn(Show) -> String) {
+    /// A note about the REFER of this record.
+    pub(super) fn log_refer(&mut self, refer: Id, level: Level, note: Note<'_>) {
+        if !self.env.wanted.tells(level) {
+            return;
+        }
         let about = self.records.refer(refer).map(|record| record.label);
-        let about: Vec<ReferId> = about.or(self.refer_in_hand).into_iter().collect();
-        self.write(&about, level, line);
+        self.write(about.or(self.refer_in_hand).as_slice(), level, &note);
     }
 
-    /// A line about a leg, for the REFER that made it and those that wait for it.
-    pub(super) fn log_leg(&mut self, leg: Id, level: Level, line: impl Fn(Show) -> String) {
+    /// A note about a leg, for the REFER that made it and those that wait for it.
+    pub(super) fn log_leg(&mut self, leg: Id, level: Level, note: Note<'_>) {
+        if !self.env.wanted.tells(level) {
+            return;
+        }
         let (asked_by, awaited_by) = match self.records.leg(leg) {
             Some(leg) => (leg.asked_by, leg.awaited_by.clone()),
             None => (None, Vec::new()),
@@ -115,98 +117,70 @@ impl Session<'_> {
         if about.is_empty() {
             about.extend(self.refer_in_hand);
         }
-        self.write(&about, level, line);
+        self.write(&about, level, &note);
     }
 
-    /// A line about the request that a record has out: its INVITE, or a NOTIFY of some REFER.
-    pub(super) fn log_sent(&mut self, record: Id, level: Level, line: impl Fn(Show) -> String) {
+    /// A note about the request that a record has out: its INVITE, or a NOTIFY of some REFER.
+    pub(super) fn log_sent(&mut self, record: Id, level: Level, note: Note<'_>) {
         let in_flight = self.records.dialog_mut(record).and_then(|d| d.in_flight);
         match in_flight.map(|request| request.what) {
             Some(Waiting::Notify(refer)) if self.records.refer(refer).is_some() => {
-                self.log_refer(refer, level, line);
+                self.log_refer(refer, level, note);
             }
-            _ => self.log_leg(record, level, line),
+            _ => self.log_leg(record, level, note),
         }
     }
 
     /// Whom we take for the referrer, and by what.
-    pub(super) fn log_referrer(&mut self, who: &Person, request: &Request) {
-        let by = match request.asserted_identities().is_empty() {
-            true => "the identity of its dialog",
-            false => "P-Asserted-Identity",
-        };
+    pub(super) fn log_referrer(&mut self, who: &Person) {
         let shown = who.uri.as_str();
-        let mut names: Vec<&str> = who.identities.iter().map(|id| id.as_str()).collect();
-        names.retain(|name| *name != shown);
-        names.insert(0, shown);
-        let names = who.who().with_uri(&names.join(", "));
-        let is_so: Vec<&str> = [
-            (who.anonymous, ", anonymous"),
-            (who.hidden, ", hidden"),
-            (who.participant, ", a participant"),
-        ]
-        .into_iter()
-        .filter_map(|(is_so, what)| is_so.then_some(what))
-        .collect();
-        let is_so = is_so.concat();
-        self.log_people(Level::Debug, |show| {
-            format!("referrer {} by {by}{is_so}", show.who(&names))
-        });
+        let others = who.identities.iter().map(|id| id.as_str());
+        let others: Vec<&str> = others.filter(|name| *name != shown).collect();
+        let names = match others.is_empty() {
+            true => shown.into(),
+            false => Cow::Owned(format!("{shown}, {}", others.join(", "))),
+        };
+        let referrer = Referrer {
+            names: who.who_ref().with_uri(&names),
+            asserted: who.asserted,
+            anonymous: who.anonymous,
+            hidden: who.hidden,
+            participant: who.participant,
+        };
+        self.log(Level::Debug, Note::Referrer(referrer));
     }
 
     /// What a REFER asks for. Of a list that cannot be used the refusal tells.
     pub(super) fn log_request(&mut self, refer: &ReferRequest) {
         let Ok(targets) = &refer.targets else { return };
-        let what = match targets.purpose {
-            Purpose::Invite => "invite",
-            Purpose::Remove => "remove",
-            Purpose::GiveRole => "make an administrator of",
-            Purpose::TakeRole => "take the role of",
+        let named = targets.list.iter().take(MAX_NAMED);
+        let wish = Wish {
+            purpose: targets.purpose,
+            written: targets.written,
+            kept: targets.list.len(),
+            names: named.map(Target::who_ref).collect(),
+            suppressed: refer.suppressed,
         };
-        let names: Vec<Who> = targets
-            .list
-            .iter()
-            .take(MAX_NAMED)
-            .map(Target::who)
-            .collect();
-        let more = match targets.list.len().saturating_sub(MAX_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let notify = match refer.suppressed {
-            true => "no NOTIFY",
-            false => "NOTIFYs",
-        };
-        let (written, kept) = (targets.written, targets.list.len());
-        let counted = match written == kept {
-            true => kept.to_string(),
-            false => format!("{kept} (of {written} entries)"),
-        };
-        self.log_people(Level::Debug, |show| {
-            let names: Vec<String> = names.iter().map(|who| show.who(who).to_string()).collect();
-            let names = names.join(", ");
-            format!("asks to {what} {counted}: {names}{more}; {notify}")
-        });
+        self.log(Level::Debug, Note::Asks(wish));
     }
 
     /// What the group document says of somebody.
-    pub(super) fn log_verdict(&mut self, who: &Who, verdict: &Verdict, action: PolicyAction) {
-        let rules = match verdict.matched_rules.as_slice() {
-            [] => "no rule".to_owned(),
-            rules => rules.join(", "),
+    pub(super) fn log_verdict(&mut self, who: WhoRef<'_>, verdict: &Verdict, action: PolicyAction) {
+        let rules = verdict.matched_rules.iter().map(String::as_str).collect();
+        let policy = Note::Policy {
+            who,
+            rules,
+            action,
+            allowed: verdict.allows(action),
         };
-        let answer = match verdict.allows(action) {
-            true => "yes",
-            false => "no",
-        };
-        self.log_people(Level::Debug, |show| {
-            let who = show.who(who);
-            format!("policy: {who} matches {rules}: {action} {answer}")
-        });
+        self.log(Level::Debug, policy);
     }
 
-    fn write(&mut self, about: &[ReferId], level: Level, line: impl Fn(Show) -> String) {
-        let lines: Vec<Action> = decision_trail::lines(about, &self.head.token, level, line);
-        self.actions.extend(lines);
+    fn write(&mut self, refers: &[ReferId], level: Level, note: &Note<'_>) {
+        let about = About {
+            refers,
+            session: &self.head.token,
+        };
+        decision_trail::write(self.env, &mut self.actions, about, level, note);
     }
 }

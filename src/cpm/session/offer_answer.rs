@@ -7,6 +7,7 @@ use crate::cpm::body_parts::read_sdp;
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::MessageSource;
 use crate::cpm::media::{describe, Described};
+use crate::cpm::note::Note;
 use crate::cpm::option_tags::check_require_without_list;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::quirk::Quirk;
@@ -105,10 +106,12 @@ impl Session<'_> {
             true => (Level::Info, Activity::Counts),
             false => (Level::Debug, Activity::DoesNotCount),
         };
-        self.log_leg(id, level, |show| {
-            let who = show.who(&who);
-            format!("{what} accepted, media {} from={who}", direction.name())
-        });
+        let renewed = Note::Renewed {
+            what,
+            media: direction.name(),
+            from: who.to_ref(),
+        };
+        self.log_leg(id, level, renewed);
         let mut answer = Answer::new(200, to_tag, lines.text());
         answer.body = body;
         self.answer(answer);
@@ -165,10 +168,8 @@ impl Session<'_> {
             match leg.media.accepted_by_ack(request, settings) {
                 Ok(direction) => leg.media.direction = direction,
                 Err(why) => {
-                    self.log_leg(id, Level::Info, |show| {
-                        let who = show.who(&who);
-                        format!("answer in ACK: {why}: BYE from={who}")
-                    });
+                    let unusable = Note::UnusableAck(&why, who.to_ref());
+                    self.log_leg(id, Level::Info, unusable);
                     return self.end_leg(id, ByeCause::NotAcceptable);
                 }
             }

@@ -4,6 +4,7 @@
 use super::refer::Origin;
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::note::Note;
 use crate::cpm::records::ByeCause;
 use crate::cpm::redact::Who;
 use crate::cpm::targets::{Purpose, Target, Targets};
@@ -14,9 +15,7 @@ impl Session<'_> {
     /// Gives the status a referrer would be told now: 100 while the INVITE is on its way.
     pub fn invite_by_operator(&mut self, target: &Uri) -> u16 {
         let who = Who::open(target.as_str());
-        self.log_people(Level::Info, |show| {
-            format!("operator invites {}", show.who(&who))
-        });
+        self.log(Level::Info, Note::OperatorInvites(who.to_ref()));
         let focus = self.person(&self.focus_uri());
         let targets = Targets::plain(Purpose::Invite, vec![Target::of(target.clone())]);
         let origin = Origin {
@@ -35,9 +34,7 @@ impl Session<'_> {
     /// Takes one person out, as a REFER with method BYE would. 404: not in the session.
     pub fn remove_by_operator(&mut self, target: &Uri) -> u16 {
         let who = self.who_is_called(target);
-        self.log_people(Level::Info, |show| {
-            format!("operator removes {}", show.who(&who))
-        });
+        self.log(Level::Info, Note::OperatorRemoves(who.to_ref()));
         let focus = self.person(&self.focus_uri());
         let (status, _) = self.remove(&focus, target);
         self.end_if_due();
@@ -53,7 +50,7 @@ impl Session<'_> {
     /// Ends the session: BYE with cause 410 to everybody, and the NOTIFYs that are owed.
     pub fn end_by_operator(&mut self) {
         if self.head.live {
-            self.log(Level::Info, "operator ends the session".into());
+            self.log(Level::Info, Note::OperatorEnds);
             self.end(ByeCause::Gone);
         }
     }
@@ -70,10 +67,7 @@ impl Session<'_> {
     pub fn give_up(&mut self) {
         self.drain();
         let owed = self.records.children();
-        self.log(
-            Level::Warn,
-            format!("given up, {} records were not done", owed.len()),
-        );
+        self.log(Level::Warn, Note::GivenUp { owed: owed.len() });
         for id in owed.iter().copied() {
             self.release_notify(id);
         }

@@ -4,6 +4,7 @@ use super::refresh::RefusedRefresh;
 use super::{Activity, Session};
 use crate::cpm::action::{Action, Counter, Level};
 use crate::cpm::input::MessageSource;
+use crate::cpm::note::Note;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, InFlight, LegState, Waiting};
@@ -196,9 +197,11 @@ impl Session<'_> {
 
     /// tm refused to send: no route, no socket, or the script dropped it.
     pub(super) fn send_failed(&mut self, record: Id, method: &Method, cseq: u32, why: &str) {
-        self.log_sent(record, Level::Warn, |_| {
-            format!("{method} could not be sent: {why}")
-        });
+        let not_sent = Note::NotSent {
+            method: method.as_str(),
+            why,
+        };
+        self.log_sent(record, Level::Warn, not_sent);
         let status = match method {
             Method::Invite if !self.is_reinvite(record, cseq) => {
                 return self.invite_failed(record, 503, reason_phrase(503));

@@ -6,6 +6,7 @@
 
 use super::Session;
 use crate::cpm::action::{Counter, Level};
+use crate::cpm::note::Note;
 use crate::cpm::person::Person;
 use crate::cpm::rate::{Bucket, Rate};
 use crate::cpm::records::ids::Id;
@@ -138,10 +139,8 @@ impl Session<'_> {
         let Some(target) = self.who_of_leg(leg) else {
             return;
         };
-        self.log_leg(leg, Level::Debug, |show| {
-            let who = show.who(&target);
-            format!("INVITE to {who} waits {wait} ms: {parameter}")
-        });
+        let waits = Note::InviteWaits(target.to_ref(), wait, parameter);
+        self.log_leg(leg, Level::Debug, waits);
     }
 
     fn take_turns(

@@ -4,6 +4,7 @@ use super::Session;
 use crate::cpm::action::Level;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::header_lines::HeaderLines;
+use crate::cpm::note::Note;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{ByeCause, RunningTimer, Waiting};
 use crate::cpm::time::{millis, Millis};
@@ -54,9 +55,8 @@ impl Session<'_> {
     /// Gives up a leg that nobody refreshed. The participant may come back (G8).
     fn expire(&mut self, id: Id, why: &str) {
         if let Some(who) = self.who_of_leg(id) {
-            self.log_leg(id, Level::Info, |show| {
-                format!("{why}: BYE to {}", show.who(&who))
-            });
+            let who = who.to_ref();
+            self.log_leg(id, Level::Info, Note::Expired { why, who });
         }
         self.end_leg(id, ByeCause::Expired);
     }
@@ -134,9 +134,7 @@ impl Session<'_> {
             // Who had none still wants none.
             Err(_) if leg.media.absent => {}
             Err(why) => {
-                self.log_leg(id, Level::Info, |_| {
-                    format!("a re-INVITE was answered with SDP that cannot be used ({why}): BYE")
-                });
+                self.log_leg(id, Level::Info, Note::UnusableRefresh(&why));
                 self.end_leg(id, ByeCause::NotAcceptable);
             }
         }
@@ -180,10 +178,8 @@ impl Session<'_> {
         if let Some(timer) = &mut leg.timer.running {
             timer.refresh_at = again.filter(|at| *at > now);
         }
-        self.log_leg(id, Level::Info, |show| {
-            let who = show.who(&who);
-            format!("a refresh got {} of {who}", refused.status)
-        });
+        let failed = Note::RefreshFailed(refused.status, who.to_ref());
+        self.log_leg(id, Level::Info, failed);
         if again == Some(now) {
             self.queue_refresh(id);
         }

@@ -42,7 +42,8 @@ impl Session<'_> {
         let request = &arrival.request;
         let known = self.peer_of_dialog(holder).ok_or(Refusal::NoSuchDialog)?;
         let anonymous = known.anonymous || request.privacy().id;
-        let asserted = Person::of_all(request.asserted_identities(), |uri| self.identity_of(uri));
+        let asserted = request.asserted_identities();
+        let asserted = Person::of_asserted(asserted, |uri| self.identity_of(uri));
         let mut who = match asserted {
             Some(who) if who.is_any_of(&known.identities) => who,
             Some(other) => return Err(Refusal::IdentityNotOfDialog.of(&other.who())),

@@ -4,6 +4,7 @@
 use super::refer::KnownRefer;
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::note::Note;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
@@ -101,9 +102,7 @@ impl Session<'_> {
     fn appoint(&mut self, id: Id) {
         self.set_administrator(id, true);
         if let Some(who) = self.who_of_leg(id) {
-            self.log_people(Level::Info, |show| {
-                format!("{} is now an administrator", show.who(&who))
-            });
+            self.log(Level::Info, Note::Administrator(who.to_ref()));
         }
     }
 

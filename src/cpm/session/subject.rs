@@ -3,6 +3,7 @@
 
 use super::Session;
 use crate::cpm::action::Level;
+use crate::cpm::note::Note;
 use crate::cpm::option_tags::requires_list_invite;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
@@ -92,10 +93,8 @@ impl Session<'_> {
 
     /// The session has another subject from now on.
     pub(super) fn change_subject(&mut self, who: &Who, subject: String) {
-        self.log_people(Level::Info, |show| {
-            format!("subject changed from={}", show.who(who))
-        });
-        self.log(Level::Debug, format!("the subject is {subject:?}"));
+        self.log(Level::Info, Note::SubjectChanged(who.to_ref()));
+        self.log(Level::Debug, Note::Subject(&subject));
         let former = self.head.subject.replace(subject);
         if let Some(former) = former {
             let kept = &mut self.head.former_subjects;

@@ -6,6 +6,7 @@ use crate::cpm::action::{Counter, Level};
 use crate::cpm::event_packages::{event_package, EventPackage};
 use crate::cpm::header_lines::HeaderLines;
 use crate::cpm::input::Arrival;
+use crate::cpm::note::Note;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::quirk::Quirk;
 use crate::cpm::records::ids::Id;
@@ -193,17 +194,22 @@ impl Session<'_> {
     }
 
     fn log_notify_answered(&mut self, id: Id, status: u16, after: AfterNotify) {
-        let (level, what) = match after {
-            AfterNotify::Again(ms) => (Level::Info, format!(": once more in {ms} ms")),
-            AfterNotify::Over if status >= 300 => (Level::Info, ": subscription ended".to_owned()),
-            _ => (Level::Debug, String::new()),
+        let (level, again, over) = match after {
+            AfterNotify::Again(wait) => (Level::Info, Some(wait), false),
+            AfterNotify::Over if status >= 300 => (Level::Info, None, true),
+            _ => (Level::Debug, None, false),
         };
-        match self.package_of(id) {
-            Some(Package::Conference) if status >= 300 => {
-                self.log(level, format!("conference NOTIFY answered {status}{what}"))
-            }
-            Some(Package::Conference) => {}
-            _ => self.log_refer(id, level, |_| format!("NOTIFY answered {status}{what}")),
+        let conference = self.package_of(id) == Some(Package::Conference);
+        let answered = Note::NotifyAnswered {
+            conference,
+            status,
+            again,
+            over,
+        };
+        match conference {
+            true if status >= 300 => self.log(level, answered),
+            true => {}
+            false => self.log_refer(id, level, answered),
         }
     }
 
@@ -219,7 +225,7 @@ impl Session<'_> {
             && !subscription.is_held(now);
         if expired {
             if self.package_of(id) == Some(Package::Conference) {
-                self.log(Level::Info, "conference subscription expired".into());
+                self.log(Level::Info, Note::SubscriptionExpired);
             }
             self.end_subscription(id, Ending::Timeout);
         } else if released || self.progress_is_due(id) || self.change_is_due(id) {

@@ -25,8 +25,9 @@ fn the_last_trails_are_found_by_id_and_by_name() {
             Share::Accepted,
             at(id.into()),
         );
-        ring.append(id, &format!("line of {id}"), at(u64::from(id) + 7));
-        ring.append(id - 1, "late", at(u64::from(id) + 9));
+        let entry = format!("entry of {id}");
+        ring.append([(id, entry.as_bytes())], u64::from(id) + 7);
+        ring.append([(id - 1, &b"late"[..])], u64::from(id) + 9);
     }
     assert_eq!(ring.find(1), None);
     assert_eq!(ring.find(2), None);
@@ -34,7 +35,7 @@ fn the_last_trails_are_found_by_id_and_by_name() {
         id: 4,
         name: "even".into(),
         opened: 1_000_004,
-        lines: vec![(7, "line of 4".into()), (10, "late".into())],
+        entries: vec![(7, b"entry of 4".into()), (10, b"late".into())],
         lost: 0,
     };
     assert_eq!(ring.find(4), Some(four.clone()));
@@ -58,11 +59,11 @@ fn refusals_leave_what_was_accepted() {
             Share::Refused
         };
         ring.open(id, "x", share, at(id.into()));
-        ring.append(id, "its line", at(id.into()));
+        ring.append([(id, &b"its entry"[..])], id.into());
     }
     let kept: Vec<u32> = ring.named("x").iter().map(|trail| trail.id).collect();
     assert_eq!(kept, [100, 90, 80, 70, 60, 50, 99, 98]);
-    assert!(ring.named("x").iter().all(|trail| trail.lines.len() == 1));
+    assert!(ring.named("x").iter().all(|trail| trail.entries.len() == 1));
     // SAFETY: the last use.
     unsafe { ring.destroy() };
 }
@@ -74,9 +75,9 @@ fn the_newest_of_two_with_one_id_counts() {
     for name in ["first", "second"] {
         ring.open(9, name, Share::Accepted, at(0));
     }
-    ring.append(9, "x", at(0));
+    ring.append([(9, &b"x"[..])], 0);
     assert_eq!(ring.find(9).unwrap().name, "second");
-    assert!(ring.named("first")[0].lines.is_empty());
+    assert!(ring.named("first")[0].entries.is_empty());
 }
 
 #[test]
@@ -85,19 +86,19 @@ fn a_full_slot_counts_what_it_loses() {
     let ring = Ring::create(map.arena(), 2).unwrap();
     ring.open(1, "one", Share::Accepted, at(0));
     ring.open(2, "two", Share::Refused, at(0));
-    let line = "ä".repeat(MAX_TEXT);
-    for _ in 0..20 {
-        ring.append(1, &line, at(5));
-    }
-    ring.append(1, "short", at(6));
+    let entry = [7; 1_000];
+    let huge = [8; SLOT];
+    // All of an event at once, some of it for others.
+    let event = (0..20).map(|_| (1, &entry[..]));
+    ring.append(event.chain([(2, &huge[..]), (9, &entry[..])]), 5);
+    ring.append([(1, &b"short"[..])], 6);
     let full = ring.find(1).unwrap();
-    assert_eq!(full.lines.len() + full.lost as usize, 21);
-    assert!(full.lost > 10 && full.lines.len() >= 8, "{}", full.lost);
-    for (_, kept) in &full.lines {
-        assert_eq!(kept, &format!("{}{ELLIPSIS}", "ä".repeat(MAX_TEXT / 2)));
-    }
+    assert_eq!(full.entries.len() + full.lost as usize, 21);
+    assert!(full.lost > 10 && full.entries.len() >= 8, "{}", full.lost);
+    assert!(full.entries.iter().all(|(_, kept)| *kept == entry));
     let neighbour = ring.find(2).unwrap();
-    assert_eq!((neighbour.name.as_str(), neighbour.lines.len()), ("two", 0));
+    assert_eq!((neighbour.name.as_str(), neighbour.lost), ("two", 1));
+    assert!(neighbour.entries.is_empty());
     let long = "n".repeat(5_000);
     ring.open(3, &long, Share::Accepted, at(0));
     assert_eq!(ring.named(&long)[0].id, 3);

@@ -1,12 +1,12 @@
 //! Rates: who refers too often is refused, and INVITEs that are too many wait for their turn.
 //! Not here: the pace of one list (`super::listing`).
 
-use cpm::cpm::action::{Counter, TrailEntry};
+use cpm::cpm::action::Counter;
 use cpm::cpm::settings::Rates;
 use cpm::cpm::time::Millis;
 use cpm::sip::Route;
 
-use crate::flows::bed::{called_together, interleaved, Cast, World};
+use crate::flows::bed::{called_together, interleaved, Cast, Told, World};
 use crate::flows::listing::{creates, refers_list};
 use crate::flows::watching::perfectly;
 
@@ -68,9 +68,9 @@ fn who_refers_too_often_is_refused() {
         let warning = answer.text("Warning").unwrap_or_default();
         assert!(warning.contains("\"Too many requests of one participant\""));
         assert_eq!(answer.text("Retry-After").as_deref(), Some("1"));
-        let told = world.trails.iter().filter(|(_, entry)| match entry {
-            TrailEntry::Line(line) => line.contains("refer_rate, which is 10"),
-            TrailEntry::Opened { .. } => false,
+        let told = world.trails.iter().filter(|(_, told)| match told {
+            Told::Line(line) => line.contains("refer_rate, which is 10"),
+            Told::Opened(_) => false,
         });
         assert_eq!(told.count(), 250);
         // Another one is not held up, and after its time alice is not either.
@@ -153,9 +153,9 @@ fn the_invites_of_a_session_wait_for_their_turn() {
         assert!((1_000..3_000).contains(&last), "{left:?}");
         let waited = world.counted(Counter::InvitesOverSessionRate);
         assert!((15..=20).contains(&waited), "{waited}");
-        assert!(world.trails.iter().any(|(_, entry)| matches!(
-            entry,
-            TrailEntry::Line(line) if line.ends_with("ms: session_rate")
+        assert!(world.trails.iter().any(|(_, told)| matches!(
+            told,
+            Told::Line(line) if line.ends_with("ms: session_rate")
         )));
         world.end();
     });

@@ -1,9 +1,10 @@
 //! The decision trail of a REFER: what an operator can read of it, and that logs tell less of people.
 
-use cpm::cpm::action::TrailEntry;
+use cpm::cpm::action::Level;
+use cpm::cpm::env::Wanted;
 use cpm::cpm::records::ReferId;
 
-use crate::flows::bed::{interleaved, World};
+use crate::flows::bed::{interleaved, Told, World};
 
 /// The lines of each trail whose Call-ID is that of the request, in the order they were opened.
 fn trails(world: &World, peer: usize, branch: &str) -> Vec<Vec<String>> {
@@ -11,16 +12,14 @@ fn trails(world: &World, peer: usize, branch: &str) -> Vec<Vec<String>> {
     let ids: Vec<ReferId> = world
         .trails
         .iter()
-        .filter(
-            |(_, entry)| matches!(entry, TrailEntry::Opened { call_id: its, .. } if its == call_id),
-        )
+        .filter(|(_, told)| matches!(told, Told::Opened(its) if its == call_id))
         .map(|(refer, _)| *refer)
         .collect();
     let lines = |id: &ReferId| {
         let of = world.trails.iter().filter(|(refer, _)| refer == id);
-        of.filter_map(|(_, entry)| match entry {
-            TrailEntry::Line(line) => Some(line.clone()),
-            TrailEntry::Opened { .. } => None,
+        of.filter_map(|(_, told)| match told {
+            Told::Line(line) => Some(line.clone()),
+            Told::Opened(_) => None,
         })
         .collect()
     };
@@ -129,6 +128,25 @@ fn a_target_the_policy_keeps_out_is_told_apart() {
             ],
         );
         assert!(!all[0].iter().any(|line| line.starts_with("INVITE")));
+        world.end();
+    });
+}
+
+#[test]
+fn what_nobody_reads_is_not_put_together() {
+    interleaved(|world, cast| {
+        world.wanted = Wanted {
+            trails: false,
+            debug: false,
+            ..Wanted::ALL
+        };
+        world.join(cast.alice);
+        let carol = world.uri(cast.carol);
+        world.refers(cast.alice, &carol, "");
+        world.run(60_000);
+        assert!(world.trails.is_empty());
+        assert!(world.logs.iter().all(|(level, _)| *level != Level::Debug));
+        assert!(world.logs.iter().any(|(_, line)| line.contains(" joined ")));
         world.end();
     });
 }

@@ -3,6 +3,7 @@
 use super::KnownRefer;
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::header_lines::{HeaderLines, ALLOW, ALLOW_EVENTS};
+use crate::cpm::note::Note;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::person::Person;
 use crate::cpm::records::ids::{Id, MergeKey};
@@ -89,18 +90,16 @@ impl Session<'_> {
             self.host_refer(holder, id);
         }
         let code = answer.code;
-        self.log(Level::Debug, format!("answered {code}"));
+        self.log(Level::Debug, Note::Answered(code));
         self.answer(Answer::new(code, answer.to_tag, answer.lines.text()));
         self.count(Counter::RefersAccepted, 1);
-        self.log_refer(id, Level::Info, |show| {
-            format!(
-                "REFER accepted from={} {:?} targets={} notify={}",
-                show.who(&refer.referrer.who()),
-                targets.purpose,
-                targets.list.len(),
-                if subscribed { "yes" } else { "no" }
-            )
-        });
+        let accepted = Note::ReferAccepted {
+            from: refer.referrer.who_ref(),
+            purpose: targets.purpose,
+            targets: targets.list.len(),
+            notify: subscribed,
+        };
+        self.log_refer(id, Level::Info, accepted);
         self.report_trying(id);
         id
     }

@@ -21,7 +21,7 @@ impl Session<'_> {
             Purpose::Remove => Action::AllowExpelling,
             Purpose::GiveRole | Purpose::TakeRole => Action::AllowRoleChange,
         };
-        self.log_verdict(&referrer.who(), &verdict, needed);
+        self.log_verdict(referrer.who_ref(), &verdict, needed);
         match verdict.allows(needed) || self.removes_itself_only(referrer, refer) {
             // What the policy refuses takes no turn.
             true => {

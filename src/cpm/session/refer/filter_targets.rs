@@ -1,6 +1,7 @@
 //! Step 7 of the procedure: whom of the targets to invite, and what becomes of the others.
 
 use crate::cpm::action::Level;
+use crate::cpm::note::Note;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
@@ -34,10 +35,8 @@ impl Session<'_> {
         match self.fate_of(referrer, target) {
             Fate::Invite(uri) => return Some(uri),
             Fate::Await(leg) => {
-                let who = target.who();
-                self.log_refer(refer, Level::Debug, |show| {
-                    format!("{} is being invited already", show.who(&who))
-                });
+                let already = Note::InvitedAlready(target.who_ref());
+                self.log_refer(refer, Level::Debug, already);
                 self.await_leg(refer, index, leg);
             }
             Fate::Settled(status, why) => {
@@ -69,7 +68,7 @@ impl Session<'_> {
             };
         }
         let verdict = self.permissions_of(&who);
-        self.log_verdict(&target.who(), &verdict, Action::JoinHandling);
+        self.log_verdict(target.who_ref(), &verdict, Action::JoinHandling);
         if !verdict.allows(Action::JoinHandling) {
             return Fate::Settled(403, "policy: join-handling");
         }
@@ -88,11 +87,8 @@ impl Session<'_> {
         status: u16,
         why: &str,
     ) {
-        let who = target.who();
-        self.log_refer(refer, Level::Info, |show| {
-            let name = show.who(&who);
-            format!("target {name}: {status} why=\"{why}\"")
-        });
+        let settled = Note::TargetSettled(target.who_ref(), status, why);
+        self.log_refer(refer, Level::Info, settled);
         self.settle_target(refer, index, status, reason_phrase(status));
     }
 

@@ -5,6 +5,7 @@ use crate::cpm::action::{Action, Counter, Level};
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::departure_reason::Departure;
 use crate::cpm::header_lines::{HeaderLines, IN_REPLY_TO, SERVICE};
+use crate::cpm::note::Note;
 use crate::cpm::records::ids::{Id, TransactionId};
 use crate::cpm::records::leg::{Appearance, Attempt, Turns};
 use crate::cpm::records::sealed::Sealed;
@@ -136,10 +137,7 @@ impl Session<'_> {
             return;
         };
         if request_uri != *target {
-            self.log_leg(leg, Level::Info, |show| {
-                let who = show.who(&who);
-                format!("port and maddr of {who} are left out: target_next_hop")
-            });
+            self.log_leg(leg, Level::Info, Note::LeftOut(who.to_ref()));
         }
     }
 
@@ -186,9 +184,7 @@ impl Session<'_> {
             self.count(Counter::InvitesWaiting, -1);
         }
         self.count(Counter::InvitesSent, 1);
-        self.log_leg(id, Level::Info, |show| {
-            format!("INVITE to {}", show.who(&target))
-        });
+        self.log_leg(id, Level::Info, Note::Invited(target.to_ref()));
         self.send(request);
     }
 
@@ -301,10 +297,7 @@ impl Session<'_> {
             return;
         };
         self.count(Counter::InvitesFailed, 1);
-        self.log_leg(id, Level::Info, |show| {
-            let who = show.who(&who);
-            format!("{who} did not answer in time: CANCEL")
-        });
+        self.log_leg(id, Level::Info, Note::NoAnswerInTime(who.to_ref()));
         self.settle_leg(id, 408, reason_phrase(408));
         self.note_departure(id, Departure::not_reached(408, reason_phrase(408)));
         self.withdraw(id);

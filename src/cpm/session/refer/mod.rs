@@ -116,7 +116,7 @@ impl Session<'_> {
         let request = ReferRequest::read(&arrival.request, outside, &is_ourselves, &identity)?;
         self.check_quirks(&request.quirks)?;
         let referrer = self.identify_referrer(arrival, holder)?;
-        self.log_referrer(&referrer, &arrival.request);
+        self.log_referrer(&referrer);
         self.log_request(&request);
         Ok(KnownRefer {
             arrival,

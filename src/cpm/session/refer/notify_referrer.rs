@@ -2,8 +2,10 @@
 
 use crate::cpm::action::{Counter, Level};
 use crate::cpm::input::Arrival;
+use crate::cpm::note::Note;
 use crate::cpm::records::ids::Id;
 use crate::cpm::records::{Ending, Report, TargetRecord};
+use crate::cpm::redact::Who;
 use crate::cpm::refusal::Refusal;
 use crate::cpm::session::NotifyContent;
 use crate::cpm::session::Session;
@@ -55,9 +57,12 @@ impl Session<'_> {
             let progress = &mut subscription.progress;
             progress.take_if(|progress| progress.target == Some(index));
         }
-        self.log_refer(refer, Level::Debug, |show| {
-            format!("result {}: {status} {reason}", show.who(&who))
-        });
+        let result = Note::Result {
+            target: who.to_ref(),
+            status,
+            reason,
+        };
+        self.log_refer(refer, Level::Debug, result);
         let report = Report {
             status,
             reason: reason.to_owned(),
@@ -146,17 +151,15 @@ impl Session<'_> {
             None => "refer".to_owned(),
         };
         let referrer = record.who();
-        let told = state.clone();
-        self.log_refer(refer, Level::Debug, |show| {
-            let about = named.as_ref().map(|who| format!(" for {}", show.who(who)));
-            format!(
-                "NOTIFY {cseq} to {}: {} {}{}; {told}",
-                show.who(&referrer),
-                report.status,
-                report.reason,
-                about.unwrap_or_default()
-            )
-        });
+        let notify = Note::Notify {
+            cseq,
+            to: referrer.to_ref(),
+            status: report.status,
+            reason: &report.reason,
+            about: named.as_ref().map(Who::to_ref),
+            state: &state,
+        };
+        self.log_refer(refer, Level::Debug, notify);
         Some(NotifyContent {
             event,
             state,

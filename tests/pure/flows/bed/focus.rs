@@ -18,6 +18,7 @@ use cpm::cpm::request_uri::{destination, Destination};
 use cpm::cpm::session::Session;
 use cpm::cpm::stray_answer::StrayAnswer;
 use cpm::cpm::time::Millis;
+use cpm::cpm::trail_entries::{self, TrailEntries, TrailEntry};
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::Method;
@@ -27,7 +28,7 @@ use super::chance::fingerprint;
 use super::groups::identity;
 use super::message::{answer, read, Message};
 use super::tm::Reply;
-use super::world::{Event, World};
+use super::world::{Event, Told, World};
 
 /// Where actions are carried out.
 #[derive(Clone)]
@@ -298,8 +299,21 @@ impl World {
                     self.note(format!("log   {line}"));
                     self.logs.push((level, line));
                 }
-                Action::Trail { refer, entry } => self.trails.push((refer, entry)),
+                Action::Trail(added) => self.record(&added),
             }
+        }
+    }
+
+    fn record(&mut self, added: &TrailEntries) {
+        for (refer, entry) in added.iter() {
+            let told = match entry {
+                TrailEntry::Opened { call_id, .. } => Told::Opened(call_id.to_owned()),
+                TrailEntry::Note(note) => {
+                    let line = trail_entries::line(note, false);
+                    Told::Line(line.expect("a note of this build"))
+                }
+            };
+            self.trails.push((refer, told));
         }
     }
 
@@ -444,6 +458,7 @@ impl World {
                 Ok(wait)
             },
             clock: &|| now * 1000,
+            wanted: self.wanted,
         })
     }
 }

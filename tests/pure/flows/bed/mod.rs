@@ -19,4 +19,4 @@ pub use groups::{called_together, team, team_with_roles, watched_from_outside, F
 pub use message::{answer, sdp, Draft};
 pub use peer::{Effect, How, PeerDialog, Stage};
 pub use play::{interleaved, interleaved_over, quietly, Cast};
-pub use world::World;
+pub use world::{Told, World};

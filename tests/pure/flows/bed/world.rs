@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
-use cpm::cpm::action::{Action, Level, TrailEntry};
+use cpm::cpm::action::{Action, Level};
+use cpm::cpm::env::Wanted;
 use cpm::cpm::input::{Arrival, Input};
 use cpm::cpm::outgoing_message::{Answer, OutgoingRequest};
 use cpm::cpm::policy::Directory;
@@ -59,6 +60,13 @@ pub struct Faults {
     pub invite_sent_after: Option<Millis>,
 }
 
+/// One entry of a decision trail, as `cpm.why` shows it.
+pub enum Told {
+    /// It begins with a request of this Call-ID.
+    Opened(String),
+    Line(String),
+}
+
 pub struct World {
     pub now: Millis,
     pub settings: Settings,
@@ -69,8 +77,10 @@ pub struct World {
     pub faults: Faults,
     pub ledger: Ledger,
     pub chance: Chance,
+    /// What is written down.
+    pub wanted: Wanted,
     /// Decision trails, as far as they were performed.
-    pub trails: Vec<(ReferId, TrailEntry)>,
+    pub trails: Vec<(ReferId, Told)>,
     /// All lines of the log.
     pub logs: Vec<(Level, String)>,
     /// What conference subscribers believe, by dialog and Event id.
@@ -105,6 +115,7 @@ impl World {
             faults: Faults::default(),
             ledger: Ledger::default(),
             chance: Chance::new(seed),
+            wanted: Wanted::ALL,
             trails: Vec::new(),
             logs: Vec::new(),
             rosters: BTreeMap::new(),
