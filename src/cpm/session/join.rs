@@ -122,7 +122,7 @@ impl Session<'_> {
         let starts = self.before.is_none();
         if starts
             && !verdict.allows(Action::AllowInitiateConference)
-            && self.group_document().is_some_and(|g| names_starters(&g))
+            && self.group_document().is_some_and(names_starters)
         {
             return Err(self.not_permitted(Action::AllowInitiateConference));
         }

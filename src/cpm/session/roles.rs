@@ -151,8 +151,7 @@ impl Session<'_> {
 
     /// See [`Session::appoint_administrator`].
     pub(super) fn always_has_an_administrator(&self) -> bool {
-        let document = self.group_document().filter(|_| self.head.group.is_none());
-        document.is_some_and(|document| document.knows_administrators())
+        self.head.group.is_none() && self.env.settings.adhoc_policy.knows_administrators()
     }
 
     /// The participant who has been connected longest.
