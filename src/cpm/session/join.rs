@@ -270,7 +270,7 @@ impl Session<'_> {
         let lines = HeaderLines::new()
             .contact(&leg.dialog.contact)
             .capabilities()
-            .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
+            .focus_identity(&self.head.token, self.env.settings)
             .line("P-Asserted-Service", SERVICE)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)

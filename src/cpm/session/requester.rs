@@ -73,9 +73,7 @@ impl Session<'_> {
                 false,
             )
         };
-        let (uri, identities) = (uri.clone(), identities.clone());
-        let mut who = self.person(&uri).anonymous(anonymous);
-        who.identities = identities;
+        let mut who = Person::known_by(uri, identities.clone()).anonymous(anonymous);
         who.hidden = hidden;
         self.add_what_session_knows(&mut who);
         Some(who)
