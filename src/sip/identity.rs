@@ -220,6 +220,32 @@ mod tests {
     }
 
     #[test]
+    fn the_same_person_has_the_same_identity() {
+        let uris: Vec<Uri> = [
+            "sip:bob@home1.test",
+            "sips:%62ob:secret@HOME1.test.:5070;x=y",
+            "sip:Bob@home1.test",
+            "sip:bob@home2.test",
+            "sip:home1.test",
+            "sip:a%40b@home1.test",
+            "sip:a@[2001:db8::0:1]",
+            "sip:a@[2001:DB8::1]:5070",
+            "sip:+1@home1.test",
+            "tel:+1",
+            "tel:+-1",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        for a in &uris {
+            for b in &uris {
+                let equal = Identity::of(a) == Identity::of(b);
+                assert_eq!(Identity::same(a, b), equal, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
     fn denials_do_not_look_at_case_and_user_parameters() {
         let mallory = id("sip:mallory@home1.test");
         for text in [
