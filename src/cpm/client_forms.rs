@@ -100,7 +100,12 @@ impl ClientForms {
 /// Whether the peer is a client that takes a BYE with `Reason: SIP;cause=410` for its own failure to leave,
 /// and goes on showing the group: liblinphone, which says so in its Contact.
 pub fn fails_on_410(message: &Headers) -> bool {
-    has(&contact_params(message), LINPHONE)
+    // Most Contacts need not be read for that.
+    let shows = |contact: &Vec<u8>| {
+        let mut words = contact.windows(LINPHONE.len());
+        words.any(|word| word.eq_ignore_ascii_case(LINPHONE.as_bytes()))
+    };
+    message.values("Contact").iter().any(shows) && has(&contact_params(message), LINPHONE)
 }
 
 fn contact_params(message: &Headers) -> Params {

@@ -60,7 +60,7 @@ impl Dialog {
         let next_hop = settings.orig_route.first();
         let next_hop = next_hop.map_or(&request_uri, |r| r.uri());
         let socket = settings.socket_towards(next_hop, arrived);
-        let call_id = format!("{}@{}", env.token(), settings.domain);
+        let call_id = [env.token().as_str(), "@", &settings.domain].concat();
         Dialog::between(DialogEnds {
             local_tag: env.tag_for(&call_id, at),
             call_id,

@@ -5,6 +5,7 @@ use super::policy::Directory;
 use super::rate::{Bucket, Rate};
 use super::settings::Settings;
 use super::time::{Micros, Millis, SIXTY_FOUR_T1};
+use crate::sip::tag::hex;
 use crate::sip::Tag;
 
 /// A tag tells when it was made by steps of so many ms. The time cannot be read from it, only tried.
@@ -23,7 +24,8 @@ pub struct Env<'a> {
     pub settings: &'a Settings,
     /// The groups that are served.
     pub groups: &'a Directory,
-    /// 128 bits from the operating system at each use: a generator seeded before the fork would repeat.
+    /// 128 bits of the operating system, given to nobody else: a generator seeded before the fork would
+    /// repeat them in every worker.
     pub random: &'a dyn Fn() -> u128,
     /// How many INVITEs there is still memory for; looked up only when a list is to be served.
     pub room: &'a dyn Fn() -> u64,
@@ -78,7 +80,7 @@ impl Wanted {
 impl Env<'_> {
     /// An unguessable token fit for a URI user part or a Call-ID: 32 hexadecimal digits.
     pub fn token(&self) -> String {
-        format!("{:032x}", (self.random)())
+        hex((self.random)())
     }
 
     /// An unguessable tag (RFC 3261 section 19.3).
@@ -101,6 +103,6 @@ impl Env<'_> {
     }
 
     fn tag_of_step(&self, call_id: &str, step: u64) -> Tag {
-        Tag::from_bits((self.seal)(&format!("{call_id}\n{step}")))
+        Tag::from_bits((self.seal)(&[call_id, "\n", &step.to_string()].concat()))
     }
 }

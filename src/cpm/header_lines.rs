@@ -1,6 +1,7 @@
 //! Header lines of what the focus sends, and the values that are the same everywhere.
 
 use super::client_forms::ClientForms;
+use super::settings::Settings;
 use crate::sip::uri::Uri;
 
 /// Methods that are served (RFC 3261 section 20.5).
@@ -20,6 +21,9 @@ pub const SERVICE: &str = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group
 /// The header that says which contribution a session is made in reply to (CPM).
 pub const IN_REPLY_TO: &str = "InReplyTo-Contribution-ID";
 
+/// What the usual message of ours needs, bytes.
+const ROOM: usize = 512;
+
 /// Header lines, each ended by CRLF.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderLines(String);
@@ -27,19 +31,37 @@ pub struct HeaderLines(String);
 impl HeaderLines {
     /// None yet.
     pub fn new() -> Self {
-        HeaderLines::default()
+        HeaderLines::with_room(ROOM)
+    }
+
+    /// None yet, and room for so many bytes of them.
+    pub fn with_room(bytes: usize) -> Self {
+        HeaderLines(String::with_capacity(bytes))
+    }
+
+    /// More lines behind those in `text`.
+    pub fn behind(text: String) -> Self {
+        HeaderLines(text)
     }
 
     /// One more line. Values reach this from parsed types only; should a control character get here
     /// all the same it becomes a blank, so that no value can start a line of its own.
-    pub fn line(mut self, name: &str, value: &str) -> Self {
+    pub fn line(self, name: &str, value: &str) -> Self {
+        self.joined(name, &[value])
+    }
+
+    /// The same with a value in several pieces.
+    pub fn joined(mut self, name: &str, pieces: &[&str]) -> Self {
         self.0.push_str(name);
         self.0.push_str(": ");
-        match value.chars().any(char::is_control) {
-            false => self.0.push_str(value),
-            true => self
-                .0
-                .extend(value.chars().map(|c| if c.is_control() { ' ' } else { c })),
+        for piece in pieces {
+            match is_plain(piece) {
+                true => self.0.push_str(piece),
+                false => {
+                    let printable = |c: char| if c.is_control() { ' ' } else { c };
+                    self.0.extend(piece.chars().map(printable));
+                }
+            }
         }
         self.0.push_str("\r\n");
         self
@@ -61,7 +83,16 @@ impl HeaderLines {
     /// The same with the features that a client wants to see.
     pub fn contact_in(self, uri: &Uri, forms: ClientForms) -> Self {
         let more = forms.contact_params();
-        self.line("Contact", &format!("<{uri}>{CONTACT_FEATURES}{more}"))
+        self.joined(
+            "Contact",
+            &["<", uri.as_str(), ">", CONTACT_FEATURES, &more],
+        )
+    }
+
+    /// The focus with this token as the asserted identity (RFC 3325).
+    pub fn focus_identity(self, token: &str, settings: &Settings) -> Self {
+        let value = ["<sip:", token, "@", &settings.domain, ">"];
+        self.joined("P-Asserted-Identity", &value)
     }
 
     /// What the focus can do, for answers and requests that form a dialog.
@@ -83,6 +114,12 @@ impl HeaderLines {
     }
 }
 
+/// Whether all of a text is printable ASCII. Every byte is looked at, so that many are at once.
+fn is_plain(text: &str) -> bool {
+    let printable = |all, byte| all & (b' '..=b'~').contains(&byte);
+    text.bytes().fold(true, printable)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +130,9 @@ mod tests {
             .line("Subject", "a\r\nRoute: <sip:evil>\0")
             .text();
         assert_eq!(text, "Subject: a  Route: <sip:evil> \r\n");
+        let text = HeaderLines::new()
+            .joined("Subject", &["é\n", "\u{85}", "~"])
+            .text();
+        assert_eq!(text, "Subject: é  ~\r\n");
     }
 }

@@ -68,7 +68,8 @@ pub struct Answer {
 impl OutgoingRequest {
     /// The same with a session description as its body.
     pub fn with_sdp(mut self, sdp: Vec<u8>) -> OutgoingRequest {
-        self.headers += &HeaderLines::new().line("Content-Type", SDP).text();
+        let lines = HeaderLines::behind(self.headers);
+        self.headers = lines.line("Content-Type", SDP).text();
         self.body = sdp;
         self
     }

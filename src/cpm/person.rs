@@ -33,10 +33,15 @@ pub struct Person {
 impl Person {
     /// Somebody with one URI.
     pub fn of(uri: &Uri, identity: Identity) -> Person {
+        Person::known_by(uri, vec![identity])
+    }
+
+    /// Somebody with one URI, of whom several identities are known.
+    pub fn known_by(uri: &Uri, identities: Vec<Identity>) -> Person {
         Person {
             uri: uri.clone(),
             uris: vec![uri.clone()],
-            identities: vec![identity],
+            identities,
             asserted: false,
             anonymous: false,
             hidden: false,
@@ -49,9 +54,9 @@ impl Person {
     /// Somebody with several asserted URIs, the first of them to be shown. `None` without any. `identity` says
     /// who a URI stands for.
     pub fn of_asserted(uris: Vec<Uri>, identity: impl Fn(&Uri) -> Identity) -> Option<Person> {
-        let first = uris.first()?;
+        let (first, others) = uris.split_first()?;
         let mut who = Person::of(first, identity(first));
-        for uri in &uris {
+        for uri in others {
             who.add_identity(identity(uri));
         }
         Some(Person {

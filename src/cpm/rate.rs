@@ -52,7 +52,7 @@ impl Bucket<'_> {
             Bucket::Domain(name) => ("domain", name),
             Bucket::NextHop(name) => ("hop", name),
         };
-        format!("{kind} {name}")
+        [kind, " ", name].concat()
     }
 }
 

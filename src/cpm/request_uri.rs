@@ -41,22 +41,16 @@ pub fn destination(
         return Destination::NotOurs;
     }
     let settings = env.settings;
-    if Identity::of(&uri) == Identity::of(&settings.factory) {
+    if Identity::same(&uri, &settings.factory) {
         return Destination::Factory;
     }
     if let Some(group) = env.groups.find(&uri) {
         return Destination::Group(group.clone());
     }
     let host = uri.host();
-    let with_port = match uri.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
+    let contact = settings.contact_host.as_deref();
     let ours = host == settings.domain
-        || settings
-            .contact_host
-            .as_deref()
-            .is_some_and(|contact| contact == host || contact == with_port)
+        || contact.is_some_and(|contact| is_contact(contact, host, uri.port()))
         || env.groups.hosts().contains(host)
         || is_socket(host, uri.port());
     match (ours, uri.user()) {
@@ -66,12 +60,20 @@ pub fn destination(
     }
 }
 
+/// Whether `contact` is this host, alone or with this port.
+fn is_contact(contact: &str, host: &str, port: Option<u16>) -> bool {
+    let Some(rest) = contact.strip_prefix(host) else {
+        return false;
+    };
+    rest.is_empty() || port.is_some_and(|port| rest == format!(":{port}"))
+}
+
 /// Whether a URI leads to a focus, a group or the factory of this server, under whichever of its
 /// names: then it is no person, and nobody to invite. A domain alone does not say so, because people
 /// may live in it too.
 pub fn leads_here(uri: &Uri, env: &Env<'_>) -> bool {
     let settings = env.settings;
-    if env.groups.find(uri).is_some() || Identity::of(uri) == Identity::of(&settings.factory) {
+    if Identity::same(uri, &settings.factory) || env.groups.find(uri).is_some() {
         return true;
     }
     let default_port = match uri.scheme() {

@@ -23,12 +23,9 @@ impl Granted {
     /// Header lines of the 2xx (RFC 4028 section 9), added to `lines`.
     pub fn header_lines(granted: Option<Granted>, lines: HeaderLines) -> HeaderLines {
         let Some(granted) = granted else { return lines };
-        let value = format!(
-            "{};refresher={}",
-            granted.interval,
-            granted.refresher.as_str()
-        );
-        let lines = lines.line("Session-Expires", &value);
+        let interval = granted.interval.to_string();
+        let value = [interval.as_str(), ";refresher=", granted.refresher.as_str()];
+        let lines = lines.joined("Session-Expires", &value);
         if granted.known {
             lines.line("Require", "timer")
         } else {
@@ -100,7 +97,7 @@ impl SessionTimer {
         }
         let wanted = wanted.max(self.min_se);
         lines
-            .line("Session-Expires", &format!("{wanted};refresher=uac"))
+            .joined("Session-Expires", &[&wanted.to_string(), ";refresher=uac"])
             .line("Min-SE", &self.min_se.to_string())
     }
 }

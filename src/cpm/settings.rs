@@ -138,16 +138,17 @@ impl Settings {
 
     /// URI of the focus with this token: `sip:TOKEN@domain`.
     pub fn focus_uri(&self, token: &str) -> Uri {
-        self.own_uri(&format!("sip:{token}@{}", self.domain))
+        self.own_uri(&["sip:", token, "@", &self.domain].concat())
     }
 
     /// `sip:TOKEN@host`, by which a peer reaches the focus over `socket`.
     pub fn contact_uri(&self, token: &str, socket: Socket) -> Uri {
-        let at = socket.host_port();
+        let at = || socket.host_port().to_string();
+        let transport = socket.transport.as_str();
         self.own_uri(&match &self.contact_host {
-            Some(host) => format!("sip:{token}@{host}"),
-            None if socket.transport == Transport::Udp => format!("sip:{token}@{at}"),
-            None => format!("sip:{token}@{at};transport={}", socket.transport.as_str()),
+            Some(host) => ["sip:", token, "@", host].concat(),
+            None if socket.transport == Transport::Udp => ["sip:", token, "@", &at()].concat(),
+            None => ["sip:", token, "@", &at(), ";transport=", transport].concat(),
         })
     }
 

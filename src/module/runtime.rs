@@ -23,6 +23,7 @@ use crate::kamailio::tm::Tm;
 use crate::kamailio::{clock, log};
 use crate::store::memory::Memory;
 use crate::store::queue::Queue;
+use crate::store::random;
 use crate::store::ring::Ring;
 use crate::store::sessions::Store;
 use crate::store::shared_table::SharedTable;
@@ -159,14 +160,10 @@ pub fn unix_now() -> i64 {
 /// 128 bits from the operating system. Should it refuse (it does not on Linux once booted), the clock
 /// and the process keep tokens distinct, and the log says so.
 pub fn random_bits() -> u128 {
-    let mut bytes = [0u8; 16];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u128::from_ne_bytes(bytes),
-        Err(error) => {
-            log::error!("the operating system gives no random bytes: {error}");
-            (u128::from(clock::wall_ms()) << 64) | u128::from(std::process::id())
-        }
-    }
+    random::random_bits().unwrap_or_else(|error| {
+        log::error!("the operating system gives no random bytes: {error}");
+        (u128::from(clock::wall_ms()) << 64) | u128::from(std::process::id())
+    })
 }
 
 /// Reads all `*.xml` of a directory in the order of their names. What cannot be used is logged and left out.

@@ -1,6 +1,8 @@
 //! Who a URI stands for, so that one person met under several spellings counts once.
 //! Not here: URI equality of RFC 3261 (`Uri::equivalent`), which is stricter.
 
+use std::borrow::{Borrow, Cow};
+
 use serde::{Deserialize, Serialize};
 
 use super::uri::{compare, grammar, Scheme, Uri};
@@ -33,25 +35,42 @@ impl Identity {
                 None => format!("tel:{number}"),
             });
         }
-        let host = compare::host_key(uri.host());
-        if user.is_empty() {
-            return Identity(format!("sip:{host}"));
+        let (user, host) = (canonical_user(user), canonical_host(uri));
+        let mut text = String::with_capacity("sip:@".len() + user.len() + host.len());
+        text.push_str("sip:");
+        if !user.is_empty() {
+            text.push_str(&user);
+            text.push('@');
         }
-        let user = compare::unescape(user, grammar::is_user_byte);
-        Identity(format!("sip:{user}@{host}"))
+        text.push_str(&host);
+        Identity(text)
+    }
+
+    /// Whether two URIs stand for the same person: their identities are equal.
+    pub fn same(a: &Uri, b: &Uri) -> bool {
+        if a.scheme() == Scheme::Tel || b.scheme() == Scheme::Tel {
+            return Identity::of(a) == Identity::of(b);
+        }
+        let user = |uri: &Uri| canonical_user(uri.user().unwrap_or("")).into_owned();
+        canonical_host(a) == canonical_host(b) && (a.user() == b.user() || user(a) == user(b))
     }
 
     /// The same, a number under a host for which `may` holds being that number. Everybody can write any
     /// number into the user part of a URI of his own host.
     pub fn number_where(self, may: impl FnOnce(&str) -> bool) -> Identity {
-        let parts = self
-            .0
-            .strip_prefix("sip:")
-            .and_then(|at| at.split_once('@'));
-        match parts.and_then(|(user, host)| Some((e164(user)?, host))) {
-            Some((number, host)) if may(host) => Identity(format!("tel:+{number}")),
-            _ => self,
-        }
+        self.as_number(may).unwrap_or(self)
+    }
+
+    /// The number that this stands for by [`Identity::number_where`]. `None`: it is no such number.
+    pub fn as_number(&self, may: impl FnOnce(&str) -> bool) -> Option<Identity> {
+        let (user, host) = self.user_and_host()?;
+        let number = e164(user).filter(|_| may(host))?;
+        Some(Identity(format!("tel:+{number}")))
+    }
+
+    /// User and host of a canonical sip URI with both.
+    fn user_and_host(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix("sip:")?.split_once('@')
     }
 
     /// The host, in lower case and without a final dot. Empty for a number.
@@ -65,24 +84,29 @@ impl Identity {
     /// `mallory` and `mallory;x=y` are one person (RFC 3261 section 19.1.4 says they are not). Whoever is
     /// shut out must not come in by another spelling, and nobody gets a permission by one.
     pub fn for_denial(&self) -> Identity {
-        let Some((user, host)) = self
-            .0
-            .strip_prefix("sip:")
-            .and_then(|at| at.split_once('@'))
-        else {
-            return self.clone();
+        Identity(self.denial_text().into_owned())
+    }
+
+    /// The text of [`Identity::for_denial`]: most identities are spelt so already.
+    pub fn denial_text(&self) -> Cow<'_, str> {
+        let Some((user, host)) = self.user_and_host() else {
+            return Cow::Borrowed(&self.0);
         };
         if let Some(number) = e164(user) {
-            return Identity(format!("tel:+{number}"));
+            return Cow::Owned(format!("tel:+{number}"));
         }
         let bare = user.split(';').next().unwrap_or("");
         let name = if bare.is_empty() { user } else { bare };
-        Identity(format!("sip:{}@{host}", name.to_lowercase()))
+        let as_it_is = |b: u8| b.is_ascii() && !b.is_ascii_uppercase();
+        if name.len() == user.len() && user.bytes().all(as_it_is) {
+            return Cow::Borrowed(&self.0);
+        }
+        Cow::Owned(format!("sip:{}@{host}", name.to_lowercase()))
     }
 
     /// Whether a denial of the one is a denial of the other.
     pub fn resembles(&self, other: &Identity) -> bool {
-        self == other || self.for_denial() == other.for_denial()
+        self == other || self.denial_text() == other.denial_text()
     }
 
     /// The canonical text.
@@ -91,11 +115,39 @@ impl Identity {
     }
 }
 
+/// Identities are found by their text.
+impl Borrow<str> for Identity {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The user part with all escapes undone that need not be.
+fn canonical_user(user: &str) -> Cow<'_, str> {
+    match user.contains('%') {
+        true => Cow::Owned(compare::unescape(user, grammar::is_user_byte)),
+        false => Cow::Borrowed(user),
+    }
+}
+
+/// The host of a URI as [`compare::host_key`] writes it. A name is in lower case already.
+fn canonical_host(uri: &Uri) -> Cow<'_, str> {
+    let host = uri.host();
+    match host.starts_with('[') {
+        true => Cow::Owned(compare::host_key(host)),
+        false => Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)),
+    }
+}
+
 const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
 
 /// The digits of a global number, if the user part is one. A telephone-subscriber in a sip URI may
 /// have parameters of its own behind `;` (RFC 3261 section 19.1.6).
 fn e164(user: &str) -> Option<String> {
+    // The `+` may be escaped. Nothing else can begin a global number.
+    if !user.starts_with(['+', '%']) {
+        return None;
+    }
     // Unescaped first: canonical text holds a bare `;`, and has to mean the same when it is read again.
     let user = compare::unescape(user, |_| true);
     let number = user.split(';').next().unwrap_or("");
@@ -165,6 +217,32 @@ mod tests {
             assert_ne!(id(text), bob, "{text}");
         }
         assert_eq!(id("sip:a@[2001:db8::0:1]"), id("sip:a@[2001:DB8::1]:5070"));
+    }
+
+    #[test]
+    fn the_same_person_has_the_same_identity() {
+        let uris: Vec<Uri> = [
+            "sip:bob@home1.test",
+            "sips:%62ob:secret@HOME1.test.:5070;x=y",
+            "sip:Bob@home1.test",
+            "sip:bob@home2.test",
+            "sip:home1.test",
+            "sip:a%40b@home1.test",
+            "sip:a@[2001:db8::0:1]",
+            "sip:a@[2001:DB8::1]:5070",
+            "sip:+1@home1.test",
+            "tel:+1",
+            "tel:+-1",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        for a in &uris {
+            for b in &uris {
+                let equal = Identity::of(a) == Identity::of(b);
+                assert_eq!(Identity::same(a, b), equal, "{a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -2,18 +2,28 @@
 
 use super::text;
 
+/// What the usual body needs, bytes.
+const ROOM: usize = 64;
+
 /// `SIP/2.0 200 OK\r\n`, then `Name: value\r\n` for each of `extra`. Control characters in either
 /// become blanks, so nothing can add a line. Whole responses are never put here (RFC 3515
 /// section 5 warns of disclosure).
 pub fn status_line(status: u16, reason: &str, extra: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = format!("SIP/2.0 {status} {}\r\n", text::one_line(reason));
-    for (name, value) in extra {
-        body.push_str(&format!(
-            "{}: {}\r\n",
-            text::one_line(name),
-            text::one_line(value)
-        ));
+    let mut body = String::with_capacity(ROOM);
+    for piece in [
+        "SIP/2.0 ",
+        &status.to_string(),
+        " ",
+        &text::one_line(reason),
+    ] {
+        body.push_str(piece);
     }
+    for (name, value) in extra {
+        for piece in ["\r\n", &text::one_line(name), ": ", &text::one_line(value)] {
+            body.push_str(piece);
+        }
+    }
+    body.push_str("\r\n");
     body.into_bytes()
 }
 

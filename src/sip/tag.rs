@@ -18,13 +18,24 @@ impl Tag {
 
     /// A tag of ours: 32 hexadecimal digits (RFC 3261 section 19.3 asks for 32 random bits at least).
     pub fn from_bits(bits: u128) -> Tag {
-        Tag(format!("{bits:032x}"))
+        Tag(hex(bits))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// 32 hexadecimal digits in lower case.
+pub(crate) fn hex(bits: u128) -> String {
+    let mut text = [0u8; 32];
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    // Digits are ASCII.
+    std::str::from_utf8(&text).unwrap_or_default().to_owned()
 }
 
 impl Deref for Tag {
@@ -65,5 +76,7 @@ mod tests {
         let odd = "_token~1'+`*%!-.";
         assert_eq!(Tag::parse(odd).unwrap(), odd);
         assert_eq!(Tag::from_bits(0xab).len(), 32);
+        let bits = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
+        assert_eq!(Tag::from_bits(bits), "0123456789abcdeffedcba9876543210");
     }
 }

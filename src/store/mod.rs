@@ -1,4 +1,5 @@
 //! State shared by forked processes: encoded records with locks and deadlines, a job queue, trails, and rates.
+//! Beside it, random bits that no two of them share.
 //!
 //! Everything is created before the fork, in memory that all processes have at the same address.
 //! Only bytes and plain structs lie there: nothing points into the heap of a process or has a `Drop`.
@@ -16,6 +17,7 @@ mod futex;
 pub mod lock;
 pub mod memory;
 pub mod queue;
+pub mod random;
 pub mod ring;
 pub mod sessions;
 pub mod shared_table;

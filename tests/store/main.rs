@@ -5,6 +5,7 @@
 mod locks;
 mod processes;
 mod queue;
+mod random;
 mod records;
 mod trails;
 mod turns;

@@ -67,8 +67,6 @@ pub struct Facts<'a> {
     pub request: &'a PolicyQuery<'a>,
     /// The group that is asked.
     pub group: &'a Group,
-    /// The domains of the requester's URIs.
-    pub domains: Vec<Domain>,
     /// Whether the requester is on the group's list.
     pub list_member: bool,
     /// The same in any spelling that a denial heeds ([`Identity::resembles`]).
@@ -88,8 +86,16 @@ impl Facts<'_> {
     /// Whether the requester is the person that a document names so.
     fn is(&self, id: &Identity) -> bool {
         let identities = self.request.identities;
-        let id = self.group.as_number(id.clone(), self.request.phone_domains);
-        identities.contains(&id)
+        let domains = self.request.phone_domains;
+        match id.as_number(|host| self.group.knows_as_numbers(host, domains)) {
+            Some(number) => identities.contains(&number),
+            None => identities.contains(id),
+        }
+    }
+
+    /// Whether one of the requester's URIs is of this domain.
+    fn is_of(&self, domain: &Domain) -> bool {
+        self.request.uris.iter().any(|uri| domain.is_of(uri))
     }
 
     /// Whether a denial of this person is one of the requester.
@@ -100,16 +106,16 @@ impl Facts<'_> {
 }
 
 impl Condition {
-    /// Whether the condition is true. `named_elsewhere`: another rule names the requester.
-    pub fn holds(&self, facts: &Facts, named_elsewhere: Named) -> bool {
+    /// Whether the condition is true. `named_elsewhere` says whether another rule names the requester.
+    pub fn holds(&self, facts: &Facts, named_elsewhere: &dyn Fn() -> Named) -> bool {
         let request = facts.request;
         let authenticated = !request.identities.is_empty();
         match self {
             Condition::Identity(matchers) => matchers.iter().any(|m| m.holds(facts)),
             Condition::ListMember(true) => authenticated && facts.list_member,
             Condition::ListMember(false) => authenticated && !facts.resembles_member,
-            Condition::OtherIdentity(true) => authenticated && !named_elsewhere.in_any_spelling,
-            Condition::OtherIdentity(false) => authenticated && named_elsewhere.exactly,
+            Condition::OtherIdentity(true) => authenticated && !named_elsewhere().in_any_spelling,
+            Condition::OtherIdentity(false) => authenticated && named_elsewhere().exactly,
             Condition::AnonymousRequest(wanted) => request.anonymous == *wanted,
             Condition::Validity(periods) => periods
                 .iter()
@@ -126,7 +132,7 @@ impl Condition {
         match self {
             Condition::Identity(matchers) => matchers.iter().any(|m| m.names(facts)),
             Condition::ListMember(true) => facts.resembles_member,
-            _ => self.holds(facts, Named::default()),
+            _ => self.holds(facts, &Named::default),
         }
     }
 
@@ -153,7 +159,7 @@ impl Matcher {
                 // would get around an exception for the SIP URI.
                 let wanted = match domain {
                     None => !identities.is_empty(),
-                    Some(domain) => !identities.is_empty() && facts.domains.contains(domain),
+                    Some(domain) => !identities.is_empty() && facts.is_of(domain),
                 };
                 wanted && !except.iter().any(|e| e.holds(facts))
             }
@@ -166,7 +172,7 @@ impl Except {
     fn holds(&self, facts: &Facts) -> bool {
         match self {
             Except::Id(id) => facts.resembles(id),
-            Except::Domain(domain) => facts.domains.contains(domain),
+            Except::Domain(domain) => facts.is_of(domain),
         }
     }
 }

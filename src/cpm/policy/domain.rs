@@ -46,12 +46,11 @@ impl Domain {
         Ok(Domain(name.to_ascii_lowercase()))
     }
 
-    /// The domain of a SIP or SIPS URI. `None` for a tel URI, which names no domain.
-    pub fn of(uri: &Uri) -> Option<Domain> {
-        match uri.scheme() {
-            Scheme::Sip | Scheme::Sips => Domain::parse(uri.host()).ok(),
-            Scheme::Tel => None,
-        }
+    /// Whether a URI is a SIP or SIPS URI of this domain. A tel URI names no domain. The host of a URI has no
+    /// escapes, and is in lower case.
+    pub fn is_of(&self, uri: &Uri) -> bool {
+        let host = uri.host();
+        uri.scheme() != Scheme::Tel && self.0 == host.strip_suffix('.').unwrap_or(host)
     }
 
     /// The name in the form that is compared.

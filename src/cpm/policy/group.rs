@@ -1,9 +1,9 @@
 //! A group as its document describes it, and what it permits to whom (RFC 4745 section 10).
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use super::condition::{Condition, Facts, Named};
-use super::domain::Domain;
 use super::error::LoadNote;
 use super::permissions::Permissions;
 use super::query::{PolicyQuery, Verdict};
@@ -67,14 +67,12 @@ impl Group {
     /// Who a URI stands for in this group: `sip:+…` is a number under a host of the list, whose people the
     /// group knows by it, and under `phone_domains`; under any other it is somebody of that host.
     pub fn identity_of(&self, uri: &Uri, phone_domains: &[String]) -> Identity {
-        self.as_number(Identity::of(uri), phone_domains)
+        Identity::of(uri).number_where(|host| self.knows_as_numbers(host, phone_domains))
     }
 
-    /// The same of an identity.
-    pub(super) fn as_number(&self, identity: Identity, phone_domains: &[String]) -> Identity {
-        identity.number_where(|host| {
-            self.list_hosts.contains(host) || phone_domains.iter().any(|domain| domain == host)
-        })
+    /// Whether `sip:+…` is a number under this host.
+    pub(in crate::cpm) fn knows_as_numbers(&self, host: &str, phone_domains: &[String]) -> bool {
+        self.list_hosts.contains(host) || phone_domains.iter().any(|domain| domain == host)
     }
 
     /// Whether any of these identities is on the list.
@@ -84,8 +82,8 @@ impl Group {
 
     /// Whether any of them is on the list in any spelling that a denial heeds ([`Identity::resembles`]).
     fn resembles_member(&self, who: &[Identity]) -> bool {
-        let mut who = who.iter().map(Identity::for_denial);
-        who.any(|identity| self.listed_for_denial.contains(&identity))
+        let mut who = who.iter().map(Identity::denial_text);
+        who.any(|identity| self.listed_for_denial.contains(identity.as_ref()))
     }
 
     /// Whether a rule is for administrators. Then an ad-hoc session that the document rules has one from
@@ -100,27 +98,49 @@ impl Group {
         let facts = Facts {
             request,
             group: self,
-            domains: request.uris.iter().filter_map(Domain::of).collect(),
             list_member: self.is_member(request.identities),
             resembles_member: self.resembles_member(request.identities),
         };
-        let named: Vec<Named> = self.rules.iter().map(|rule| rule.names(&facts)).collect();
-        let exactly = named.iter().filter(|rule| rule.exactly).count();
-        let in_any_spelling = named.iter().filter(|rule| rule.in_any_spelling).count();
-
+        // Few documents ask by how many rules somebody is named.
+        let naming_rules = LazyCell::new(|| NamingRules::count(&self.rules, &facts));
         let mut verdict = Verdict::default();
-        for (rule, here) in self.rules.iter().zip(&named) {
-            let elsewhere = Named {
-                exactly: exactly > usize::from(here.exactly),
-                in_any_spelling: in_any_spelling > usize::from(here.in_any_spelling),
-            };
+        for rule in &self.rules {
+            let elsewhere = || naming_rules.but(rule.names(&facts));
             let mut conditions = rule.conditions.iter();
-            if conditions.all(|c| c.holds(&facts, elsewhere)) {
+            if conditions.all(|c| c.holds(&facts, &elsewhere)) {
                 verdict.allowed.merge(&rule.grants);
                 verdict.matched_rules.push(rule.id.clone());
             }
         }
         verdict
+    }
+}
+
+/// How many rules name the requester.
+struct NamingRules {
+    exactly: usize,
+    in_any_spelling: usize,
+}
+
+impl NamingRules {
+    fn count(rules: &[Rule], facts: &Facts) -> NamingRules {
+        let (mut exactly, mut in_any_spelling) = (0, 0);
+        for named in rules.iter().map(|rule| rule.names(facts)) {
+            exactly += usize::from(named.exactly);
+            in_any_spelling += usize::from(named.in_any_spelling);
+        }
+        NamingRules {
+            exactly,
+            in_any_spelling,
+        }
+    }
+
+    /// Whether others do than the rule that names the requester so.
+    fn but(&self, here: Named) -> Named {
+        Named {
+            exactly: self.exactly > usize::from(here.exactly),
+            in_any_spelling: self.in_any_spelling > usize::from(here.in_any_spelling),
+        }
     }
 }
 
@@ -131,7 +151,7 @@ impl Rule {
         let naming = || self.conditions.iter().filter(|c| c.names_somebody());
         let some = naming().next().is_some();
         Named {
-            exactly: some && naming().all(|c| c.holds(facts, Named::default())),
+            exactly: some && naming().all(|c| c.holds(facts, &Named::default)),
             in_any_spelling: some && naming().all(|c| c.names(facts)),
         }
     }

@@ -1,7 +1,5 @@
 //! What the group document permits to somebody (RFC 4745 section 10), and the role of an administrator.
 
-use std::sync::Arc;
-
 use super::Session;
 use crate::cpm::env::Env;
 use crate::cpm::person::Person;
@@ -18,9 +16,9 @@ const ADMINISTRATORS_MAY: [Action; 3] = [
     Action::AllowSubjectChange,
 ];
 
-impl Session<'_> {
+impl<'a> Session<'a> {
     /// The document that rules this session. `None`: it is gone, so nothing is permitted.
-    pub(in crate::cpm) fn group_document(&self) -> Option<Arc<Group>> {
+    pub(in crate::cpm) fn group_document(&self) -> Option<&'a Group> {
         document_of(&self.head, self.env)
     }
 
@@ -65,16 +63,16 @@ pub fn is_shown_as_administrator(head: &Head, leg: &Leg, env: &Env<'_>) -> bool 
 /// and the operator name, and somebody of its host elsewhere (R1.3b).
 pub fn identity_in(head: &Head, uri: &Uri, env: &Env<'_>) -> Identity {
     let domains = &env.settings.phone_domains;
-    match document_of(head, env) {
-        Some(group) => group.identity_of(uri, domains),
-        None => Identity::of(uri).number_where(|host| domains.iter().any(|known| known == host)),
-    }
+    Identity::of(uri).number_where(|host| match document_of(head, env) {
+        Some(group) => group.knows_as_numbers(host, domains),
+        None => domains.iter().any(|known| known == host),
+    })
 }
 
-fn document_of(head: &Head, env: &Env<'_>) -> Option<Arc<Group>> {
+fn document_of<'a>(head: &Head, env: &Env<'a>) -> Option<&'a Group> {
     match &head.group {
-        Some(group) => env.groups.find(group).cloned(),
-        None => Some(Arc::clone(&env.settings.adhoc_policy)),
+        Some(group) => env.groups.find(group).map(AsRef::as_ref),
+        None => Some(&env.settings.adhoc_policy),
     }
 }
 

@@ -126,7 +126,7 @@ impl Session<'_> {
         let starts = self.before.is_none();
         if starts
             && !verdict.allows(Action::AllowInitiateConference)
-            && self.group_document().is_some_and(|g| names_starters(&g))
+            && self.group_document().is_some_and(names_starters)
         {
             return Err(self.not_permitted(Action::AllowInitiateConference));
         }
@@ -273,7 +273,7 @@ impl Session<'_> {
         let lines = HeaderLines::new()
             .contact(&leg.dialog.contact)
             .capabilities()
-            .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
+            .focus_identity(&self.head.token, self.env.settings)
             .line("P-Asserted-Service", SERVICE)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)

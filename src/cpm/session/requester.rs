@@ -74,9 +74,7 @@ impl Session<'_> {
                 false,
             )
         };
-        let (uri, identities) = (uri.clone(), identities.clone());
-        let mut who = self.person(&uri).anonymous(anonymous);
-        who.identities = identities;
+        let mut who = Person::known_by(uri, identities.clone()).anonymous(anonymous);
         who.hidden = hidden;
         self.add_what_session_knows(&mut who);
         Some(who)
@@ -132,9 +130,9 @@ impl Session<'_> {
 
     /// Whether a URI is that of the group, the factory or this focus: nobody to invite.
     pub(super) fn is_ourselves(&self, target: &Uri) -> bool {
-        let identity = Identity::of(target);
-        self.head.group_identity().as_ref() == Some(&identity)
-            || Identity::of(&self.env.settings.factory) == identity
+        let group = self.head.group.as_ref();
+        group.is_some_and(|group| Identity::same(group, target))
+            || Identity::same(&self.env.settings.factory, target)
             || target.user() == Some(self.head.token.as_str())
     }
 }

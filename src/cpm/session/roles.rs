@@ -150,11 +150,7 @@ impl Session<'_> {
 
     /// See [`Session::appoint_administrator`].
     pub(super) fn always_has_an_administrator(&self) -> bool {
-        let document = match self.head.of_group {
-            true => None,
-            false => self.group_document(),
-        };
-        document.is_some_and(|document| document.knows_administrators())
+        !self.head.of_group && self.env.settings.adhoc_policy.knows_administrators()
     }
 
     /// The participant who has been connected longest.

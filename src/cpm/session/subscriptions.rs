@@ -123,13 +123,13 @@ impl Session<'_> {
             subscription.queued = content.more;
             subscription.last_sent = content.last;
         }
-        let focus = format!("<{}>", self.focus_uri());
+        let (token, settings) = (&self.head.token, self.env.settings);
         let dialog = self.records.dialog_mut(holder)?;
         let headers = HeaderLines::new()
             .contact(&dialog.contact)
             .line("Event", &content.event)
             .line("Subscription-State", &content.state)
-            .line("P-Asserted-Identity", &focus)
+            .focus_identity(token, settings)
             .supported()
             .maybe("Content-Type", content.content_type)
             .text();

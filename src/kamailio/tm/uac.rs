@@ -10,6 +10,7 @@
 //! tm does not acknowledge a 2xx to our INVITE. [`Tm::send_ack`] does, for each dialog and for each
 //! retransmission of the 2xx. tm acknowledges other final replies itself.
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -189,7 +190,10 @@ impl Tm {
                 found
             }
         };
-        let route_text = request.route.join(", ");
+        let route_text = match request.route {
+            [only] => Cow::Borrowed(*only),
+            all => Cow::Owned(all.join(", ")),
+        };
         let route = RouteSet::parse(&route_text)?;
 
         // SAFETY: dlg_t is plain data, and all zero is an empty dialog.
@@ -255,8 +259,8 @@ impl Tm {
 
 /// Checks the parts of a request. tm writes them into the message as they are, so none may end its line.
 fn check(request: &OutgoingRequest<'_>) -> Result<(), SendError> {
-    let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b > b' ' && b != 127);
-    let line = |text: &str| !text.is_empty() && text.bytes().all(|b| b >= b' ' && b != 127);
+    let token = |text: &str| !text.is_empty() && every(text, |b| b > b' ' && b != 127);
+    let line = |text: &str| !text.is_empty() && every(text, |b| b >= b' ' && b != 127);
     if !token(request.method) {
         return Err(SendError::Invalid("the method"));
     }
@@ -292,6 +296,11 @@ fn check(request: &OutgoingRequest<'_>) -> Result<(), SendError> {
         return Err(SendError::Invalid("the header block"));
     }
     Ok(())
+}
+
+/// Whether all bytes fit. Every one is looked at, so that many are at once.
+fn every(text: &str, fits: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, b| all & fits(b))
 }
 
 /// A route set in Kamailio's private memory. It points into the text that it was read from.

@@ -11,6 +11,7 @@
 //! tm discards a request that has no final reply when the script ends. So the reply has to be sent before.
 //! tm holds no lock here.
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
@@ -140,9 +141,9 @@ impl Tm {
         }
         let tag = match to_tag {
             // The tag of the request has to stay (RFC 3261 section 8.2.6.2). tm would replace it by ours.
-            _ if message.has_to_tag() => Vec::new(),
-            Some(tag) => tag.as_bytes().to_vec(),
-            None => self.reply_tag(message).unwrap_or_default(),
+            _ if message.has_to_tag() => Cow::Borrowed(&b""[..]),
+            Some(tag) => Cow::Borrowed(tag.as_bytes()),
+            None => Cow::Owned(self.reply_tag(message).unwrap_or_default()),
         };
         let answered_before = {
             // SAFETY: T is a cell that this process holds a reference to.

@@ -1,5 +1,7 @@
 //! Our own session description: offer and answer for a leg of a group session.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Media, MsrpPath, Sdp, SdpError, Setup};
@@ -8,6 +10,9 @@ use crate::sip::text;
 /// What a participant may wrap in message/cpim.
 pub const WRAPPED_TYPES: &str = "text/plain application/im-iscomposing+xml message/imdn+xml \
      application/vnd.gsma.rcs-ft-http+xml application/vnd.gsma.rcspushlocation+xml";
+
+/// What the usual description needs, bytes.
+const ROOM: usize = 768;
 
 /// The port MSRP has by default (RFC 4975 section 15.4).
 const MSRP_PORT: u16 = 2855;
@@ -216,48 +221,49 @@ impl Place {
 
     fn session(&self, local: &LocalMedia) -> String {
         let kind = if self.ipv6 { "IP6" } else { "IP4" };
-        let host = &self.host;
-        format!(
-            "v=0\r\no=- {} {} IN {kind} {host}\r\ns=-\r\nc=IN {kind} {host}\r\nt=0 0\r\n",
-            local.origin_id, local.version
-        )
+        let (id, version) = (local.origin_id.to_string(), local.version.to_string());
+        let mut sdp = String::with_capacity(ROOM);
+        push(&mut sdp, &["v=0\r\no=- ", &id, " ", &version]);
+        push(&mut sdp, &[" IN ", kind, " ", &self.host, "\r\ns=-\r\n"]);
+        push(&mut sdp, &["c=IN ", kind, " ", &self.host, "\r\nt=0 0\r\n"]);
+        sdp
     }
 
     fn media(&self, sdp: &mut String, local: &LocalMedia, shape: &Shape) {
-        let Place { host, port, .. } = self;
         let (proto, scheme) = if self.tls {
             ("TCP/TLS/MSRP", "msrps")
         } else {
             ("TCP/MSRP", "msrp")
         };
-        let host = if self.ipv6 {
-            format!("[{host}]")
-        } else {
-            host.clone()
-        };
+        let (open, close) = if self.ipv6 { ("[", "]") } else { ("", "") };
+        let port = self.port.to_string();
         let session = plain_session(&local.session);
-        let (setup, direction) = (shape.setup.name(), shape.direction.name());
         let connection = match shape.existing_connection {
             true => "existing",
             false => "new",
         };
         let fingerprint = local.fingerprint.as_ref().filter(|_| self.tls);
+        push(sdp, &["m=message ", &port, " ", proto, " *\r\n"]);
         // RFC 7701 section 5.2: message/cpim and nothing else.
-        sdp.push_str(&format!(
-            "m=message {port} {proto} *\r\n\
-             a=accept-types:message/cpim\r\n\
-             a=accept-wrapped-types:{WRAPPED_TYPES}\r\n\
-             a=path:{scheme}://{host}:{port}/{session};tcp\r\n\
-             a=setup:{setup}\r\n\
-             a=connection:{connection}\r\n\
-             a={direction}\r\n"
-        ));
+        push(sdp, &["a=accept-types:message/cpim\r\n"]);
+        push(sdp, &["a=accept-wrapped-types:", WRAPPED_TYPES, "\r\n"]);
+        push(sdp, &["a=path:", scheme, "://", open, &self.host, close]);
+        push(sdp, &[":", &port, "/", &session, ";tcp\r\n"]);
+        push(sdp, &["a=setup:", shape.setup.name(), "\r\n"]);
+        push(sdp, &["a=connection:", connection, "\r\n"]);
+        push(sdp, &["a=", shape.direction.name(), "\r\n"]);
         if let Some(tokens) = &local.chatroom {
-            sdp.push_str(&format!("a=chatroom:{tokens}\r\n"));
+            push(sdp, &["a=chatroom:", tokens, "\r\n"]);
         }
         if let Some(fingerprint) = fingerprint {
-            sdp.push_str(&format!("a=fingerprint:{fingerprint}\r\n"));
+            push(sdp, &["a=fingerprint:", fingerprint, "\r\n"]);
         }
+    }
+}
+
+fn push(sdp: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        sdp.push_str(piece);
     }
 }
 
@@ -279,9 +285,11 @@ pub fn is_fingerprint(text: &str) -> bool {
 }
 
 /// `session-id` of RFC 4975 section 9 without what is not in it.
-fn plain_session(session: &str) -> String {
-    session
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "-_.!~*'()+=".contains(*c))
-        .collect()
+fn plain_session(session: &str) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()+=".contains(c);
+    let ours = |b: u8| b.is_ascii_alphanumeric();
+    match session.bytes().all(ours) {
+        true => Cow::Borrowed(session),
+        false => Cow::Owned(session.chars().filter(|c| fits(*c)).collect()),
+    }
 }

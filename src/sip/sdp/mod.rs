@@ -293,11 +293,9 @@ fn first<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a str> 
 
 /// `None` when the protocol is not MSRP.
 fn is_tls(media: &Media) -> Option<bool> {
-    match media.proto.to_ascii_uppercase().as_str() {
-        "TCP/MSRP" => Some(false),
-        "TCP/TLS/MSRP" => Some(true),
-        _ => None,
-    }
+    let is = |proto: &str| media.proto.eq_ignore_ascii_case(proto);
+    let tls = is("TCP/TLS/MSRP");
+    (tls || is("TCP/MSRP")).then_some(tls)
 }
 
 fn direction(attributes: &[(String, String)]) -> Option<Direction> {

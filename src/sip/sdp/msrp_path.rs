@@ -18,16 +18,18 @@ impl MsrpPath {
     /// Reads `msrp[s]://[user@]host[:port][/session][;tcp…]`; `None` when it is not one. The session
     /// is left out in the address of a relay or in a configured address.
     pub fn parse(uri: &str) -> Option<MsrpPath> {
-        if !text::is_visible(uri.as_bytes()) || uri.contains(['<', '>', '"', '\\']) {
+        let breaks_out = |b: u8| matches!(b, b'<' | b'>' | b'"' | b'\\');
+        if !text::is_visible(uri.as_bytes()) || uri.bytes().any(breaks_out) {
             return None;
         }
-        let (scheme, rest) = uri.split_once("://")?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "msrp" => false,
-            "msrps" => true,
-            _ => return None,
-        };
-        let end = rest.find(['/', ';']).unwrap_or(rest.len());
+        let (scheme, rest) = uri.split_once(':')?;
+        let rest = rest.strip_prefix("//")?;
+        let tls = scheme.eq_ignore_ascii_case("msrps");
+        if !tls && !scheme.eq_ignore_ascii_case("msrp") {
+            return None;
+        }
+        let ends = |b: u8| matches!(b, b'/' | b';');
+        let end = rest.bytes().position(ends).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end)?;
         let authority = authority.rsplit('@').next()?;
         let (host, port) = authority_parts(authority)?;

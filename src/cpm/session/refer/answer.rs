@@ -50,7 +50,7 @@ impl Session<'_> {
         let dialog = refer.holder.and_then(|id| self.records.dialog_mut(id));
         let (to_tag, contact) = match dialog {
             Some(dialog) => {
-                dialog.refresh_target(refer.arrival.request.contact());
+                dialog.refresh_target(refer.request.contact.clone());
                 (dialog.local_tag.clone(), dialog.contact.clone())
             }
             None => (

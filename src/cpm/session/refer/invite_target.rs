@@ -22,6 +22,8 @@ use crate::sip::Method;
 
 /// INVITEs of one fan-out that leave at once; the rest follows at `invite_rate`.
 const BURST: u32 = 10;
+/// What the header lines of the usual INVITE need, bytes.
+const INVITE_ROOM: usize = 2048;
 
 /// Paces the INVITEs of one fan-out.
 pub(super) struct Pace {
@@ -198,7 +200,7 @@ impl Session<'_> {
         let leg = self.records.leg(id)?;
         let forms = leg.outgoing.as_ref()?.forms;
         let offer = leg.media.text(settings);
-        let timer = leg.timer.asking_lines(HeaderLines::new(), settings).text();
+        let timer = leg.timer.clone();
         let contact = leg.dialog.contact.clone();
         let offer = (!forms.no_offer).then_some(NewPart {
             kind: SDP,
@@ -222,33 +224,36 @@ impl Session<'_> {
         };
         let target = refer.targets.get(index as usize);
         let replaces = target.and_then(|target| target.session_replaces.as_deref());
-        let replaces = HeaderLines::new().maybe("Session-Replaces", replaces);
-        let kind = HeaderLines::new().maybe("Content-Type", kind.as_deref());
-        let headers = self.invite_headers(refer, &contact, forms);
-        let headers = headers + &kind.text() + &timer + &replaces.text();
-        Some((headers, body))
+        let lines = self.invite_headers(refer, &contact, forms);
+        let lines = lines.maybe("Content-Type", kind.as_deref());
+        let lines = timer.asking_lines(lines, settings);
+        let lines = lines.maybe("Session-Replaces", replaces);
+        Some((lines.text(), body))
     }
 
     /// The table of requirements section 2.3; what tm adds itself is left out.
-    fn invite_headers(&self, refer: &Refer, contact: &Uri, forms: ClientForms) -> String {
+    fn invite_headers(&self, refer: &Refer, contact: &Uri, forms: ClientForms) -> HeaderLines {
         let settings = self.env.settings;
         let icsi =
             "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
-        let charging = format!(
-            "icid-value=\"{}\";orig-ioi=\"{}\"",
-            self.env.token(),
-            settings.domain
-        );
+        let icid = self.env.token();
+        let charging = [
+            "icid-value=\"",
+            &icid,
+            "\";orig-ioi=\"",
+            &settings.domain,
+            "\"",
+        ];
         // RFC 3261 section 13.3.1: how long the invitation is worth answering.
         let expires = settings.invite_timeout.div_ceil(1000).max(1);
-        HeaderLines::new()
+        HeaderLines::with_room(INVITE_ROOM)
             .contact_in(contact, forms)
             .line("Accept-Contact", icsi)
             .maybe("Accept-Contact", forms.accept_contact().as_deref())
             .line("P-Asserted-Service", SERVICE)
-            .line("P-Asserted-Identity", &format!("<{}>", self.focus_uri()))
+            .focus_identity(&self.head.token, settings)
             .maybe("Privacy", refer.is_unnamed().then_some("id"))
-            .line("P-Charging-Vector", &charging)
+            .joined("P-Charging-Vector", &charging)
             .line("Referred-By", &refer.referred_by)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
@@ -257,7 +262,6 @@ impl Session<'_> {
             .capabilities()
             .line("Accept", SDP)
             .line("Expires", &expires.to_string())
-            .text()
     }
 
     /// The INVITE left. A withdrawal that came before is made good now.
