@@ -1,7 +1,7 @@
 //! The records of a session: what is kept of it between two events, and by what each is found.
 //!
 //! A session is one head, one leg per participant or target, one record per REFER that is still owed
-//! something, and what the conference event package needs. How records are encoded and where they live
+//! something and for each of its targets, and what the conference event package needs. How records are encoded and where they live
 //! is decided in `crate::store`.
 
 pub mod conference;
@@ -12,6 +12,7 @@ pub mod leg;
 pub mod refer;
 pub mod session_timer;
 pub mod subscription;
+pub mod target;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +21,13 @@ pub use dialog::{ByeCause, Carrier, Dialog, InFlight, Waiting};
 pub use head::{Head, RejoinRights};
 pub use ids::{Id, MergeKey, Name, ReferId, TransactionId};
 pub use leg::{Leg, LegState, Media};
-pub use refer::{Refer, ReferSubscription, Report, TargetRecord};
+pub use refer::{Refer, ReferSubscription, Report};
 pub use session_timer::{RunningTimer, SessionTimer};
 pub use subscription::{Ending, Subscription};
+pub use target::TargetRecord;
 
 use super::time::Millis;
+use crate::sip::multipart::LastPart;
 
 /// One record of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,10 @@ pub enum Record {
     Leg(Box<Leg>),
     /// A REFER.
     Refer(Box<Refer>),
+    /// One of its targets.
+    Target(Box<TargetRecord>),
+    /// What its INVITEs tell of the list (RFC 5366 section 5): the end of their bodies.
+    History(LastPart),
     /// Who may come in by an INVITE of their own.
     RejoinRights(RejoinRights),
     /// What changed, for the subscribers of the conference state.
@@ -53,7 +60,11 @@ impl Record {
             Record::Leg(leg) => leg.names(session),
             Record::Refer(refer) => refer.names(),
             Record::ConferenceSubscription(subscription) => subscription.names(),
-            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => Vec::new(),
         }
     }
 
@@ -65,7 +76,10 @@ impl Record {
             Record::Refer(refer) => refer.deadline(),
             Record::ChangeLog(log) => log.deadline(),
             Record::ConferenceSubscription(subscription) => subscription.deadline(),
-            Record::RejoinRights(_) | Record::Subscribers(_) => None,
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::Subscribers(_) => None,
         }
     }
 
@@ -76,6 +90,8 @@ impl Record {
             Record::Refer(refer) => refer.carrier.own_mut(),
             Record::ConferenceSubscription(subscription) => subscription.carrier.own_mut(),
             Record::Head(_)
+            | Record::Target(_)
+            | Record::History(_)
             | Record::RejoinRights(_)
             | Record::ChangeLog(_)
             | Record::Subscribers(_) => None,

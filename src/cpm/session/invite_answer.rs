@@ -54,7 +54,7 @@ impl Session<'_> {
         if !leg.is_pending() || response.status == 100 || response.status == 199 {
             return;
         }
-        let (refers, who) = (leg.awaited_by.clone(), leg.who());
+        let (targets, who) = (leg.awaited_by.clone(), leg.who());
         if !self.acknowledge_provisional(id, response) {
             return;
         }
@@ -66,8 +66,8 @@ impl Session<'_> {
         self.log_leg(id, Level::Debug, |show| {
             format!("{} answered {status}", show.who(&who))
         });
-        for refer in refers {
-            self.report_progress(refer, id, response.status, &response.reason);
+        for awaiting in targets {
+            self.report_progress(awaiting, response.status, &response.reason);
         }
     }
 

@@ -101,6 +101,13 @@ impl Session<'_> {
         self.write(&about, level, line);
     }
 
+    /// A line about a target, for the REFER that names it.
+    pub(super) fn log_target(&mut self, target: Id, level: Level, line: impl Fn(Show) -> String) {
+        if let Some(refer) = self.records.target(target).map(|target| target.refer) {
+            self.log_refer(refer, level, line);
+        }
+    }
+
     /// A line about a leg, for the REFER that made it and those that wait for it.
     pub(super) fn log_leg(&mut self, leg: Id, level: Level, line: impl Fn(Show) -> String) {
         let (asked_by, awaited_by) = match self.records.leg(leg) {
@@ -108,9 +115,10 @@ impl Session<'_> {
             None => (None, Vec::new()),
         };
         let mut about: Vec<ReferId> = asked_by.into_iter().collect();
-        for refer in awaited_by {
-            let label = self.records.refer(refer).map(|record| record.label);
-            about.extend(label.filter(|label| !about.contains(label)));
+        for awaiting in awaited_by {
+            if !about.contains(&awaiting.label) {
+                about.push(awaiting.label);
+            }
         }
         if about.is_empty() {
             about.extend(self.refer_in_hand);
