@@ -17,8 +17,10 @@ use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::Method;
 
-/// INVITEs of one fan-out that leave at once; the rest follows at `invite_rate`.
+/// INVITEs of one fan-out that leave at once; the rest follows at `invite_rate`, never more than that together.
 const BURST: u32 = 10;
+/// How long INVITEs that follow are kept back to leave together, ms: once awake, one costs less than alone.
+const SLICE: Millis = 100;
 
 /// What an INVITE says of the REFER that asked for it.
 struct Asked {
@@ -49,7 +51,10 @@ impl Pace {
     pub(in crate::cpm::session) fn next_delay(&mut self) -> Millis {
         self.begun = self.begun.saturating_add(1);
         let turn = u64::from(self.begun.saturating_sub(BURST));
-        (turn * 1000).checked_div(u64::from(self.rate)).unwrap_or(0)
+        let burst = u64::from(BURST) * 1000;
+        let slice = burst.checked_div(u64::from(self.rate)).unwrap_or(0);
+        let delay = (turn * 1000).checked_div(u64::from(self.rate)).unwrap_or(0);
+        delay.next_multiple_of(slice.clamp(1, SLICE))
     }
 }
 
@@ -360,6 +365,44 @@ impl Session<'_> {
         };
         for awaiting in std::mem::take(&mut leg.awaited_by) {
             self.settle_target(awaiting.target, status, reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delays(rate: u32, count: usize) -> Vec<Millis> {
+        let mut pace = Pace::new(rate);
+        (0..count).map(|_| pace.next_delay()).collect()
+    }
+
+    #[test]
+    fn the_first_leave_at_once_and_the_rest_a_few_together() {
+        assert_eq!(delays(50, 10), [0; 10]);
+        assert_eq!(delays(50, 20)[10..15], [100; 5]);
+        assert_eq!(delays(50, 20)[15..], [200; 5]);
+        assert_eq!(delays(1, 12)[10..], [1_000, 2_000]);
+        assert_eq!(delays(0, 1_000), [0; 1_000]);
+    }
+
+    #[test]
+    fn nobody_leaves_before_its_turn_and_never_more_than_ten_together() {
+        for rate in [1, 3, 7, 50, 99, 101, 1_000, 1_001, 9_999, 10_000] {
+            let delays = delays(rate, 500);
+            for (n, delay) in (1u64..).zip(&delays) {
+                let turn = n.saturating_sub(10) * 1_000;
+                assert!(
+                    delay * u64::from(rate) + u64::from(rate) > turn,
+                    "{rate} {n}"
+                );
+                assert!(*delay <= turn / u64::from(rate) + SLICE);
+            }
+            let waiting = &delays[10..];
+            for together in waiting.chunk_by(|a, b| a == b) {
+                assert!(together.len() <= 10, "{rate}: {}", together.len());
+            }
         }
     }
 }
