@@ -6,7 +6,7 @@ use super::rpc_names::{wants_full, Names};
 use super::runtime::{self, runtime, Runtime};
 use crate::cpm::policy::explain;
 use crate::cpm::records::{
-    Carrier, ConferenceSubscription, Head, Id, Leg, LegState, Name, Record, Refer,
+    Carrier, ConferenceSubscription, Head, Id, Leg, LegState, Name, Record, Refer, TargetRecord,
 };
 use crate::cpm::session::{is_shown_as_administrator, Session};
 use crate::cpm::targets::TargetAddress;
@@ -91,19 +91,23 @@ fn show(rpc: &mut Rpc<'_>) -> Result<(), Fault> {
     answer.string(c"contribution_id", &head.contribution_id);
     let names = Names::new(runtime, &head, &records, full);
     let mut list = answer.list(c"participants");
-    for record in &records {
+    for (_, record) in &records {
         if let Record::Leg(leg) = record {
             describe_leg(runtime, &mut list.add_struct(), &head, leg, &names);
         }
     }
     let mut list = answer.list(c"refers");
-    for record in &records {
+    for (id, record) in &records {
         if let Record::Refer(refer) = record {
-            describe_refer(&mut list.add_struct(), refer, &names);
+            let targets = records.iter().filter_map(|(_, record)| match record {
+                Record::Target(target) if target.refer == *id => Some(target.as_ref()),
+                _ => None,
+            });
+            describe_refer(&mut list.add_struct(), refer, targets, &names);
         }
     }
     let mut list = answer.list(c"watchers");
-    for record in &records {
+    for (_, record) in &records {
         if let Record::ConferenceSubscription(subscription) = record {
             describe_subscription(&mut list.add_struct(), subscription, &names);
         }
@@ -184,7 +188,12 @@ fn describe_leg(
         .string(c"refresher", refresher);
 }
 
-fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer, names: &Names<'_>) {
+fn describe_refer<'a>(
+    answer: &mut RpcStruct<'_, '_>,
+    refer: &Refer,
+    targets: impl Iterator<Item = &'a TargetRecord>,
+    names: &Names<'_>,
+) {
     let notify = match (&refer.subscription, &refer.carrier) {
         (None, _) => "over",
         (Some(_), Carrier::Own(_)) => "own dialog",
@@ -202,15 +211,16 @@ fn describe_refer(answer: &mut RpcStruct<'_, '_>, refer: &Refer, names: &Names<'
         )
         .int(c"cseq", refer.cseq.into())
         .string(c"notify", notify);
-    let mut targets = answer.list(c"targets");
-    for target in &refer.targets {
-        let mut entry = targets.add_struct();
+    let mut list = answer.list(c"targets");
+    for target in targets {
+        let mut entry = list.add_struct();
         let uri = match &target.address {
             TargetAddress::Uri(uri) => names.of_uri(uri, target.hidden),
             TargetAddress::Unusable(text) => names.of(&[], text, target.hidden),
         };
         entry.string(c"uri", &uri);
-        entry.int(c"result", target.outcome.unwrap_or(0).into());
+        let result = target.outcome.as_ref().map_or(0, |outcome| outcome.status);
+        entry.int(c"result", result.into());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::runtime::Runtime;
 use crate::cpm::env::Env;
-use crate::cpm::records::{Head, Leg, Record};
+use crate::cpm::records::{Head, Id, Leg, Record};
 use crate::cpm::session::identity_in;
 use crate::kamailio::rpc::{Fault, Rpc};
 use crate::sip::identity::Identity;
@@ -35,10 +35,10 @@ impl<'a> Names<'a> {
     pub fn new(
         runtime: &'a Runtime,
         head: &'a Head,
-        records: &'a [Record],
+        records: &'a [(Id, Record)],
         full: bool,
     ) -> Names<'a> {
-        let legs = records.iter().filter_map(|record| match record {
+        let legs = records.iter().filter_map(|(_, record)| match record {
             Record::Leg(leg) if leg.is_unnamed() => Some(leg.as_ref()),
             _ => None,
         });

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::drain_sessions::end_some;
 use super::executor::{apply, perform, Place, TimedOut};
-use super::runtime::runtime;
+use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
 use crate::cpm::outgoing_message::OutgoingRequest;
+use crate::cpm::records::Id;
+use crate::kamailio::panic_guard::guard;
 use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 
@@ -18,6 +20,8 @@ const LONGEST_SLEEP: u64 = 1_000;
 const TRY_AGAIN: u64 = 50;
 /// Most records handled per look, so that a crowd does not delay the next look for ever.
 const AT_ONCE: usize = 256;
+/// Most records of one session handled in one commit, so that its lock is not held for long.
+const TOGETHER: usize = 32;
 /// How long a sender waits for work before it looks again, ms.
 const IDLE: u64 = 1_000;
 
@@ -46,9 +50,10 @@ fn watch_deadlines() {
     }
     let due = runtime.store.due(clock::monotonic_ms(), AT_ONCE);
     let crowd = due.len() == AT_ONCE;
-    for record in due {
-        let actions: Vec<Action> = apply(runtime, record, Input::DeadlineReached { record });
-        perform(runtime, actions, Place::Inline);
+    for records in runtime.store.by_session(&due) {
+        for records in records.chunks(TOGETHER) {
+            handle_due(runtime, records);
+        }
     }
     // What tm's timer process left here.
     for _ in 0..AT_ONCE {
@@ -72,6 +77,29 @@ fn watch_deadlines() {
     };
     let now = clock::monotonic_ms();
     runtime.store.sleep(heard, now, longest, TRY_AGAIN);
+}
+
+/// What is due of one session, in one commit. If that fails, one by one: what can be done is done.
+fn handle_due(runtime: &Runtime, records: &[Id]) {
+    if let [first, _, ..] = records {
+        let together = guard("deadlines of a session", None, || {
+            let handled = runtime.with_env(|env| {
+                runtime.store.with_record(*first, env, |session| {
+                    for record in records.iter().copied() {
+                        session.handle(Input::DeadlineReached { record });
+                    }
+                })
+            });
+            handled.ok()
+        });
+        if let Some(actions) = together {
+            return perform(runtime, actions, Place::Inline);
+        }
+    }
+    for record in records.iter().copied() {
+        let actions = apply(runtime, record, Input::DeadlineReached { record });
+        perform(runtime, actions, Place::Inline);
+    }
 }
 
 fn send_next(index: usize) {

@@ -1,6 +1,8 @@
 //! All sessions of the server: lock one, load it, let the domain decide, commit, unlock, and hand back
 //! what to do.
 
+use std::collections::BTreeMap;
+
 use super::alarm::Heard;
 use super::engine::{Anchor, Change as EngineChange, CommitError, Engine, Key, Locked, RecordId};
 use super::memory::Memory;
@@ -184,6 +186,27 @@ impl<M: Memory> Store<M> {
         self.engine.due(now, limit).into_iter().map(to_id).collect()
     }
 
+    /// These records by the sessions they belong to, in the order of their making; those that are gone are left out.
+    /// A hint: they are looked at again under the lock.
+    pub fn by_session(&self, records: &[Id]) -> Vec<Vec<Id>> {
+        let mut ids: Vec<RecordId> = records.iter().filter_map(|id| from_id(*id)).collect();
+        ids.sort_unstable();
+        let mut sessions: BTreeMap<RecordId, Vec<Id>> = BTreeMap::new();
+        for family in ids.chunk_by(|a, b| a.anchor() == b.anchor()) {
+            let Some(first) = family.first() else {
+                continue;
+            };
+            let locked = self.engine.lock(first.anchor());
+            for id in family {
+                if locked.read(*id).is_some() {
+                    let session = locked.parent(*id).unwrap_or(*id);
+                    sessions.entry(session).or_default().push(to_id(*id));
+                }
+            }
+        }
+        sessions.into_values().collect()
+    }
+
     /// To be asked before [`Store::due`] by who sleeps afterwards.
     pub fn listen(&self) -> Heard {
         self.engine.listen()
@@ -211,7 +234,7 @@ impl<M: Memory> Store<M> {
     }
 
     /// A session as it is now: its head and all records below it.
-    pub fn view(&self, session: Id) -> Option<(Head, Vec<Record>)> {
+    pub fn view(&self, session: Id) -> Option<(Head, Vec<(Id, Record)>)> {
         let id = from_id(session)?;
         let locked_session = LockedSession {
             engine: &self.engine,
@@ -223,7 +246,7 @@ impl<M: Memory> Store<M> {
         let below = locked_session
             .children(session)
             .into_iter()
-            .filter_map(|id| locked_session.load(id))
+            .filter_map(|id| Some((id, locked_session.load(id)?)))
             .collect();
         Some((*head, below))
     }

@@ -5,6 +5,8 @@
 #[allow(dead_code)] // Shared with the flow tests; not all of it is needed here.
 #[path = "../pure/flows/bed/groups.rs"]
 mod groups;
+#[path = "lists.rs"]
+mod lists;
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -180,6 +182,11 @@ fn refer(targets: usize) -> Vec<u8> {
         let headers = "Refer-To: <sip:t0@home1.test>\r\nRefer-Sub: false\r\n";
         return request("REFER", alice, "refer", None, "", headers);
     }
+    in_list(targets, "Require: norefersub\r\nRefer-Sub: false\r\n")
+}
+
+fn in_list(targets: usize, more: &str) -> Vec<u8> {
+    let alice = "sip:alice@home1.test";
     let mut list = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
          xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
@@ -192,10 +199,12 @@ fn refer(targets: usize) -> Vec<u8> {
         );
     }
     list.push_str("</list></resource-lists>");
-    let headers = "Require: multiple-refer\r\nRequire: norefersub\r\nRefer-Sub: false\r\n\
+    let headers = format!(
+        "Require: multiple-refer\r\n{more}\
          Refer-To: <cid:list@home1.test>\r\nContent-ID: <list@home1.test>\r\n\
-         Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n";
-    request("REFER", alice, "refer", None, &list, headers)
+         Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n"
+    );
+    request("REFER", alice, "refer", None, &list, &headers)
 }
 
 fn arrived(bytes: &[u8]) -> Arrival {
@@ -301,5 +310,12 @@ fn looking(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parsing, refers, one_leg, looking);
+criterion_group!(
+    benches,
+    parsing,
+    refers,
+    lists::carried_out,
+    one_leg,
+    looking
+);
 criterion_main!(benches);

@@ -26,6 +26,8 @@ pub fn record(input: &[u8]) -> u64 {
         Record::Head(head) => kind(head.free_places() > 0),
         Record::Leg(leg) => kind((leg.is_member(), leg.is_pending(), leg.is_finished())),
         Record::Refer(refer) => kind((refer.all_settled(), refer.is_finished(u64::MAX / 2))),
+        Record::Target(target) => kind(target.report(Id(2)).is_some_and(|it| it.is_final())),
+        Record::History(history) => kind(history.behind(None).1.is_empty()),
         Record::ChangeLog(log) => kind((log.due.is_some(), log.departed.len().min(2))),
         Record::Subscribers(subscribers) => kind(subscribers.ids.len().min(2)),
         Record::ConferenceSubscription(subscription) => {

@@ -8,6 +8,7 @@ use super::dialog::Dialog;
 use super::ids::{Id, MergeKey, Name, ReferId, TransactionId};
 use super::sealed::Sealed;
 use super::session_timer::SessionTimer;
+use super::target::Awaiting;
 use crate::cpm::client_forms::ClientForms;
 use crate::cpm::redact::Who;
 use crate::cpm::time::Millis;
@@ -39,8 +40,8 @@ pub struct Leg {
     pub timer: SessionTimer,
     /// REFERs and conference subscriptions whose NOTIFYs travel in this dialog.
     pub subscriptions: Vec<Id>,
-    /// REFERs that wait for the outcome of this INVITE.
-    pub awaited_by: Vec<Id>,
+    /// Targets of REFERs that wait for the outcome of this INVITE.
+    pub awaited_by: Vec<Awaiting>,
     /// The REFER that made this leg, by the name log lines have for it.
     pub asked_by: Option<ReferId>,
     /// Our INVITE, when the focus formed the dialog.
@@ -125,10 +126,8 @@ pub enum LegState {
 /// The INVITE to a target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The REFER (or list of a factory INVITE) that asked for it.
-    pub refer: Id,
-    /// Which of its targets this is.
-    pub index: u32,
+    /// The target of a REFER (or of the list of a factory INVITE) that it is to reach.
+    pub target: Id,
     /// CSeq of the latest INVITE; answers to an earlier one mean nothing any more.
     pub cseq: u32,
     /// The one bounded retry was used.

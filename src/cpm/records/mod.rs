@@ -1,8 +1,8 @@
 //! The records of a session: what is kept of it between two events, and by what each is found.
 //!
 //! A session is one head, one leg per participant or target, one record per REFER that is still owed
-//! something, and what the conference event package needs. How records are encoded and where they live
-//! is decided in `crate::store`.
+//! something and for each of its targets, and what the conference event package needs. How records are encoded
+//! and where they live is decided in `crate::store`.
 
 pub mod conference;
 pub mod dialog;
@@ -13,6 +13,7 @@ pub mod refer;
 pub mod sealed;
 pub mod session_timer;
 pub mod subscription;
+pub mod target;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +22,13 @@ pub use dialog::{ByeCause, Carrier, Dialog, DialogEnds, InFlight, Waiting};
 pub use head::{Head, HeadProfile, RejoinRights};
 pub use ids::{Id, MergeKey, Name, ReferId, TransactionId};
 pub use leg::{Leg, LegProfile, LegState, Media};
-pub use refer::{Refer, ReferSubscription, Report, TargetRecord};
+pub use refer::{Refer, ReferSubscription, Report};
 pub use session_timer::{RunningTimer, SessionTimer};
 pub use subscription::{Ending, Subscription};
+pub use target::TargetRecord;
 
 use super::time::Millis;
+use crate::sip::multipart::LastPart;
 
 /// One record of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,10 @@ pub enum Record {
     Leg(Box<Leg>),
     /// A REFER.
     Refer(Box<Refer>),
+    /// One of its targets.
+    Target(Box<TargetRecord>),
+    /// What its INVITEs tell of the list (RFC 5366 section 5): the end of their bodies.
+    History(LastPart),
     /// Who may come in by an INVITE of their own.
     RejoinRights(RejoinRights),
     /// What changed, for the subscribers of the conference state.
@@ -54,7 +61,11 @@ impl Record {
             Record::Leg(leg) => leg.names(session),
             Record::Refer(refer) => refer.names(),
             Record::ConferenceSubscription(subscription) => subscription.names(),
-            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => Vec::new(),
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => Vec::new(),
         }
     }
 
@@ -66,7 +77,11 @@ impl Record {
             Record::Leg(leg) => leg.profile.is_readable() && leg.dialog.ends.is_readable(),
             Record::Refer(refer) => ends(&refer.carrier),
             Record::ConferenceSubscription(subscription) => ends(&subscription.carrier),
-            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => true,
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => true,
         }
     }
 
@@ -80,9 +95,11 @@ impl Record {
                 subscription.merge.is_some(),
                 subscription.carrier.own().is_some(),
             ),
-            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => {
-                (false, false)
-            }
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => (false, false),
         }
     }
 
@@ -94,7 +111,11 @@ impl Record {
             Record::Leg(leg) => leg.profile.is_changed() || leg.dialog.ends.is_changed(),
             Record::Refer(refer) => dialog(&refer.carrier),
             Record::ConferenceSubscription(subscription) => dialog(&subscription.carrier),
-            Record::RejoinRights(_) | Record::ChangeLog(_) | Record::Subscribers(_) => false,
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::ChangeLog(_)
+            | Record::Subscribers(_) => false,
         }
     }
 
@@ -106,7 +127,10 @@ impl Record {
             Record::Refer(refer) => refer.deadline(),
             Record::ChangeLog(log) => log.deadline(),
             Record::ConferenceSubscription(subscription) => subscription.deadline(),
-            Record::RejoinRights(_) | Record::Subscribers(_) => None,
+            Record::Target(_)
+            | Record::History(_)
+            | Record::RejoinRights(_)
+            | Record::Subscribers(_) => None,
         }
     }
 
@@ -117,6 +141,8 @@ impl Record {
             Record::Refer(refer) => refer.carrier.own_mut(),
             Record::ConferenceSubscription(subscription) => subscription.carrier.own_mut(),
             Record::Head(_)
+            | Record::Target(_)
+            | Record::History(_)
             | Record::RejoinRights(_)
             | Record::ChangeLog(_)
             | Record::Subscribers(_) => None,

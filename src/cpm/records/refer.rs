@@ -1,4 +1,4 @@
-//! An accepted REFER: its targets with what became of them, and the subscription it made.
+//! An accepted REFER: what is true of all its targets together, and the subscription it made.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,6 @@ use super::ids::{Id, MergeKey, Name, ReferId};
 use super::subscription::Subscription;
 use crate::cpm::redact::Who;
 use crate::cpm::socket::Socket;
-use crate::cpm::targets::{Target, TargetAddress};
 use crate::cpm::time::Millis;
 use crate::sip::identity::Identity;
 use crate::sip::status::reason_phrase;
@@ -36,10 +35,10 @@ pub struct Refer {
     pub referred_by: String,
     /// The socket it came in on. `None`: it did not come over the network.
     pub socket: Option<Socket>,
-    /// Whom it is about, in the order of the list.
-    pub targets: Vec<TargetRecord>,
-    /// Body of type recipient-list-history of the INVITEs it causes.
-    pub history: Option<Vec<u8>>,
+    /// Whom it is about.
+    pub targets: TargetList,
+    /// The record of what its INVITEs tell of the list. `None`: it has none, or one that tells nothing.
+    pub history: Option<Id>,
     /// `id` of the Event header, from the second REFER of a dialog on.
     pub event_id: Option<u32>,
     /// Which dialog its NOTIFYs travel in.
@@ -54,37 +53,16 @@ pub struct Refer {
     pub remembered_until: Millis,
 }
 
-/// One target of a REFER and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TargetRecord {
-    /// Whom it names.
-    pub address: TargetAddress,
-    /// Session-Replaces of the INVITE to it.
-    pub session_replaces: Option<String>,
-    /// Others are not to learn whom it names.
-    pub hidden: bool,
-    /// The leg that is to reach it. `None`: settled without an INVITE.
-    pub leg: Option<Id>,
-    /// Final status. `None`: nothing has become of it yet.
-    pub outcome: Option<u16>,
-}
-
-impl TargetRecord {
-    /// As a line of the log names it.
-    pub fn who(&self) -> Who {
-        self.address.who(self.hidden)
-    }
-
-    /// A target of which nothing has become yet.
-    pub fn new(target: &Target) -> TargetRecord {
-        TargetRecord {
-            address: target.address.clone(),
-            session_replaces: target.session_replaces.clone(),
-            hidden: target.hidden,
-            leg: None,
-            outcome: None,
-        }
-    }
+/// The targets of a REFER, as far as it has to know of them at each event: of one size whatever their number. Each
+/// has a record of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetList {
+    /// The record of the first one, which leads to the others.
+    pub first: Option<Id>,
+    /// How many there are.
+    pub count: u32,
+    /// How many of them have no result yet.
+    pub unsettled: u32,
 }
 
 /// The refer subscription of one REFER.
@@ -92,8 +70,10 @@ impl TargetRecord {
 pub struct ReferSubscription {
     /// Expiry, hold, retry and end.
     pub common: Subscription,
-    /// Status lines still to be reported, in order. Finals are never merged (N6).
+    /// What is told before any result that waits: that it is being tried, or something once more.
     pub reports: VecDeque<Report>,
+    /// Results still to be told. They are never merged (N6).
+    pub results: Results,
     /// Latest progress not reported yet.
     pub progress: Option<Report>,
     /// When progress may be reported.
@@ -108,10 +88,16 @@ impl ReferSubscription {
         ReferSubscription {
             common,
             reports: VecDeque::new(),
+            results: Results::default(),
             progress: None,
             progress_due: 0,
             reported: None,
         }
+    }
+
+    /// There is something to tell that does not wait for its time, as progress does.
+    pub fn has_news(&self) -> bool {
+        !self.reports.is_empty() || self.results.first.is_some()
     }
 
     fn deadline(&self) -> Option<Millis> {
@@ -123,6 +109,15 @@ impl ReferSubscription {
     }
 }
 
+/// Targets whose results wait to be told, in the order of their coming: each record leads to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The one that is told next.
+    pub first: Option<Id>,
+    /// The one that came last.
+    pub last: Option<Id>,
+}
+
 /// The state of a target as one NOTIFY tells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -130,8 +125,8 @@ pub struct Report {
     pub status: u16,
     /// Reason phrase.
     pub reason: String,
-    /// Index of the target. `None`: all of them.
-    pub target: Option<u32>,
+    /// The record of the target. `None`: all of them.
+    pub target: Option<Id>,
 }
 
 impl Report {
@@ -166,7 +161,7 @@ impl Refer {
 
     /// Every target has its result.
     pub fn all_settled(&self) -> bool {
-        self.targets.iter().all(|target| target.outcome.is_some())
+        self.targets.unsettled == 0
     }
 
     /// Nobody is owed anything, no INVITE waits for its turn, and no copy or further REFER is expected.
@@ -178,8 +173,7 @@ impl Refer {
 
     /// Others need it: REFERs in its dialog, INVITEs that have no result yet.
     fn is_needed(&self) -> bool {
-        let unsettled = |target: &TargetRecord| target.leg.is_some() && target.outcome.is_none();
-        !self.later_refers.is_empty() || self.targets.iter().any(unsettled)
+        !self.later_refers.is_empty() || !self.all_settled()
     }
 
     /// See `Record::names`.

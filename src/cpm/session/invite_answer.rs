@@ -55,7 +55,7 @@ impl Session<'_> {
         if !leg.is_pending() || response.status == 100 || response.status == 199 {
             return;
         }
-        let (refers, who) = (leg.awaited_by.clone(), leg.who());
+        let (targets, who) = (leg.awaited_by.clone(), leg.who());
         if !self.acknowledge_provisional(id, response) {
             return;
         }
@@ -65,8 +65,8 @@ impl Session<'_> {
         }
         let status = response.status;
         self.log_leg(id, Level::Debug, Note::Progress(who.to_ref(), status));
-        for refer in refers {
-            self.report_progress(refer, id, response.status, &response.reason);
+        for awaiting in targets {
+            self.report_progress(awaiting, response.status, &response.reason);
         }
     }
 

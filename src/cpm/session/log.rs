@@ -100,6 +100,13 @@ impl Session<'_> {
         self.write(about.or(self.refer_in_hand).as_slice(), level, &note);
     }
 
+    /// A note about a target, for the REFER that names it.
+    pub(super) fn log_target(&mut self, target: Id, level: Level, note: Note<'_>) {
+        if let Some(refer) = self.records.target(target).map(|target| target.refer) {
+            self.log_refer(refer, level, note);
+        }
+    }
+
     /// A note about a leg, for the REFER that made it and those that wait for it.
     pub(super) fn log_leg(&mut self, leg: Id, level: Level, note: Note<'_>) {
         if !self.env.wanted.tells(level) {
@@ -110,9 +117,10 @@ impl Session<'_> {
             None => (None, Vec::new()),
         };
         let mut about: Vec<ReferId> = asked_by.into_iter().collect();
-        for refer in awaited_by {
-            let label = self.records.refer(refer).map(|record| record.label);
-            about.extend(label.filter(|label| !about.contains(label)));
+        for awaiting in awaited_by {
+            if !about.contains(&awaiting.label) {
+                about.push(awaiting.label);
+            }
         }
         if about.is_empty() {
             about.extend(self.refer_in_hand);

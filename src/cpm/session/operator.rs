@@ -25,10 +25,12 @@ impl Session<'_> {
         };
         let order = self.new_invitation_list(&focus, &targets, origin);
         self.invite_targets(order, &focus, &targets);
-        let order = self.records.refer(order);
-        let outcome = order.and_then(|order| order.targets.first()?.outcome);
+        let target = self.records.refer(order).and_then(|it| it.targets.first);
+        let target = target.and_then(|target| self.records.target(target));
+        let outcome = target.and_then(|target| target.outcome.as_ref());
+        let status = outcome.map_or(100, |outcome| outcome.status);
         self.end_if_due();
-        outcome.unwrap_or(100)
+        status
     }
 
     /// Takes one person out, as a REFER with method BYE would. 404: not in the session.
@@ -66,7 +68,8 @@ impl Session<'_> {
     /// is forgotten.
     pub fn give_up(&mut self) {
         self.drain();
-        let owed = self.records.children();
+        let mut owed = self.records.children();
+        owed.retain(|id| !self.records.is_part(*id));
         self.log(Level::Warn, Note::GivenUp { owed: owed.len() });
         for id in owed.iter().copied() {
             self.release_notify(id);
@@ -76,7 +79,7 @@ impl Session<'_> {
         }
         for id in owed {
             self.remove_subscription(id);
-            self.records.remove(id);
+            self.records.remove_whole(id);
         }
     }
 }

@@ -6,11 +6,12 @@ use super::Change;
 use crate::cpm::records::conference::status_of;
 use crate::cpm::records::{
     Carrier, ChangeLog, ConferenceSubscription, Dialog, Id, Leg, Name, Record, Refer, RejoinRights,
-    SessionStore, Subscribers, Subscription,
+    SessionStore, Subscribers, Subscription, TargetRecord,
 };
 use crate::cpm::time::Millis;
 use crate::sip::conference_info::Status;
 use crate::sip::identity::Identity;
+use crate::sip::multipart::LastPart;
 
 /// Working copies of a session's records.
 pub struct Records<'a> {
@@ -90,6 +91,7 @@ impl<'a> Records<'a> {
 
     record_kind!(Leg, leg, leg_mut, Leg);
     record_kind!(Refer, refer, refer_mut, Refer);
+    record_kind!(Target, target, target_mut, TargetRecord);
     record_kind!(RejoinRights, rejoin_rights, rejoin_rights_mut, RejoinRights);
     record_kind!(ChangeLog, change_log, change_log_mut, ChangeLog);
     record_kind!(Subscribers, subscribers, subscribers_mut, Subscribers);
@@ -99,6 +101,14 @@ impl<'a> Records<'a> {
         conference_subscription_mut,
         ConferenceSubscription
     );
+
+    /// What INVITEs tell of a list: the record with this id.
+    pub fn history(&mut self, id: Id) -> Option<&LastPart> {
+        match &self.slot(id).record {
+            Some(Record::History(history)) => Some(history),
+            _ => None,
+        }
+    }
 
     /// The dialog that this record keeps.
     pub fn dialog_mut(&mut self, holder: Id) -> Option<&mut Dialog> {
@@ -208,16 +218,41 @@ impl<'a> Records<'a> {
 
     /// Removes records that have nothing left to do; nobody else would ever look at them again.
     pub fn remove_finished(&mut self, now: Millis) {
-        for slot in self.slots.values_mut() {
-            let finished = match &slot.record {
-                Some(Record::Leg(leg)) => leg.is_finished(),
-                Some(Record::Refer(refer)) => refer.is_finished(now),
-                _ => false,
-            };
-            if finished {
-                slot.record = None;
-            }
+        let finished = self.slots.iter().filter(|(_, slot)| match &slot.record {
+            Some(Record::Leg(leg)) => leg.is_finished(),
+            Some(Record::Refer(refer)) => refer.is_finished(now),
+            _ => false,
+        });
+        let finished: Vec<Id> = finished.map(|(id, _)| *id).collect();
+        for id in finished {
+            self.remove_whole(id);
         }
+    }
+
+    /// Removes a record, and with that of a REFER those that only it needs.
+    pub fn remove_whole(&mut self, id: Id) {
+        let history = self.refer(id).and_then(|refer| refer.history);
+        for part in self.targets_of(id).into_iter().chain(history) {
+            self.remove(part);
+        }
+        self.remove(id);
+    }
+
+    /// Whether this is a record that goes with that of its REFER.
+    pub fn is_part(&mut self, id: Id) -> bool {
+        let record = &self.slot(id).record;
+        matches!(record, Some(Record::Target(_) | Record::History(_)))
+    }
+
+    /// The targets of a REFER, in the order of its list.
+    pub fn targets_of(&mut self, refer: Id) -> Vec<Id> {
+        let mut next = self.refer(refer).and_then(|refer| refer.targets.first);
+        let mut targets = Vec::new();
+        while let Some(target) = next {
+            targets.push(target);
+            next = self.target(target).and_then(|target| target.next);
+        }
+        targets
     }
 
     /// What has to be committed.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use mailparse::ParsedMail;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::content_encoding::{self, EncodingError};
@@ -151,20 +152,61 @@ pub fn build(parts: &[NewPart<'_>]) -> (String, Vec<u8>) {
                 .any(|part| part.body.windows(line.len()).any(|at| at == line))
         })
         .unwrap_or_else(|| "cpm-part".to_owned());
+    let delimiter = format!("--{boundary}");
     let mut out = Vec::new();
     for part in parts {
-        let kind = text::one_line(part.kind);
-        out.extend_from_slice(format!("--{boundary}\r\nContent-Type: {kind}\r\n").as_bytes());
-        if let Some(disposition) = part.disposition {
-            let disposition = text::one_line(disposition);
-            out.extend_from_slice(format!("Content-Disposition: {disposition}\r\n").as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(part.body);
-        out.extend_from_slice(b"\r\n");
+        write(&mut out, &delimiter, part);
     }
-    out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    out.extend_from_slice(format!("{delimiter}--\r\n").as_bytes());
     (format!("multipart/mixed;boundary=\"{boundary}\""), out)
+}
+
+/// One part with the delimiter before it.
+fn write(out: &mut Vec<u8>, delimiter: &str, part: &NewPart<'_>) {
+    let kind = text::one_line(part.kind);
+    out.extend_from_slice(format!("{delimiter}\r\nContent-Type: {kind}\r\n").as_bytes());
+    if let Some(disposition) = part.disposition {
+        let disposition = text::one_line(disposition);
+        out.extend_from_slice(format!("Content-Disposition: {disposition}\r\n").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(part.body);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The last part of multipart/mixed bodies that differ in what comes before it, written once for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPart {
+    /// The value for Content-Type.
+    kind: String,
+    /// From the delimiter before the part to the one that ends the body.
+    text: String,
+}
+
+impl LastPart {
+    /// The last part of bodies to come. `None`: it is no UTF-8.
+    pub fn new(part: &NewPart<'_>) -> Option<LastPart> {
+        let (kind, text) = build(std::slice::from_ref(part));
+        let text = String::from_utf8(text).ok()?;
+        Some(LastPart { kind, text })
+    }
+
+    /// A body of `first`, if there is one, and this part: the value for Content-Type, and the octets. A line of
+    /// `first` that begins like a delimiter, as none of an SDP does, leaves no room for this part.
+    pub fn behind(&self, first: Option<&NewPart<'_>>) -> (String, Vec<u8>) {
+        let mut out = Vec::new();
+        if let Some(part) = first {
+            let mut lines = part.body.split(|b| *b == b'\n');
+            if lines.any(|line| line.starts_with(b"--")) {
+                return (part.kind.to_owned(), part.body.to_vec());
+            }
+            let delimiter = self.text.split("\r\n").next().unwrap_or_default();
+            out.reserve(part.body.len() + self.text.len() + 256);
+            write(&mut out, delimiter, part);
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        (self.kind.clone(), out)
+    }
 }
 
 fn split(kind: &ContentType, body: &[u8]) -> Result<Vec<Part>, MultipartError> {

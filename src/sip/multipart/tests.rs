@@ -210,3 +210,35 @@ fn what_is_built_is_found_again() {
     assert_eq!(found[1].disposition(), Some("recipient-list-history"));
     assert!(!found[1].required());
 }
+
+#[test]
+fn a_last_part_written_once_ends_many_bodies() {
+    let list = NewPart {
+        kind: "application/resource-lists+xml",
+        disposition: Some("recipient-list-history; handling=optional"),
+        body: b"<a>--cpm-part-0</a>",
+    };
+    let last = LastPart::new(&list).unwrap();
+    for n in 0..3 {
+        let sdp = format!("v=0\r\ns={n}\r\n");
+        let sdp = NewPart {
+            kind: "application/sdp",
+            disposition: None,
+            body: sdp.as_bytes(),
+        };
+        assert_eq!(last.behind(Some(&sdp)), build(&[sdp, list]));
+    }
+    assert_eq!(last.behind(None), build(&[list]));
+    let delimiter = NewPart {
+        kind: "a/b",
+        disposition: None,
+        body: b"x\r\n--cpm-part-1--\r\n",
+    };
+    let alone = ("a/b".to_owned(), delimiter.body.to_vec());
+    assert_eq!(last.behind(Some(&delimiter)), alone);
+    let latin = NewPart {
+        body: b"\xe4",
+        ..list
+    };
+    assert_eq!(LastPart::new(&latin), None);
+}

@@ -5,6 +5,7 @@ mod amplifying;
 mod anonymity;
 pub mod bed;
 mod clients;
+mod costing;
 mod founding;
 mod hiding;
 mod histories;

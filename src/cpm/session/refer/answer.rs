@@ -7,14 +7,17 @@ use crate::cpm::note::Note;
 use crate::cpm::outgoing_message::Answer;
 use crate::cpm::person::Person;
 use crate::cpm::records::ids::{Id, MergeKey};
+use crate::cpm::records::refer::TargetList;
 use crate::cpm::records::{
     Carrier, Dialog, Record, Refer, ReferSubscription, Subscription, TargetRecord,
 };
 use crate::cpm::session::Session;
 use crate::cpm::socket::Socket;
-use crate::cpm::targets::Targets;
+use crate::cpm::targets::{Target, Targets};
 use crate::cpm::time::{Millis, SIXTY_FOUR_T1};
+use crate::sip::multipart::{LastPart, NewPart};
 use crate::sip::privacy::ANONYMOUS;
+use crate::sip::resource_list;
 use crate::sip::uri::Uri;
 use crate::sip::{ReferredBy, Tag};
 
@@ -83,7 +86,7 @@ impl Session<'_> {
         answer: ReferAnswer,
     ) -> Id {
         let id = self.records.new_id();
-        let record = self.record_of(refer, targets, &answer);
+        let record = self.record_of(id, refer, targets, &answer);
         let subscribed = record.subscription.is_some();
         self.records.insert(id, Record::Refer(Box::new(record)));
         if let Some(holder) = refer.holder.filter(|_| subscribed) {
@@ -106,6 +109,7 @@ impl Session<'_> {
 
     fn record_of(
         &mut self,
+        id: Id,
         refer: &KnownRefer<'_>,
         targets: &Targets,
         answer: &ReferAnswer,
@@ -117,7 +121,7 @@ impl Session<'_> {
             socket: Some(arrival.socket),
             cseq: request.cseq,
         };
-        let mut record = self.new_refer(referrer, targets, origin);
+        let mut record = self.new_refer(id, referrer, targets, origin);
         let remembered_until = self.env.now + SIXTY_FOUR_T1;
         match refer.holder {
             Some(holder) => {
@@ -180,11 +184,21 @@ impl Session<'_> {
         targets: &Targets,
         origin: Origin,
     ) -> Id {
-        let refer = self.new_refer(referrer, targets, origin);
-        self.records.add(Record::Refer(Box::new(refer)))
+        let id = self.records.new_id();
+        let refer = self.new_refer(id, referrer, targets, origin);
+        self.records.insert(id, Record::Refer(Box::new(refer)));
+        id
     }
 
-    fn new_refer(&mut self, referrer: &Person, targets: &Targets, origin: Origin) -> Refer {
+    /// A REFER that is to have this id, and the records of its targets.
+    fn new_refer(&mut self, id: Id, referrer: &Person, targets: &Targets, origin: Origin) -> Refer {
+        let history = targets.history.as_deref().and_then(|history| {
+            LastPart::new(&NewPart {
+                kind: resource_list::CONTENT_TYPE,
+                disposition: Some(resource_list::HISTORY_DISPOSITION),
+                body: history,
+            })
+        });
         Refer {
             label: self.refer_id(),
             cseq: origin.cseq,
@@ -194,14 +208,31 @@ impl Session<'_> {
             hidden: referrer.hidden,
             referred_by: origin.referred_by,
             socket: origin.socket,
-            targets: targets.list.iter().map(TargetRecord::new).collect(),
-            history: targets.history.clone(),
+            targets: self.new_targets(id, &targets.list),
+            history: history.map(|history| self.records.add(Record::History(history))),
             event_id: None,
             carrier: Carrier::None,
             later_refers: Vec::new(),
             subscription: None,
             merge: None,
             remembered_until: self.env.now,
+        }
+    }
+
+    /// The records of the targets of this REFER.
+    fn new_targets(&mut self, refer: Id, list: &[Target]) -> TargetList {
+        let ids: Vec<Id> = list.iter().map(|_| self.records.new_id()).collect();
+        let followers = ids.iter().skip(1).copied().map(Some);
+        let followers = followers.chain(std::iter::once(None));
+        for ((id, target), next) in ids.iter().zip(list).zip(followers) {
+            let record = TargetRecord::new(refer, target, next);
+            self.records.insert(*id, Record::Target(Box::new(record)));
+        }
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        TargetList {
+            first: ids.first().copied(),
+            count,
+            unsettled: count,
         }
     }
 

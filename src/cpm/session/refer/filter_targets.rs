@@ -5,6 +5,7 @@ use crate::cpm::note::Note;
 use crate::cpm::person::Person;
 use crate::cpm::policy::Action;
 use crate::cpm::records::ids::Id;
+use crate::cpm::records::target::Awaiting;
 use crate::cpm::request_uri::leads_here;
 use crate::cpm::session::Session;
 use crate::cpm::targets::Target;
@@ -23,12 +24,11 @@ enum Fate {
 }
 
 impl Session<'_> {
-    /// The URI to invite. `None`: the target is settled without an INVITE, or another INVITE to it is
+    /// The URI to invite for the target with this record. `None`: the target is settled without an INVITE, or another INVITE to it is
     /// under way.
     pub(in crate::cpm::session) fn filter_target(
         &mut self,
-        refer: Id,
-        index: u32,
+        id: Id,
         referrer: &Person,
         target: &Target,
     ) -> Option<Uri> {
@@ -36,11 +36,11 @@ impl Session<'_> {
             Fate::Invite(uri) => return Some(uri),
             Fate::Await(leg) => {
                 let already = Note::InvitedAlready(target.who_ref());
-                self.log_refer(refer, Level::Debug, already);
-                self.await_leg(refer, index, leg);
+                self.log_target(id, Level::Debug, already);
+                self.await_leg(id, leg);
             }
             Fate::Settled(status, why) => {
-                self.settle_without_invite(refer, index, target, status, why);
+                self.settle_without_invite(id, target, status, why);
                 if status >= 300 {
                     self.note_uninvited(referrer, target, status);
                 }
@@ -81,25 +81,30 @@ impl Session<'_> {
     /// A target has its result at once, and it is logged why.
     pub(in crate::cpm::session) fn settle_without_invite(
         &mut self,
-        refer: Id,
-        index: u32,
+        id: Id,
         target: &Target,
         status: u16,
         why: &str,
     ) {
         let settled = Note::TargetSettled(target.who_ref(), status, why);
-        self.log_refer(refer, Level::Info, settled);
-        self.settle_target(refer, index, status, reason_phrase(status));
+        self.log_target(id, Level::Info, settled);
+        self.settle_target(id, status, reason_phrase(status));
     }
 
-    /// `refer` waits for what becomes of `leg`.
-    pub(in crate::cpm::session) fn await_leg(&mut self, refer: Id, index: u32, leg: Id) {
-        let record = self.records.refer_mut(refer);
-        if let Some(target) = record.and_then(|r| r.targets.get_mut(index as usize)) {
-            target.leg = Some(leg);
-        }
+    /// A target waits for what becomes of `leg`.
+    pub(in crate::cpm::session) fn await_leg(&mut self, target: Id, leg: Id) {
+        let Some(refer) = self.records.target(target).map(|target| target.refer) else {
+            return;
+        };
+        let Some(label) = self.records.refer(refer).map(|refer| refer.label) else {
+            return;
+        };
         if let Some(leg) = self.records.leg_mut(leg) {
-            leg.awaited_by.push(refer);
+            leg.awaited_by.push(Awaiting {
+                target,
+                refer,
+                label,
+            });
         }
     }
 }

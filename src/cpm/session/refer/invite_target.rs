@@ -9,21 +9,34 @@ use crate::cpm::note::Note;
 use crate::cpm::records::ids::{Id, TransactionId};
 use crate::cpm::records::leg::{Appearance, Attempt, Turns};
 use crate::cpm::records::sealed::Sealed;
-use crate::cpm::records::{Dialog, Leg, LegProfile, LegState, Media, Record, Refer, SessionTimer};
+use crate::cpm::records::{Dialog, Leg, LegProfile, LegState, Media, Record, SessionTimer};
 use crate::cpm::redact::Who;
 use crate::cpm::session::{Activity, Session};
 use crate::cpm::time::{Millis, LOST_REQUEST};
-use crate::sip::multipart::{self, NewPart};
-use crate::sip::resource_list;
+use crate::sip::multipart::NewPart;
 use crate::sip::sdp::CONTENT_TYPE as SDP;
 use crate::sip::status::reason_phrase;
 use crate::sip::uri::Uri;
 use crate::sip::Method;
 
-/// INVITEs of one fan-out that leave at once; the rest follows at `invite_rate`.
+/// INVITEs of one fan-out that leave at once; the rest follows at `invite_rate`, never more than that together.
 const BURST: u32 = 10;
 /// What the header lines of the usual INVITE need, bytes.
 const INVITE_ROOM: usize = 2048;
+/// How long INVITEs that follow are kept back to leave together, ms: once awake, one costs less than alone.
+const SLICE: Millis = 100;
+
+/// What an INVITE says of the REFER that asked for it.
+struct Asked {
+    /// The referrer is not to be named.
+    anonymously: bool,
+    /// Referred-By
+    referred_by: String,
+    /// Session-Replaces
+    session_replaces: Option<String>,
+    /// The record of what it tells of the list.
+    history: Option<Id>,
+}
 
 /// Paces the INVITEs of one fan-out.
 pub(super) struct Pace {
@@ -42,30 +55,27 @@ impl Pace {
     pub(in crate::cpm::session) fn next_delay(&mut self) -> Millis {
         self.begun = self.begun.saturating_add(1);
         let turn = u64::from(self.begun.saturating_sub(BURST));
-        (turn * 1000).checked_div(u64::from(self.rate)).unwrap_or(0)
+        let burst = u64::from(BURST) * 1000;
+        let slice = burst.checked_div(u64::from(self.rate)).unwrap_or(0);
+        let delay = (turn * 1000).checked_div(u64::from(self.rate)).unwrap_or(0);
+        delay.next_multiple_of(slice.clamp(1, SLICE))
     }
 }
 
 impl Session<'_> {
-    /// Makes the leg of a target, and asks for its INVITE to be sent after `delay`, or later if a rate says
+    /// Makes the leg of the target with this record, and asks for its INVITE to be sent after `delay`, or later if a rate says
     /// so.
-    pub(in crate::cpm::session) fn invite(
-        &mut self,
-        refer: Id,
-        index: u32,
-        target: &Uri,
-        delay: Millis,
-    ) {
+    pub(in crate::cpm::session) fn invite(&mut self, id: Id, target: &Uri, delay: Millis) {
         let env = self.env;
-        let order = self.records.refer(refer);
-        let (arrived, referrer, label, hidden) = match order {
+        let record = self.records.target(id);
+        let (order, hidden) = record.map_or((None, false), |it| (Some(it.refer), it.hidden));
+        let order = order.and_then(|refer| self.records.refer(refer));
+        let (arrived, referrer, label) = match order {
             Some(order) => {
                 let named = (!order.is_unnamed()).then(|| order.referrer.clone());
-                let target = order.targets.get(index as usize);
-                let hidden = target.is_some_and(|target| target.hidden);
-                (order.socket, named, Some(order.label), hidden)
+                (order.socket, named, Some(order.label))
             }
-            None => (None, None, None, false),
+            None => (None, None, None),
         };
         let turn = self.turn_of_session();
         let delay = delay.max(turn);
@@ -94,8 +104,7 @@ impl Session<'_> {
             awaited_by: Vec::new(),
             asked_by: label,
             outgoing: Some(Attempt {
-                refer,
-                index,
+                target: id,
                 cseq: 0,
                 retried: false,
                 ring_until: None,
@@ -119,10 +128,11 @@ impl Session<'_> {
         if !hidden {
             self.forget_hidden(std::slice::from_ref(&identity));
         }
+        let awaited = id;
         let id = self.records.add(Record::Leg(Box::new(leg)));
         self.head.pending = self.head.pending.saturating_add(1);
         self.count(Counter::InvitesWaiting, 1);
-        self.await_leg(refer, index, id);
+        self.await_leg(awaited, id);
         if turn > 0 {
             self.note_wait(id, turn, "session_rate", Counter::InvitesOverSessionRate);
         }
@@ -152,15 +162,15 @@ impl Session<'_> {
         let (LegState::Waiting { .. }, Some(attempt)) = (leg.state, leg.outgoing.as_ref()) else {
             return;
         };
-        let (refer, index, first) = (attempt.refer, attempt.index, attempt.cseq == 0);
+        let (target, first) = (attempt.target, attempt.cseq == 0);
         let forms = self.env.settings.client_forms.and(self.head.forms);
         if let Some(attempt) = self.attempt_mut(id).filter(|_| first) {
             attempt.forms = forms;
         }
-        let Some(refer) = self.records.refer(refer).cloned() else {
+        let Some(asked) = self.asked_for(target) else {
             return self.invite_failed(id, 500, reason_phrase(500));
         };
-        let Some((headers, body)) = self.invite_content(id, &refer, index) else {
+        let Some((headers, body)) = self.invite_content(id, &asked) else {
             return;
         };
         let subject = self.head.subject.clone();
@@ -190,12 +200,25 @@ impl Session<'_> {
         self.send(request);
     }
 
+    /// What the REFER of this target says of its INVITE.
+    fn asked_for(&mut self, target: Id) -> Option<Asked> {
+        let target = self.records.target(target)?;
+        let (refer, replaces) = (target.refer, target.session_replaces.clone());
+        let refer = self.records.refer(refer)?;
+        Some(Asked {
+            anonymously: refer.is_unnamed(),
+            referred_by: refer.referred_by.clone(),
+            session_replaces: replaces,
+            history: refer.history,
+        })
+    }
+
     fn attempt_mut(&mut self, id: Id) -> Option<&mut Attempt> {
         self.records.leg_mut(id)?.outgoing.as_mut()
     }
 
     /// Header lines and body of the INVITE of a leg.
-    fn invite_content(&mut self, id: Id, refer: &Refer, index: u32) -> Option<(String, Vec<u8>)> {
+    fn invite_content(&mut self, id: Id, asked: &Asked) -> Option<(String, Vec<u8>)> {
         let settings = self.env.settings;
         let leg = self.records.leg(id)?;
         let forms = leg.outgoing.as_ref()?.forms;
@@ -208,23 +231,17 @@ impl Session<'_> {
             body: &offer,
         });
         // RFC 5364 section 4 and RFC 5366 section 5: whom else the list names.
-        let history = refer.history.as_ref().map(|history| NewPart {
-            kind: resource_list::CONTENT_TYPE,
-            disposition: Some(resource_list::HISTORY_DISPOSITION),
-            body: history,
-        });
-        let parts: Vec<NewPart<'_>> = offer.into_iter().chain(history).collect();
-        let (kind, body) = match parts.as_slice() {
-            [] => (None, Vec::new()),
-            [sdp] if sdp.kind == SDP => (Some(SDP.to_owned()), sdp.body.to_vec()),
-            parts => {
-                let (kind, body) = multipart::build(parts);
+        let history = asked.history.and_then(|id| self.records.history(id));
+        let (kind, body) = match (history, offer) {
+            (Some(history), offer) => {
+                let (kind, body) = history.behind(offer.as_ref());
                 (Some(kind), body)
             }
+            (None, Some(sdp)) => (Some(SDP.to_owned()), sdp.body.to_vec()),
+            (None, None) => (None, Vec::new()),
         };
-        let target = refer.targets.get(index as usize);
-        let replaces = target.and_then(|target| target.session_replaces.as_deref());
-        let lines = self.invite_headers(refer, &contact, forms);
+        let replaces = asked.session_replaces.as_deref();
+        let lines = self.invite_headers(asked, &contact, forms);
         let lines = lines.maybe("Content-Type", kind.as_deref());
         let lines = timer.asking_lines(lines, settings);
         let lines = lines.maybe("Session-Replaces", replaces);
@@ -232,7 +249,7 @@ impl Session<'_> {
     }
 
     /// The table of requirements section 2.3; what tm adds itself is left out.
-    fn invite_headers(&self, refer: &Refer, contact: &Uri, forms: ClientForms) -> HeaderLines {
+    fn invite_headers(&self, asked: &Asked, contact: &Uri, forms: ClientForms) -> HeaderLines {
         let settings = self.env.settings;
         let icsi =
             "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group\"";
@@ -252,9 +269,9 @@ impl Session<'_> {
             .maybe("Accept-Contact", forms.accept_contact().as_deref())
             .line("P-Asserted-Service", SERVICE)
             .focus_identity(&self.head.token, settings)
-            .maybe("Privacy", refer.is_unnamed().then_some("id"))
+            .maybe("Privacy", asked.anonymously.then_some("id"))
             .joined("P-Charging-Vector", &charging)
-            .line("Referred-By", &refer.referred_by)
+            .line("Referred-By", &asked.referred_by)
             .line("Conversation-ID", &self.head.conversation_id)
             .line("Contribution-ID", &self.head.contribution_id)
             .maybe(IN_REPLY_TO, self.head.in_reply_to.as_deref())
@@ -347,17 +364,45 @@ impl Session<'_> {
         let Some(leg) = self.records.leg_mut(id) else {
             return;
         };
-        for refer in std::mem::take(&mut leg.awaited_by) {
-            let Some(record) = self.records.refer(refer) else {
-                continue;
-            };
-            let targets = (0u32..).zip(&record.targets);
-            let mine: Vec<u32> = targets
-                .filter(|(_, target)| target.leg == Some(id))
-                .map(|(index, _)| index)
-                .collect();
-            for index in mine {
-                self.settle_target(refer, index, status, reason);
+        for awaiting in std::mem::take(&mut leg.awaited_by) {
+            self.settle_target(awaiting.target, status, reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delays(rate: u32, count: usize) -> Vec<Millis> {
+        let mut pace = Pace::new(rate);
+        (0..count).map(|_| pace.next_delay()).collect()
+    }
+
+    #[test]
+    fn the_first_leave_at_once_and_the_rest_a_few_together() {
+        assert_eq!(delays(50, 10), [0; 10]);
+        assert_eq!(delays(50, 20)[10..15], [100; 5]);
+        assert_eq!(delays(50, 20)[15..], [200; 5]);
+        assert_eq!(delays(1, 12)[10..], [1_000, 2_000]);
+        assert_eq!(delays(0, 1_000), [0; 1_000]);
+    }
+
+    #[test]
+    fn nobody_leaves_before_its_turn_and_never_more_than_ten_together() {
+        for rate in [1, 3, 7, 50, 99, 101, 1_000, 1_001, 9_999, 10_000] {
+            let delays = delays(rate, 500);
+            for (n, delay) in (1u64..).zip(&delays) {
+                let turn = n.saturating_sub(10) * 1_000;
+                assert!(
+                    delay * u64::from(rate) + u64::from(rate) > turn,
+                    "{rate} {n}"
+                );
+                assert!(*delay <= turn / u64::from(rate) + SLICE);
+            }
+            let waiting = &delays[10..];
+            for together in waiting.chunk_by(|a, b| a == b) {
+                assert!(together.len() <= 10, "{rate}: {}", together.len());
             }
         }
     }

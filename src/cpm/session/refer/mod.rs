@@ -88,13 +88,13 @@ impl Session<'_> {
     /// REFER brought: of a factory INVITE, of a group's members, of an operator.
     pub(super) fn invite_targets(&mut self, record: Id, referrer: &Person, targets: &Targets) {
         let mut pace = Pace::new(self.env.settings.invite_rate);
-        for (index, target) in (0u32..).zip(&targets.list) {
+        for (id, target) in self.records.targets_of(record).iter().zip(&targets.list) {
             // 7. Filter: whom the group policy lets join, and who is not in already (RFC 4745).
-            let Some(uri) = self.filter_target(record, index, referrer, target) else {
+            let Some(uri) = self.filter_target(*id, referrer, target) else {
                 continue;
             };
             // 8. Invite as the focus (RFC 4579 section 5.2). The answers come back to `invite_answer`.
-            self.invite(record, index, &uri, pace.next_delay());
+            self.invite(*id, &uri, pace.next_delay());
         }
     }
 

@@ -4,7 +4,9 @@ use crate::cpm::action::{Counter, Level};
 use crate::cpm::input::Arrival;
 use crate::cpm::note::Note;
 use crate::cpm::records::ids::Id;
-use crate::cpm::records::{Ending, Report, TargetRecord};
+use crate::cpm::records::refer::Results;
+use crate::cpm::records::target::{Awaiting, Outcome};
+use crate::cpm::records::{Ending, ReferSubscription, Report, TargetRecord};
 use crate::cpm::redact::Who;
 use crate::cpm::refusal::Refusal;
 use crate::cpm::session::NotifyContent;
@@ -21,83 +23,98 @@ const EXPIRES_MARGIN: u32 = 60;
 impl Session<'_> {
     /// Reports that the REFER is being carried out.
     pub(in crate::cpm::session) fn report_trying(&mut self, refer: Id) {
-        self.report(refer, Report::trying());
-    }
-
-    /// One more thing to tell the referrer; finals are told one by one, in order (N6).
-    fn report(&mut self, refer: Id, report: Report) {
-        let record = self.records.refer_mut(refer);
-        if let Some(subscription) = record.and_then(|record| record.subscription.as_mut()) {
-            subscription.reports.push_back(report);
+        if let Some(subscription) = self.refer_subscription_mut(refer) {
+            subscription.reports.push_back(Report::trying());
             self.queue_notify(refer);
         }
     }
 
+    fn refer_subscription_mut(&mut self, refer: Id) -> Option<&mut ReferSubscription> {
+        self.records.refer_mut(refer)?.subscription.as_mut()
+    }
+
     /// The final result of one target.
-    pub(in crate::cpm::session) fn settle_target(
-        &mut self,
-        refer: Id,
-        index: u32,
-        status: u16,
-        reason: &str,
-    ) {
-        let Some(record) = self.records.refer_mut(refer) else {
+    pub(in crate::cpm::session) fn settle_target(&mut self, target: Id, status: u16, reason: &str) {
+        let Some(record) = self.records.target_mut(target) else {
             return;
         };
-        let Some(target) = record.targets.get_mut(index as usize) else {
+        if record.outcome.is_some() {
+            return;
+        }
+        record.outcome = Some(Outcome {
+            status,
+            reason: reason.to_owned(),
+        });
+        let (refer, who) = (record.refer, record.who());
+        let Some(order) = self.records.refer_mut(refer) else {
             return;
         };
-        if target.outcome.is_some() {
-            return;
-        }
-        target.outcome = Some(status);
-        let who = target.who();
-        if let Some(subscription) = &mut record.subscription {
-            // Its progress is no news any more.
-            let progress = &mut subscription.progress;
-            progress.take_if(|progress| progress.target == Some(index));
-        }
+        order.targets.unsettled = order.targets.unsettled.saturating_sub(1);
         let result = Note::Result {
             target: who.to_ref(),
             status,
             reason,
         };
         self.log_refer(refer, Level::Debug, result);
-        let report = Report {
-            status,
-            reason: reason.to_owned(),
-            target: Some(index),
+        self.report_result(refer, target);
+    }
+
+    /// One more result to tell the referrer, after those that wait (N6).
+    fn report_result(&mut self, refer: Id, target: Id) {
+        let Some(subscription) = self.refer_subscription_mut(refer) else {
+            return;
         };
-        self.report(refer, report);
+        // Its progress is no news any more.
+        let progress = &mut subscription.progress;
+        progress.take_if(|progress| progress.target == Some(target));
+        let before = subscription.results.last.replace(target);
+        subscription.results.first.get_or_insert(target);
+        if let Some(before) = before.and_then(|before| self.records.target_mut(before)) {
+            before.told_next = Some(target);
+        }
+        self.queue_notify(refer);
+    }
+
+    /// Takes what is told next: the results that wait one by one, in order (N6), and progress after them when it is
+    /// due.
+    fn next_report(&mut self, refer: Id) -> Option<Report> {
+        let now = self.env.now;
+        let subscription = self.refer_subscription_mut(refer)?;
+        if let Some(report) = subscription.reports.pop_front() {
+            return Some(report);
+        }
+        let Some(target) = subscription.results.first else {
+            let due = subscription.progress_due <= now;
+            return subscription.progress.take_if(|_| due);
+        };
+        let record = self.records.target(target);
+        let next = record.and_then(|record| record.told_next);
+        let report = record.and_then(|record| record.report(target));
+        let results = &mut self.refer_subscription_mut(refer)?.results;
+        results.first = next;
+        results.last = results.last.filter(|_| next.is_some());
+        report
     }
 
     /// A target rings. Progress is held back until `refer_notify_interval` after the last NOTIFY; the
     /// latest one counts.
     pub(in crate::cpm::session) fn report_progress(
         &mut self,
-        refer: Id,
-        leg: Id,
+        awaiting: Awaiting,
         status: u16,
         reason: &str,
     ) {
         let now = self.env.now;
-        let Some(record) = self.records.refer_mut(refer) else {
-            return;
-        };
-        let mut targets = (0u32..).zip(&record.targets);
-        let Some((index, _)) = targets.find(|(_, target)| target.leg == Some(leg)) else {
-            return;
-        };
-        let Some(subscription) = &mut record.subscription else {
+        let Some(subscription) = self.refer_subscription_mut(awaiting.refer) else {
             return;
         };
         subscription.progress = Some(Report {
             status,
             reason: reason.to_owned(),
-            target: Some(index),
+            target: Some(awaiting.target),
         });
         if subscription.progress_due <= now {
-            self.queue_notify(refer);
+            self.queue_notify(awaiting.refer);
         }
     }
 
@@ -109,14 +126,11 @@ impl Session<'_> {
     ) -> Option<NotifyContent> {
         let now = self.env.now;
         let interval = self.env.settings.refer_notify_interval;
+        let report = self.next_report(refer);
         let record = self.records.refer_mut(refer)?;
         let settled = record.all_settled();
-        let several = record.targets.len() > 1;
+        let several = record.targets.count > 1;
         let subscription = record.subscription.as_mut()?;
-        let report = subscription.reports.pop_front().or_else(|| {
-            let due = subscription.progress_due <= now;
-            subscription.progress.take_if(|_| due)
-        });
         // N14: an expired subscription ends with what was known last.
         let expired = subscription.common.ending == Some(Ending::Timeout);
         let report = match expired {
@@ -125,8 +139,9 @@ impl Session<'_> {
         };
         if expired {
             subscription.reports.clear();
+            subscription.results = Results::default();
             subscription.progress = None;
-        } else if settled && subscription.reports.is_empty() && report.is_final() {
+        } else if settled && !subscription.has_news() && report.is_final() {
             subscription.common.ending = Some(Ending::NoResource);
         }
         subscription.progress_due = now + interval;
@@ -135,22 +150,22 @@ impl Session<'_> {
         }
         subscription.reported = Some(report.clone());
         let state = subscription.common.state(now);
-        let more = !subscription.reports.is_empty();
+        let more = subscription.has_news();
         let last = subscription.common.ending.is_some();
 
-        let target = report.target.and_then(|i| record.targets.get(i as usize));
-        let named = target.map(TargetRecord::who);
-        let target = target.map(|target| target.address.as_str().to_owned());
-        // N8: with several targets each result names its own.
-        let to = target.as_ref().filter(|_| several);
-        let to = to.map(|target| format!("<{target}>"));
-        let extra: Vec<(&str, &str)> = to.iter().map(|to| ("To", to.as_str())).collect();
-        let body = status_line(report.status, &report.reason, &extra);
         let event = match record.event_id {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),
         };
         let referrer = record.who();
+        let target = report.target.and_then(|id| self.records.target(id));
+        let named = target.map(TargetRecord::who);
+        let target = target.map(|target| target.address.as_str());
+        // N8: with several targets each result names its own.
+        let to = target.filter(|_| several);
+        let to = to.map(|target| ["<", target, ">"].concat());
+        let extra: Vec<(&str, &str)> = to.iter().map(|to| ("To", to.as_str())).collect();
+        let body = status_line(report.status, &report.reason, &extra);
         let notify = Note::Notify {
             cseq,
             to: referrer.to_ref(),
@@ -173,8 +188,7 @@ impl Session<'_> {
 
     /// The NOTIFY that was refused is told once more (RFC 5057 section 5.1).
     pub(in crate::cpm::session) fn repeat_report(&mut self, refer: Id) {
-        let record = self.records.refer_mut(refer);
-        if let Some(subscription) = record.and_then(|record| record.subscription.as_mut()) {
+        if let Some(subscription) = self.refer_subscription_mut(refer) {
             let reported = subscription.reported.clone();
             if let Some(report) = reported {
                 subscription.reports.push_front(report);
@@ -213,12 +227,11 @@ impl Session<'_> {
         if granted == 0 {
             return self.end_subscription(refer, Ending::Timeout);
         }
-        let record = self.records.refer_mut(refer);
-        if let Some(subscription) = record.and_then(|record| record.subscription.as_mut()) {
+        if let Some(subscription) = self.refer_subscription_mut(refer) {
             subscription.common.expires_at = now + millis(granted);
             subscription.common.held_until = None;
             // What waits to be reported serves as the state that is owed now.
-            if subscription.reports.is_empty() {
+            if !subscription.has_news() {
                 let reported = subscription.reported.clone();
                 let report = reported.unwrap_or_else(Report::trying);
                 subscription.reports.push_back(report);

@@ -24,9 +24,9 @@ impl Session<'_> {
         answer.name_norefersub();
         answer.repeat_refer_sub(&refer.request);
         let record = self.answer_and_begin_reporting(&refer, &targets, answer);
-        for (index, target) in (0u32..).zip(&targets.list) {
+        for (id, target) in self.records.targets_of(record).iter().zip(&targets.list) {
             let (status, why) = carry_out(self, &target.address);
-            self.settle_without_invite(record, index, target, status, why);
+            self.settle_without_invite(*id, target, status, why);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cpm::cpm::action::{Action, Counter};
 use cpm::cpm::input::Input;
-use cpm::cpm::records::{Carrier, Head, Id, LegState, Record};
+use cpm::cpm::records::{Carrier, Head, Id, LegState, Record, Refer};
 use cpm::cpm::session::Change;
 use cpm::sip::Method;
 
@@ -19,7 +19,7 @@ impl World {
         root: Id,
         changes: Vec<Change>,
         actions: Vec<Action>,
-        input: &Input<'_>,
+        inputs: &[Input<'_>],
     ) -> Vec<Action> {
         if let Err(why) = self.records.commit(root, changes) {
             self.fail(&why);
@@ -27,19 +27,21 @@ impl World {
         if let Err(why) = self.session_is_sound(root) {
             self.fail(&why);
         }
-        if let Err(why) = actions_fit(input, &actions) {
-            self.fail(&why);
-        }
-        if let Input::DeadlineReached { record } = input {
-            if self
-                .records
-                .deadline(*record)
-                .is_some_and(|at| at <= self.now)
-            {
-                self.fail(&format!("{record:?} stays due"));
+        for input in inputs {
+            if let Err(why) = actions_fit(input, &actions) {
+                self.fail(&why);
             }
+            if let Input::DeadlineReached { record } = input {
+                if self
+                    .records
+                    .deadline(*record)
+                    .is_some_and(|at| at <= self.now)
+                {
+                    self.fail(&format!("{record:?} stays due"));
+                }
+            }
+            self.note_promise(root, input, &actions);
         }
-        self.note_promise(root, input, &actions);
         actions
     }
 
@@ -65,7 +67,7 @@ impl World {
                         return Err(format!("{id:?} is not in, and an administrator"));
                     }
                 }
-                Record::Refer(_) => {}
+                Record::Refer(_) | Record::Target(_) | Record::History(_) => {}
                 Record::RejoinRights(_) if head.rejoin_rights == Some(id) => {}
                 Record::RejoinRights(_) => return Err(format!("rights {id:?} of nobody")),
                 Record::ChangeLog(_) if head.change_log == Some(id) => {}
@@ -115,15 +117,19 @@ impl World {
                     (Carrier::In(holder), Some(_)) => due(&id) || due(holder),
                     (_, Some(_)) => due(&id),
                 };
-                let waits = refer.targets.iter().any(|target| {
-                    target.outcome.is_none() && target.leg.as_ref().is_some_and(&due)
-                });
+                let waits = self.awaited_legs(id).iter().any(due);
+                self.targets_are_right(id, refer)?;
                 told || waits || due(&id) || refer.later_refers.iter().any(stays)
             }
             Record::ConferenceSubscription(subscription) => {
                 let told = matches!(&subscription.carrier, Carrier::In(holder) if due(holder));
                 told || due(&id)
             }
+            Record::Target(target) => stays(&target.refer),
+            Record::History(_) => self
+                .records
+                .rows()
+                .any(|(_, row)| matches!(&row.record, Record::Refer(it) if it.history == Some(id))),
             Record::RejoinRights(_)
             | Record::Head(_)
             | Record::ChangeLog(_)
@@ -133,6 +139,43 @@ impl World {
             return Ok(());
         }
         Err(format!("{id:?} stays for ever: {record:?}"))
+    }
+
+    /// Legs whose outcome targets of this REFER wait for; a leg that waits for more than one of them more than once.
+    fn awaited_legs(&self, refer: Id) -> Vec<Id> {
+        let mut legs = Vec::new();
+        for (id, record) in self
+            .records
+            .below(self.records.root_of(refer).unwrap_or(refer))
+        {
+            if let Record::Leg(leg) = record {
+                let mine = leg.awaited_by.iter().filter(|it| it.refer == refer);
+                legs.extend(mine.map(|_| id));
+            }
+        }
+        legs
+    }
+
+    /// The REFER counts its targets right: each one without a result waits for a leg.
+    fn targets_are_right(&self, id: Id, refer: &Refer) -> Result<(), String> {
+        let root = self.records.root_of(id).unwrap_or(id);
+        let (mut count, mut unsettled) = (0, 0);
+        for (_, record) in self.records.below(root) {
+            if let Record::Target(target) = record {
+                let mine = target.refer == id;
+                count += u32::from(mine);
+                unsettled += u32::from(mine && target.outcome.is_none());
+            }
+        }
+        let list = refer.targets;
+        let awaited = self.awaited_legs(id).len();
+        let right = (list.count, list.unsettled, awaited) == (count, unsettled, unsettled as usize);
+        match right {
+            true => Ok(()),
+            false => Err(format!(
+                "{id:?} says {list:?}; there are {count}, {unsettled} without a result, {awaited} waiting"
+            )),
+        }
     }
 
     /// Nothing goes on any more and everybody answers: what is left is what may stay.

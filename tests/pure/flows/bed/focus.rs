@@ -185,15 +185,44 @@ impl World {
             return Vec::new();
         }
         self.note_input(&input);
+        self.happens(root, std::slice::from_ref(&input))
+    }
+
+    /// What is due of the session of `record`, in one commit.
+    pub(super) fn deadlines_arrive(&mut self, record: Id) {
+        let Some(root) = self.records.root_of(record) else {
+            return;
+        };
+        let due = self.records.due_with(record, self.now).into_iter();
+        let inputs: Vec<Input<'_>> = due
+            .map(|record| Input::DeadlineReached { record })
+            .collect();
+        for input in &inputs {
+            self.note_input(input);
+        }
+        let actions = self.happens(root, &inputs);
+        self.perform_later(actions, Place::Elsewhere);
+    }
+
+    /// Lets inputs happen to a session, in one commit.
+    fn happens(&mut self, root: Id, inputs: &[Input<'_>]) -> Vec<Action> {
+        let before = self.records.moved();
         let handled = self.with_env(|env| {
             let mut session = Session::open(root, &self.records, env)?;
-            session.handle(input.clone());
+            for input in inputs {
+                session.handle(input.clone());
+            }
             Some(session.finish())
         });
-        match handled {
-            Some((changes, actions)) => self.committed(root, changes, actions, &input),
-            None => self.fail(&format!("{root:?} is no head")),
+        let Some((changes, actions)) = handled else {
+            self.fail(&format!("{root:?} is no head"));
+        };
+        let actions = self.committed(root, changes, actions, inputs);
+        if let [input] = inputs {
+            let moved = self.records.moved() - before;
+            self.moved.push((name_of(input), moved));
         }
+        actions
     }
 
     fn apply_new(&mut self, group: Option<&Group>, input: Input<'_>) -> Vec<Action> {
@@ -215,7 +244,7 @@ impl World {
             let (changes, actions) = session.finish();
             (root, changes, actions)
         });
-        self.committed(root, changes, actions, &input)
+        self.committed(root, changes, actions, std::slice::from_ref(&input))
     }
 
     /// An event that could not be stored; what it would have said is found by a deadline.
@@ -245,7 +274,7 @@ impl World {
         };
         // Any input that is no request will do for what must hold after it.
         let by_hand = Input::DeadlineReached { record: Id(0) };
-        let actions = self.committed(root, changes, actions, &by_hand);
+        let actions = self.committed(root, changes, actions, &[by_hand]);
         self.perform_later(actions, Place::Elsewhere);
         said
     }
@@ -460,5 +489,22 @@ impl World {
             clock: &|| now * 1000,
             wanted: self.wanted,
         })
+    }
+}
+
+/// What an input is called in the figures of what it costs.
+fn name_of(input: &Input<'_>) -> &'static str {
+    match input {
+        Input::AnswerReceived { response, .. } => match (&response.cseq_method, response.status) {
+            (Method::Invite, ..200) => "provisional answer",
+            (Method::Invite, _) => "final answer",
+            (Method::Notify, _) => "answer to NOTIFY",
+            _ => "other answer",
+        },
+        Input::InviteSent { .. } => "INVITE sent",
+        Input::AckSent { .. } => "ACK sent",
+        Input::DeadlineReached { .. } => "deadline",
+        Input::TimedOut { .. } => "timeout",
+        _ => "request",
     }
 }

@@ -13,6 +13,8 @@ pub struct Row {
     /// The head it belongs to; its own identity for a head.
     pub root: Id,
     pub record: Record,
+    /// Bytes it takes in the real store.
+    size: usize,
 }
 
 /// All sessions. What the real store refuses is an error here, and every error fails the test.
@@ -23,6 +25,8 @@ pub struct Records {
     children: BTreeMap<Id, BTreeSet<Id>>,
     due: BTreeSet<(Millis, Id)>,
     next: Cell<u64>,
+    /// Bytes of records that were decoded or encoded so far.
+    moved: Cell<usize>,
 }
 
 impl Records {
@@ -47,6 +51,15 @@ impl Records {
         }
     }
 
+    /// Bytes of records that were decoded or encoded so far.
+    pub fn moved(&self) -> usize {
+        self.moved.get()
+    }
+
+    fn moves(&self, bytes: usize) {
+        self.moved.set(self.moved.get() + bytes);
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -58,6 +71,13 @@ impl Records {
     /// The record that is due first.
     pub fn first_due(&self) -> Option<(Millis, Id)> {
         self.due.first().copied()
+    }
+
+    /// What is due of the session of `record`, by `now`.
+    pub fn due_with(&self, record: Id, now: Millis) -> Vec<Id> {
+        let root = self.root_of(record);
+        let due = self.due.range(..=(now, Id(u64::MAX))).map(|(_, id)| *id);
+        due.filter(|id| self.root_of(*id) == root).collect()
     }
 
     /// All changes or none, as `store::engine` does it.
@@ -124,7 +144,8 @@ impl Records {
     }
 
     fn put_in(&mut self, id: Id, root: Id, record: Record) -> Result<(), String> {
-        let record = encoded_and_decoded(record)?;
+        let (record, size) = encoded_and_decoded(record)?;
+        self.moves(size);
         for name in record.names(root) {
             if let Some(other) = self.names.insert(name.clone(), id) {
                 return Err(format!(
@@ -138,25 +159,27 @@ impl Records {
         if root != id {
             self.children.entry(root).or_default().insert(id);
         }
-        self.rows.insert(id, Row { root, record });
+        self.rows.insert(id, Row { root, record, size });
         Ok(())
     }
 }
 
-/// What is read back is what was stored.
-fn encoded_and_decoded(record: Record) -> Result<Record, String> {
+/// What is read back is what was stored. Gives its size as well.
+fn encoded_and_decoded(record: Record) -> Result<(Record, usize), String> {
     let bytes = postcard::to_stdvec(&record).map_err(|error| format!("not encoded: {error}"))?;
     let again: Record =
         postcard::from_bytes(&bytes).map_err(|error| format!("not decoded: {error}"))?;
     if again != record {
         return Err(format!("{record:?} comes back as {again:?}"));
     }
-    Ok(again)
+    Ok((again, bytes.len()))
 }
 
 impl SessionStore for Records {
     fn load(&self, id: Id) -> Option<Record> {
-        self.rows.get(&id).map(|row| row.record.clone())
+        let row = self.rows.get(&id)?;
+        self.moves(row.size);
+        Some(row.record.clone())
     }
 
     fn children(&self, session: Id) -> Vec<Id> {

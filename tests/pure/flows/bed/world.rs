@@ -96,6 +96,8 @@ pub struct World {
     pub(super) ended_answers: Vec<EndedAnswer>,
     /// What is kept of the rates, by bucket.
     pub(super) turns: RefCell<BTreeMap<String, Micros>>,
+    /// Bytes of records that each event of a session moved.
+    pub moved: Vec<(&'static str, usize)>,
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
@@ -126,6 +128,7 @@ impl World {
             room: u64::MAX,
             ended_answers: vec![EndedAnswer::default(); 64],
             turns: RefCell::default(),
+            moved: Vec::new(),
             queue: BTreeMap::new(),
             serial: 0,
             tick: 0,
@@ -194,7 +197,11 @@ impl World {
         if let Some((at, record)) = due {
             if event_at.is_none_or(|event| at + self.tick < event) {
                 self.tick = self.work();
-                return self.inputs_arrive(record, Input::DeadlineReached { record });
+                // The process that watches deadlines finds more than one when it is late.
+                return match self.chance.percent(50) {
+                    true => self.deadlines_arrive(record),
+                    false => self.inputs_arrive(record, Input::DeadlineReached { record }),
+                };
             }
         }
         let Some((_, event)) = self.queue.pop_first() else {
