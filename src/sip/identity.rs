@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::uri::{compare, grammar, Scheme, Uri};
+use super::chars;
+use super::uri::{compare, Scheme, Uri};
 
 /// A person or number: equal when user and host are the same (host in any case, without port and
 /// parameters, sip and sips alike, escapes undone), or when both are the same E.164 number: `tel:+…`, or
@@ -22,7 +23,7 @@ impl Identity {
         let user = uri.user().unwrap_or("");
         if uri.scheme() == Scheme::Tel {
             if let Some(number) = e164(user) {
-                return Identity(format!("tel:+{number}"));
+                return Identity(["tel:+", &number].concat());
             }
             let number = user.replace(SEPARATORS, "").to_ascii_lowercase();
             return Identity(match uri.param("phone-context") {
@@ -35,10 +36,10 @@ impl Identity {
         }
         let host = compare::host_key(uri.host());
         if user.is_empty() {
-            return Identity(format!("sip:{host}"));
+            return Identity(["sip:", &host].concat());
         }
-        let user = compare::unescape(user, grammar::is_user_byte);
-        Identity(format!("sip:{user}@{host}"))
+        let user = compare::unescape(user, chars::USER);
+        Identity(["sip:", &user, "@", &host].concat())
     }
 
     /// The same, a number under a host for which `may` holds being that number. Everybody can write any
@@ -49,7 +50,7 @@ impl Identity {
             .strip_prefix("sip:")
             .and_then(|at| at.split_once('@'));
         match parts.and_then(|(user, host)| Some((e164(user)?, host))) {
-            Some((number, host)) if may(host) => Identity(format!("tel:+{number}")),
+            Some((number, host)) if may(host) => Identity(["tel:+", &number].concat()),
             _ => self,
         }
     }
@@ -65,24 +66,42 @@ impl Identity {
     /// `mallory` and `mallory;x=y` are one person (RFC 3261 section 19.1.4 says they are not). Whoever is
     /// shut out must not come in by another spelling, and nobody gets a permission by one.
     pub fn for_denial(&self) -> Identity {
-        let Some((user, host)) = self
-            .0
-            .strip_prefix("sip:")
-            .and_then(|at| at.split_once('@'))
-        else {
-            return self.clone();
-        };
-        if let Some(number) = e164(user) {
-            return Identity(format!("tel:+{number}"));
-        }
-        let bare = user.split(';').next().unwrap_or("");
-        let name = if bare.is_empty() { user } else { bare };
-        Identity(format!("sip:{}@{host}", name.to_lowercase()))
+        Identity(match self.denied() {
+            Denied::Person(name, host) => {
+                let name = name.to_ascii_lowercase();
+                ["sip:", &name, "@", host].concat()
+            }
+            Denied::Number(number) => ["tel:+", &number].concat(),
+            Denied::AsItIs(text) => text.to_owned(),
+        })
     }
 
     /// Whether a denial of the one is a denial of the other.
     pub fn resembles(&self, other: &Identity) -> bool {
-        self == other || self.for_denial() == other.for_denial()
+        use Denied::{AsItIs, Number, Person};
+        self == other
+            || match (self.denied(), other.denied()) {
+                (Person(name, host), Person(other, there)) => {
+                    name.eq_ignore_ascii_case(other) && host == there
+                }
+                (Number(number), Number(other)) => number == other,
+                (Number(number), AsItIs(text)) | (AsItIs(text), Number(number)) => {
+                    text.strip_prefix("tel:+") == Some(&number)
+                }
+                _ => false,
+            }
+    }
+
+    fn denied(&self) -> Denied<'_> {
+        let address = self.0.strip_prefix("sip:");
+        let Some((user, host)) = address.and_then(|at| at.split_once('@')) else {
+            return Denied::AsItIs(&self.0);
+        };
+        if let Some(number) = e164(user) {
+            return Denied::Number(number);
+        }
+        let bare = user.split(';').next().unwrap_or("");
+        Denied::Person(if bare.is_empty() { user } else { bare }, host)
     }
 
     /// The canonical text.
@@ -91,13 +110,23 @@ impl Identity {
     }
 }
 
+/// What denials compare of an identity.
+enum Denied<'a> {
+    /// The name in any case, at a host.
+    Person(&'a str, &'a str),
+    /// The digits.
+    Number(String),
+    /// What has no user part.
+    AsItIs(&'a str),
+}
+
 const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
 
 /// The digits of a global number, if the user part is one. A telephone-subscriber in a sip URI may
 /// have parameters of its own behind `;` (RFC 3261 section 19.1.6).
 fn e164(user: &str) -> Option<String> {
     // Unescaped first: canonical text holds a bare `;`, and has to mean the same when it is read again.
-    let user = compare::unescape(user, |_| true);
+    let user = compare::unescape(user, chars::EVERY);
     let number = user.split(';').next().unwrap_or("");
     let digits = number.strip_prefix('+')?.replace(SEPARATORS, "");
     // ITU-T E.164: at most 15 digits.

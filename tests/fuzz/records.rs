@@ -90,6 +90,11 @@ impl<'de> Deserializer<'de> for Anything<'_> {
         visitor.visit_bool(self.0.below(2) == 0)
     }
 
+    /// None of any use: what reads octets of its own has to do without them.
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bytes(&[])
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_str(self.0.pick(TEXTS))
     }
@@ -151,7 +156,7 @@ impl<'de> Deserializer<'de> for Anything<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        f32 f64 char bytes byte_buf unit unit_struct tuple_struct identifier ignored_any
+        f32 f64 char byte_buf unit unit_struct tuple_struct identifier ignored_any
     }
 }
 
