@@ -5,7 +5,8 @@ use std::borrow::{Borrow, Cow};
 
 use serde::{Deserialize, Serialize};
 
-use super::uri::{compare, grammar, Scheme, Uri};
+use super::chars;
+use super::uri::{compare, Scheme, Uri};
 
 /// A person or number: equal when user and host are the same (host in any case, without port and
 /// parameters, sip and sips alike, escapes undone), or when both are the same E.164 number: `tel:+…`, or
@@ -24,7 +25,7 @@ impl Identity {
         let user = uri.user().unwrap_or("");
         if uri.scheme() == Scheme::Tel {
             if let Some(number) = e164(user) {
-                return Identity(format!("tel:+{number}"));
+                return Identity(["tel:+", &number].concat());
             }
             let number = user.replace(SEPARATORS, "").to_ascii_lowercase();
             return Identity(match uri.param("phone-context") {
@@ -124,19 +125,12 @@ impl Borrow<str> for Identity {
 
 /// The user part with all escapes undone that need not be.
 fn canonical_user(user: &str) -> Cow<'_, str> {
-    match user.contains('%') {
-        true => Cow::Owned(compare::unescape(user, grammar::is_user_byte)),
-        false => Cow::Borrowed(user),
-    }
+    compare::unescape(user, chars::USER)
 }
 
-/// The host of a URI as [`compare::host_key`] writes it. A name is in lower case already.
+/// The host as [`compare::host_key`] writes it.
 fn canonical_host(uri: &Uri) -> Cow<'_, str> {
-    let host = uri.host();
-    match host.starts_with('[') {
-        true => Cow::Owned(compare::host_key(host)),
-        false => Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)),
-    }
+    compare::host_key(uri.host())
 }
 
 const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
@@ -149,7 +143,7 @@ fn e164(user: &str) -> Option<String> {
         return None;
     }
     // Unescaped first: canonical text holds a bare `;`, and has to mean the same when it is read again.
-    let user = compare::unescape(user, |_| true);
+    let user = compare::unescape(user, chars::EVERY);
     let number = user.split(';').next().unwrap_or("");
     let digits = number.strip_prefix('+')?.replace(SEPARATORS, "");
     // ITU-T E.164: at most 15 digits.

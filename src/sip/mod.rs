@@ -34,6 +34,7 @@ pub mod target_dialog;
 pub mod uri;
 pub mod warning;
 
+mod chars;
 mod text;
 
 pub use content_type::ContentType;

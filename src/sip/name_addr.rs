@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use super::params::{self, Params, ParamsError};
 use super::tag::Tag;
-use super::text;
-use super::uri::{Uri, UriError};
+use super::text::{self, Quoted};
+use super::uri::{CheckedUri, Uri, UriError};
 
 /// Longest display name that is shown, in bytes.
 const MAX_NAME: usize = 128;
@@ -50,9 +50,33 @@ impl NameAddr {
         Ok(NameAddr {
             uri: Uri::parse(split.address)?,
             params: params::parse(split.params)?,
-            display: split.display,
+            display: split.display.map(Display::content),
             bracketed: split.bracketed,
         })
+    }
+
+    /// Refuses what [`NameAddr::parse`] refuses, and copies nothing.
+    ///
+    /// # Errors
+    /// As [`NameAddr::parse`].
+    pub(crate) fn check(value: &[u8]) -> Result<CheckedAddress<'_>, NameAddrError> {
+        let split = split(value)?;
+        Ok(CheckedAddress {
+            uri: Uri::check(split.address)?,
+            tag: params::find_in(split.params, "tag")?,
+        })
+    }
+
+    /// The address of a value that [`NameAddr::check`] took, with the URI it found there.
+    pub(crate) fn build(value: &[u8], uri: CheckedUri) -> NameAddr {
+        // Nothing fails here: all of it was checked.
+        let split = split(value).unwrap_or_default();
+        NameAddr {
+            uri: Uri::build(split.address, uri),
+            params: params::parse(split.params).unwrap_or_default(),
+            display: split.display.map(Display::content),
+            bracketed: split.bracketed,
+        }
     }
 
     /// The display name as it may be shown to people; `None` when it is empty, longer than anybody's name, or
@@ -77,13 +101,50 @@ impl NameAddr {
     }
 }
 
+/// What most messages are asked for.
+pub(crate) struct CheckedAddress<'a> {
+    pub uri: CheckedUri,
+    /// The parameter as it is written; perhaps no [`Tag`].
+    pub tag: Option<params::Value<'a>>,
+}
+
+impl CheckedAddress<'_> {
+    /// As [`NameAddr::tag`].
+    pub fn tag(&self) -> Option<Tag> {
+        match self.tag? {
+            // What is no ASCII is no tag.
+            params::Value::Plain(tag) => Tag::parse(std::str::from_utf8(tag).ok()?),
+            quoted => Tag::parse(&quoted.text()),
+        }
+    }
+}
+
 /// A value cut into its parts, the address not yet looked at.
+#[derive(Default)]
 pub(crate) struct Split<'a> {
-    pub display: Option<Vec<u8>>,
+    pub display: Option<Display<'a>>,
     pub address: &'a [u8],
     /// Empty or beginning with `;` (after blanks); not checked yet.
     pub params: &'a [u8],
     pub bracketed: bool,
+}
+
+/// A display name as it is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Display<'a> {
+    /// Without quotes.
+    Plain(&'a [u8]),
+    /// In quotes.
+    Quoted(Quoted<'a>),
+}
+
+impl Display<'_> {
+    fn content(self) -> Vec<u8> {
+        match self {
+            Display::Plain(name) => name.to_vec(),
+            Display::Quoted(quoted) => quoted.content(),
+        }
+    }
 }
 
 /// Cuts `"display" <address>;params`, `display <address>`, `<address>` and `address;params`.
@@ -97,13 +158,13 @@ pub(crate) fn split(value: &[u8]) -> Result<Split<'_>, NameAddrError> {
         if rest.first() != Some(&b'<') {
             return Err(malformed());
         }
-        (Some(content), rest)
+        (Some(Display::Quoted(content)), rest)
     } else {
         match text::find(value, b'<') {
             // Tokens by the grammar; anything but separators is let through, UTF-8 too.
             Some(at) if is_plain_display(value.get(..at).unwrap_or_default()) => {
                 let name = text::trim(value.get(..at).unwrap_or_default());
-                let name = (!name.is_empty()).then(|| name.to_vec());
+                let name = (!name.is_empty()).then_some(Display::Plain(name));
                 (name, value.get(at..).unwrap_or_default())
             }
             _ => (None, value),
@@ -123,7 +184,7 @@ pub(crate) fn split(value: &[u8]) -> Result<Split<'_>, NameAddrError> {
     let end = text::find(rest, b';').unwrap_or(rest.len());
     let (address, params) = rest.split_at_checked(end).unwrap_or((rest, b""));
     let address = text::trim(address);
-    let outside_quotes = || text::split_outside(params, b'@').len() > 1;
+    let outside_quotes = || text::split_outside(params, b'@').nth(1).is_some();
     // A comma would be a second value. A `@` only behind the `;` means that the `;` was meant as
     // part of a user name: cutting there would name somebody else.
     if text::find(address, b',').is_some()

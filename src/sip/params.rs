@@ -3,7 +3,8 @@
 
 use thiserror::Error;
 
-use super::text;
+use super::chars::{PARAM_NAME, PARAM_VALUE};
+use super::text::{self, Quoted};
 
 /// Parameters in the order written: the name in lower case, the value unquoted. A value that was
 /// not printable UTF-8 holds U+FFFD where it was not.
@@ -29,23 +30,11 @@ pub enum ParamsError {
 /// Reads `;a=b ; c = "d"`; empty input has no parameters. Blanks around `;` and `=` are allowed
 /// (RFC 3261 section 25.1 SEMI, EQUAL) and empty parameters are skipped.
 pub fn parse(raw: &[u8]) -> Result<Params, ParamsError> {
-    let raw = text::trim(raw);
-    if raw.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(rest) = raw.strip_prefix(b";") else {
-        return Err(ParamsError::NoSemicolon(text::excerpt(raw)));
-    };
     let mut params = Vec::new();
-    for piece in text::split_outside(rest, b';') {
-        if piece.is_empty() {
-            continue;
-        }
-        if params.len() == MAX_PARAMS {
-            return Err(ParamsError::TooMany);
-        }
-        params.push(one(piece).ok_or_else(|| ParamsError::Malformed(text::excerpt(piece)))?);
-    }
+    each(raw, |param| {
+        let name = String::from_utf8_lossy(param.name).to_ascii_lowercase();
+        params.push((name, param.value.map(Value::text)));
+    })?;
     Ok(params)
 }
 
@@ -57,34 +46,91 @@ pub fn find<'a>(params: &'a [(String, Option<String>)], name: &str) -> Option<&'
         .map(|(_, value)| value.as_deref().unwrap_or(""))
 }
 
-fn one(piece: &[u8]) -> Option<(String, Option<String>)> {
+/// What [`parse`] and [`find`] do together, without a copy of anything.
+pub(crate) fn find_in<'a>(raw: &'a [u8], name: &str) -> Result<Option<Value<'a>>, ParamsError> {
+    let mut found = None;
+    each(raw, |param| {
+        if found.is_none() && param.name.eq_ignore_ascii_case(name.as_bytes()) {
+            found = Some(param.value.unwrap_or(Value::Plain(b"")));
+        }
+    })?;
+    Ok(found)
+}
+
+/// A checked parameter as it stands in the text.
+struct Param<'a> {
+    name: &'a [u8],
+    value: Option<Value<'a>>,
+}
+
+/// A checked value as it stands in the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    /// Without quotes.
+    Plain(&'a [u8]),
+    /// In quotes.
+    Quoted(Quoted<'a>),
+}
+
+impl Value<'_> {
+    /// Unquoted, as [`Params`] has it.
+    pub fn text(self) -> String {
+        match self {
+            Value::Plain(value) => text::shown(value),
+            Value::Quoted(quoted) => text::shown(&quoted.content()),
+        }
+    }
+}
+
+/// Checks all parameters and shows them one by one.
+fn each<'a>(raw: &'a [u8], mut see: impl FnMut(Param<'a>)) -> Result<(), ParamsError> {
+    let raw = text::trim(raw);
+    if raw.is_empty() {
+        return Ok(());
+    }
+    let Some(rest) = raw.strip_prefix(b";") else {
+        return Err(ParamsError::NoSemicolon(text::excerpt(raw)));
+    };
+    let mut count = 0;
+    for piece in text::split_outside(rest, b';') {
+        if piece.is_empty() {
+            continue;
+        }
+        if count == MAX_PARAMS {
+            return Err(ParamsError::TooMany);
+        }
+        count += 1;
+        see(one(piece).ok_or_else(|| ParamsError::Malformed(text::excerpt(piece)))?);
+    }
+    Ok(())
+}
+
+fn one(piece: &[u8]) -> Option<Param<'_>> {
     let (name, value) = text::cut(piece, b'=');
     let name = text::trim(name);
-    let forbidden = |byte: &u8| b"\"<>,;=".contains(byte);
-    if name.is_empty() || !text::is_visible(name) || name.iter().any(forbidden) {
+    if name.is_empty() || !PARAM_NAME.has_all(name) {
         return None;
     }
-    let name = text::ascii(name)?.to_ascii_lowercase();
     let Some(value) = value else {
-        return Some((name, None));
+        return Some(Param { name, value: None });
     };
     let value = text::trim(value);
-    if value.first() == Some(&b'"') {
+    let value = if value.first() == Some(&b'"') {
         let (content, after) = text::take_quoted(value)?;
         if !text::trim(after).is_empty() {
             return None;
         }
-        return Some((name, Some(text::shown(&content))));
-    }
-    // Wider than `token / host`: a To of RFC 4488 section 6 carries `opaque=urn:uuid:…` outside
-    // any bracket, an RFC 5318 section 7 example `members=<cid:…>`.
-    if value
-        .iter()
-        .any(|&byte| byte <= b' ' || byte == 0x7f || byte == b'"')
-    {
-        return None;
-    }
-    Some((name, Some(text::shown(value))))
+        Value::Quoted(content)
+    } else {
+        // Wider than `token / host`: a To of RFC 4488 section 6 carries `opaque=urn:uuid:…` outside
+        // any bracket, an RFC 5318 section 7 example `members=<cid:…>`.
+        if !PARAM_VALUE.has_all(value) {
+            return None;
+        }
+        Value::Plain(value)
+    };
+    let value = Some(value);
+    Some(Param { name, value })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::net::Ipv6Addr;
 
 use super::headers::Headers;
-use super::name_addr;
+use super::name_addr::{self, Display};
 use super::text;
 use super::{Request, Response, Uri};
 
@@ -140,9 +140,11 @@ fn are_plain_params(params: &[u8]) -> bool {
 /// An address with no `>` in a display name without quotes, and plain parameters.
 fn is_plain_address(value: &[u8]) -> bool {
     name_addr::split(value).is_ok_and(|parts| {
-        let quoted = value.starts_with(b"\"");
-        let name = parts.display.unwrap_or_default();
-        (quoted || text::find(&name, b'>').is_none()) && are_plain_params(text::trim(parts.params))
+        let name_is_plain = match parts.display {
+            Some(Display::Plain(name)) => text::find(name, b'>').is_none(),
+            Some(Display::Quoted(_)) | None => true,
+        };
+        name_is_plain && are_plain_params(text::trim(parts.params))
     })
 }
 

@@ -21,7 +21,7 @@ pub enum ReferSubError {
 /// # Errors
 /// [`ReferSubError`]
 pub fn parse(value: &[u8]) -> Result<bool, ReferSubError> {
-    if text::split_outside(value, b',').len() > 1 {
+    if text::split_outside(value, b',').nth(1).is_some() {
         return Err(ReferSubError::Several);
     }
     let malformed = || ReferSubError::Malformed(text::excerpt(value));

@@ -121,7 +121,6 @@ impl ReferTo {
     /// See [`ReferToError`]; several values in the one line are [`ReferToError::Several`].
     pub fn parse(value: &[u8]) -> Result<ReferTo, ReferToError> {
         match text::split_outside(value, b',')
-            .into_iter()
             .filter(|piece| !piece.is_empty())
             .count()
         {

@@ -36,7 +36,7 @@ pub enum ReferredByError {
 /// [`ReferredByError`]
 pub fn parse(value: &[u8]) -> Result<ReferredBy, ReferredByError> {
     let value = text::trim(value);
-    if text::split_outside(value, b',').len() > 1 {
+    if text::split_outside(value, b',').nth(1).is_some() {
         return Err(ReferredByError::Several);
     }
     let address = NameAddr::parse(value).map_err(|error| match error {

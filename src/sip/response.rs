@@ -3,12 +3,13 @@
 use std::ops::Deref;
 
 use super::headers::Headers;
-use super::message::{body, check_version, Common, Frame};
+use super::message::{body, check_version, checked_address, Common, Frame};
 use super::message_error::MessageError;
 use super::method::Method;
 use super::name_addr::NameAddr;
 use super::tag::Tag;
 use super::text;
+use super::uri::CheckedUri;
 
 /// A response that has passed the checks every response must pass. Further headers are read through
 /// [`Headers`], to which it dereferences.
@@ -25,16 +26,14 @@ pub struct Response {
     pub cseq: u32,
     /// The method of CSeq.
     pub cseq_method: Method,
-    /// From
-    pub from: NameAddr,
     /// The tag of From; never empty.
     pub from_tag: Tag,
-    /// To
-    pub to: NameAddr,
     /// The tag of To, if the peer has set one.
     pub to_tag: Option<Tag>,
     /// Exactly as long as Content-Length says, or the rest of the datagram without one.
     pub body: Vec<u8>,
+    from: CheckedUri,
+    to: CheckedUri,
     headers: Headers,
 }
 
@@ -70,6 +69,16 @@ impl Response {
             to_tag: common.to_tag,
             headers,
         })
+    }
+
+    /// From
+    pub fn from(&self) -> NameAddr {
+        checked_address(&self.headers, "from", self.from)
+    }
+
+    /// To
+    pub fn to(&self) -> NameAddr {
+        checked_address(&self.headers, "to", self.to)
     }
 
     /// The header lines.

@@ -5,6 +5,8 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
+use super::chars;
+
 /// One tag: visible ASCII without separators, never empty, compared by case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tag(String);
@@ -12,8 +14,8 @@ pub struct Tag(String);
 impl Tag {
     /// A tag that can be written again as it is. `None` for every other text.
     pub fn parse(text: &str) -> Option<Tag> {
-        let fit = |b: u8| b.is_ascii_graphic() && !b"\"\\<>,;=()".contains(&b);
-        (!text.is_empty() && text.bytes().all(fit)).then(|| Tag(text.to_owned()))
+        let fit = !text.is_empty() && chars::TAG.has_all(text.as_bytes());
+        fit.then(|| Tag(text.to_owned()))
     }
 
     /// A tag of ours: 32 hexadecimal digits (RFC 3261 section 19.3 asks for 32 random bits at least).

@@ -1,5 +1,7 @@
 //! Small byte and text helpers shared by the parsers: blanks, tokens, quoting, escapes, splitting.
 
+use super::chars::{PRINTABLE, TOKEN, VISIBLE};
+
 /// True for the blanks that may stand between tokens once lines are unfolded.
 pub(crate) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
@@ -7,17 +9,17 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 
 /// `token` of RFC 3261 section 25.1.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+    TOKEN.has(byte)
 }
 
 /// A non-empty RFC 3261 `token`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+    !bytes.is_empty() && TOKEN.has_all(bytes)
 }
 
 /// Visible ASCII, no blank.
 pub(crate) fn is_visible(bytes: &[u8]) -> bool {
-    bytes.iter().all(u8::is_ascii_graphic)
+    VISIBLE.has_all(bytes)
 }
 
 /// Without leading and trailing blanks (CR and LF count as blanks here).
@@ -37,8 +39,11 @@ pub(crate) fn ascii(bytes: &[u8]) -> Option<&str> {
 /// Text for looking at, never for parsing again: what is not UTF-8, and every control character,
 /// becomes U+FFFD, a tab becomes a blank.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
+    let text = String::from_utf8_lossy(bytes);
+    if PRINTABLE.has_all(bytes) {
+        return text.into_owned();
+    }
+    text.chars()
         .map(|c| match c {
             '\t' => ' ',
             c if c.is_control() => '\u{FFFD}',
@@ -62,7 +67,11 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Valid UTF-8 without control characters (a tab is given back as a blank), else `None`.
 pub(crate) fn clean_utf8(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok()?.replace('\t', " ");
+    let text = std::str::from_utf8(bytes).ok()?;
+    if PRINTABLE.has_all(bytes) {
+        return Some(text.to_owned());
+    }
+    let text = text.replace('\t', " ");
     if text.chars().any(char::is_control) {
         None
     } else {
@@ -72,9 +81,33 @@ pub(crate) fn clean_utf8(bytes: &[u8]) -> Option<String> {
 
 /// Splits at `separator` outside quoted strings and outside `<…>`. Pieces are trimmed, empty ones
 /// kept (the caller knows whether they mean something).
-pub(crate) fn split_outside(bytes: &[u8], separator: u8) -> Vec<&[u8]> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
+pub(crate) fn split_outside(bytes: &[u8], separator: u8) -> SplitOutside<'_> {
+    SplitOutside {
+        rest: Some(bytes),
+        separator,
+    }
+}
+
+/// See [`split_outside`].
+pub(crate) struct SplitOutside<'a> {
+    /// `None` behind the last piece.
+    rest: Option<&'a [u8]>,
+    separator: u8,
+}
+
+impl<'a> Iterator for SplitOutside<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        let end = end_outside(rest, self.separator);
+        self.rest = end.and_then(|end| rest.get(end + 1..));
+        Some(trim(rest.get(..end.unwrap_or(rest.len()))?))
+    }
+}
+
+/// The position of the first `separator` outside quoted strings and outside `<…>`.
+fn end_outside(bytes: &[u8], separator: u8) -> Option<usize> {
     let mut quoted = false;
     let mut escaped = false;
     let mut angle = false;
@@ -93,40 +126,48 @@ pub(crate) fn split_outside(bytes: &[u8], separator: u8) -> Vec<&[u8]> {
             b'"' if !angle => quoted = true,
             b'<' => angle = true,
             b'>' => angle = false,
-            _ if byte == separator && !angle => {
-                pieces.push(trim(bytes.get(start..at).unwrap_or_default()));
-                start = at + 1;
-            }
+            _ if byte == separator && !angle => return Some(at),
             _ => {}
-        }
-    }
-    pieces.push(trim(bytes.get(start..).unwrap_or_default()));
-    pieces
-}
-
-/// Reads a quoted string that begins at the first byte: its content with the `\` pairs undone, and
-/// what follows the closing quote. `None` when it does not begin with `"` or never ends.
-pub(crate) fn take_quoted(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let inner = bytes.strip_prefix(b"\"")?;
-    let mut content = Vec::new();
-    let mut escaped = false;
-    for (at, &byte) in inner.iter().enumerate() {
-        match byte {
-            _ if escaped => {
-                content.push(byte);
-                escaped = false;
-            }
-            b'\\' => escaped = true,
-            b'"' => return Some((content, inner.get(at + 1..).unwrap_or_default())),
-            _ => content.push(byte),
         }
     }
     None
 }
 
+/// Reads a quoted string that begins at the first byte: what is in it, and
+/// what follows the closing quote. `None` when it does not begin with `"` or never ends.
+pub(crate) fn take_quoted(bytes: &[u8]) -> Option<(Quoted<'_>, &[u8])> {
+    let inner = bytes.strip_prefix(b"\"")?;
+    let mut escaped = false;
+    for (at, &byte) in inner.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some((Quoted(inner.get(..at)?), inner.get(at + 1..)?)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What stands between two quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quoted<'a>(&'a [u8]);
+
+impl Quoted<'_> {
+    /// With the `\` pairs undone.
+    pub fn content(self) -> Vec<u8> {
+        let mut escaped = false;
+        let is_content = |byte: &u8| {
+            escaped = *byte == b'\\' && !escaped;
+            !escaped
+        };
+        self.0.iter().copied().filter(is_content).collect()
+    }
+}
+
 /// The position of a byte.
 pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
-    bytes.iter().position(|&byte| byte == wanted)
+    memchr::memchr(wanted, bytes)
 }
 
 /// Before and after the first `separator`; all and `None` without one.
@@ -180,10 +221,13 @@ pub(crate) fn push_escape(out: &mut String, byte: u8) {
 
 /// A non-negative decimal number of digits only, no sign, no blank.
 pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+    if bytes.is_empty() {
         return None;
     }
-    ascii(bytes)?.parse().ok()
+    bytes.iter().try_fold(0u64, |number, &byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 #[cfg(test)]
@@ -192,7 +236,7 @@ mod tests {
 
     #[test]
     fn splits_outside_quotes_and_brackets() {
-        let pieces = split_outside(br#""a, \"b" <sip:x,y@z>, c ,,d"#, b',');
+        let pieces: Vec<_> = split_outside(br#""a, \"b" <sip:x,y@z>, c ,,d"#, b',').collect();
         assert_eq!(
             pieces,
             vec![&br#""a, \"b" <sip:x,y@z>"#[..], b"c", b"", b"d"]
@@ -201,8 +245,11 @@ mod tests {
 
     #[test]
     fn an_unterminated_quote_swallows_the_rest() {
-        assert_eq!(split_outside(b"a,\"b,c", b','), vec![&b"a"[..], b"\"b,c"]);
-        assert_eq!(take_quoted(b"\"abc\\\""), None);
+        let pieces: Vec<_> = split_outside(b"a,\"b,c", b',').collect();
+        assert_eq!(pieces, vec![&b"a"[..], b"\"b,c"]);
+        assert!(take_quoted(b"\"abc\\\"").is_none());
+        let (quoted, rest) = take_quoted(br#""a\\\b\"\\" c"#).unwrap();
+        assert_eq!((quoted.content(), rest), (br#"a\b"\"#.to_vec(), &b" c"[..]));
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub fn request(input: &[u8]) -> u64 {
     visible(&request.from_tag);
     request.to_tag.as_deref().into_iter().for_each(visible);
     request.branch.as_deref().into_iter().for_each(clean);
-    check_address(&request.from);
-    check_address(&request.to);
+    check_address(&request.from());
+    check_address(&request.to());
     assert!(request.body.len() <= input.len());
     let headers = check_headers(&request);
     let asked = check_asked(&request);
@@ -56,8 +56,8 @@ pub fn response(input: &[u8]) -> u64 {
     visible(response.cseq_method.as_str());
     visible(&response.from_tag);
     response.to_tag.as_deref().into_iter().for_each(visible);
-    check_address(&response.from);
-    check_address(&response.to);
+    check_address(&response.from());
+    check_address(&response.to());
     kind((check_headers(&response), response.status / 100))
 }
 

@@ -95,6 +95,11 @@ impl<'de> Deserializer<'de> for Anything<'_> {
         visitor.visit_bool(self.0.below(2) == 0)
     }
 
+    /// None of any use: what reads octets of its own has to do without them.
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bytes(&[])
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_str(self.0.pick(TEXTS))
     }
@@ -110,8 +115,8 @@ impl<'de> Deserializer<'de> for Anything<'_> {
         }
     }
 
-    /// Of bytes only sealed parts are made, which take the value as well.
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    /// Only sealed parts ask for it, which take the value as well.
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -161,7 +166,7 @@ impl<'de> Deserializer<'de> for Anything<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        f32 f64 char byte_buf unit unit_struct tuple_struct identifier ignored_any
+        f32 f64 char unit unit_struct tuple_struct identifier ignored_any
     }
 }
 

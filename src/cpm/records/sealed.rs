@@ -110,7 +110,7 @@ impl<T: Serialize> Serialize for Sealed<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sealed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Bytes(PhantomData))
+        deserializer.deserialize_byte_buf(Bytes(PhantomData))
     }
 }
 

@@ -314,8 +314,8 @@ impl Session<'_> {
     fn display_name(&self, request: &Request, who: &Person) -> Option<String> {
         let itself = who
             .identities
-            .contains(&self.identity_of(&request.from.uri));
-        let by_itself = || request.from.name().filter(|_| itself);
+            .contains(&self.identity_of(&request.from().uri));
+        let by_itself = || request.from().name().filter(|_| itself);
         let name = request.asserted_name().or_else(by_itself);
         name.filter(|_| !who.anonymous && !request.privacy().hides_name())
     }

@@ -98,7 +98,7 @@ impl Session<'_> {
         let host = host_key(next_hop.host());
         let next_hop = match next_hop.port() {
             Some(port) => format!("{host}:{port}"),
-            None => host,
+            None => host.into_owned(),
         };
         let shared = [
             (

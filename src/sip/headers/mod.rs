@@ -1,18 +1,33 @@
 //! The header lines of one message: unfolded once, found by name in any case and by compact form.
 
+use std::ops::Range;
+
 use super::message_error::MessageError;
 use super::text;
 
 mod typed;
 
-/// All header lines in the order received, names in their long lower-case form.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// All header lines in the order received: one text, and where names and values are in it.
+#[derive(Clone, Debug, Default)]
 pub struct Headers {
-    lines: Vec<(String, Vec<u8>)>,
+    text: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+/// Offsets into the text.
+#[derive(Clone, Debug)]
+struct Line {
+    /// As received, in its compact form too.
+    name: Range<usize>,
+    /// Unfolded and trimmed.
+    value: Range<usize>,
 }
 
 /// More header lines than any honest message has.
 pub const MAX_HEADERS: usize = 512;
+
+/// As many as most messages have.
+const USUAL_HEADERS: usize = 16;
 
 impl Headers {
     /// Each line of that name, unfolded and trimmed, in order; not split at commas.
@@ -38,7 +53,7 @@ impl Headers {
     }
 
     /// The same words as they are written.
-    pub fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn words<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         self.list_slices(name)
             .map(|value| text::trim(text::cut(value, b';').0))
             .filter(|word| word.split(|b| *b == b'/').all(text::is_token))
@@ -50,90 +65,183 @@ impl Headers {
         self.slices(name).next().is_some()
     }
 
-    /// Adds the lines of a header block, without the empty line at its end.
+    /// Reads a header block up to and with the empty line at its end; gives back what follows.
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Headers, &[u8]), MessageError> {
+        let mut lines = Vec::with_capacity(USUAL_HEADERS);
+        let mut rest = bytes;
+        let mut fault = None;
+        let mut is_folded = false;
+        loop {
+            let at = bytes.len() - rest.len();
+            let (line, after) = take_line(rest).ok_or(MessageError::NoHeaderEnd)?;
+            rest = after;
+            if line.is_empty() {
+                break;
+            } else if is_continued(line) {
+                is_folded = true;
+            } else if fault.is_none() {
+                match Line::read(line, at, lines.len()) {
+                    Ok(line) => lines.push(line),
+                    Err(error) => fault = Some(error),
+                }
+            }
+        }
+        let block = bytes.get(..bytes.len() - rest.len()).unwrap_or_default();
+        let headers = match fault {
+            // Seldom, and not in one piece.
+            _ if is_folded => Headers::parse(lines_of(block))?,
+            Some(fault) => return Err(fault),
+            None => Headers {
+                text: block.to_vec(),
+                lines,
+            },
+        };
+        Ok((headers, rest))
+    }
+
+    /// Takes the lines of a header block, without the empty line at its end, and unfolds them.
     pub(crate) fn parse<'a>(
         lines: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Headers, MessageError> {
         let mut headers = Headers::default();
         for line in lines {
-            if line.first().is_some_and(|b| text::is_blank(*b)) {
-                headers.fold(line)?;
+            let at = headers.text.len();
+            if is_continued(line) {
+                // RFC 3261 section 7.3.1: a line beginning with a blank continues the one before it.
+                let last = headers.lines.last_mut().ok_or(MessageError::HeaderLine)?;
+                headers.text.push(b' ');
+                headers.text.extend_from_slice(text::trim(line));
+                last.value.end = headers.text.len();
             } else {
-                headers.add(line)?;
+                let read = Line::read(line, at, headers.lines.len())?;
+                headers.text.extend_from_slice(line);
+                headers.lines.push(read);
             }
         }
-        for (_, value) in &mut headers.lines {
-            *value = text::trim(value).to_vec();
+        for line in &mut headers.lines {
+            line.value = trimmed(&headers.text, line.value.clone());
         }
         Ok(headers)
     }
 
-    pub(crate) fn slices<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let name = long_name(name);
+    pub(crate) fn slices<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let name = long_name(name.as_bytes());
         self.lines
             .iter()
-            .filter(move |(have, _)| *have == name)
-            .map(|(_, value)| value.as_slice())
+            .filter(move |line| self.name(line).eq_ignore_ascii_case(name))
+            .map(|line| self.value(line))
     }
 
-    pub(crate) fn list_slices<'a>(
+    fn name(&self, line: &Line) -> &[u8] {
+        long_name(self.text.get(line.name.clone()).unwrap_or_default())
+    }
+
+    fn value(&self, line: &Line) -> &[u8] {
+        self.text.get(line.value.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn list_slices<'a, 'n>(
         &'a self,
-        name: &str,
-    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.slices(name)
             .flat_map(|value| text::split_outside(value, b','))
             .filter(|value| !value.is_empty())
     }
+}
 
-    fn add(&mut self, line: &[u8]) -> Result<(), MessageError> {
-        if self.lines.len() == MAX_HEADERS {
-            return Err(MessageError::TooManyHeaders);
-        }
-        let (name, value) = text::cut(line, b':');
-        // RFC 3261 section 25.1 HCOLON: blanks before the colon are legal.
-        let name = name.trim_ascii_end();
-        let (Some(value), true, Some(name)) = (value, text::is_token(name), text::ascii(name))
-        else {
-            return Err(MessageError::HeaderLine);
+impl PartialEq for Headers {
+    /// The same lines, whether names are compact or not and in any case.
+    fn eq(&self, other: &Headers) -> bool {
+        let same = |(a, b): (&Line, &Line)| {
+            self.name(a).eq_ignore_ascii_case(other.name(b)) && self.value(a) == other.value(b)
         };
-        self.lines.push((long_name(name), value.to_vec()));
-        Ok(())
-    }
-
-    /// RFC 3261 section 7.3.1: a line beginning with a blank continues the one before it.
-    fn fold(&mut self, line: &[u8]) -> Result<(), MessageError> {
-        let (_, value) = self.lines.last_mut().ok_or(MessageError::HeaderLine)?;
-        value.push(b' ');
-        value.extend_from_slice(text::trim(line));
-        Ok(())
+        self.lines.len() == other.lines.len() && self.lines.iter().zip(&other.lines).all(same)
     }
 }
 
-/// The long form in lower case (RFC 3261 section 7.3.3 and the registry of compact forms).
-fn long_name(name: &str) -> String {
-    let name = name.to_ascii_lowercase();
-    let long = match name.as_str() {
-        "a" => "accept-contact",
-        "b" => "referred-by",
-        "c" => "content-type",
-        "d" => "request-disposition",
-        "e" => "content-encoding",
-        "f" => "from",
-        "i" => "call-id",
-        "j" => "reject-contact",
-        "k" => "supported",
-        "l" => "content-length",
-        "m" => "contact",
-        "o" => "event",
-        "r" => "refer-to",
-        "s" => "subject",
-        "t" => "to",
-        "u" => "allow-events",
-        "v" => "via",
-        "x" => "session-expires",
-        _ => return name,
+impl Eq for Headers {}
+
+impl Line {
+    /// Reads one line that begins at an offset of the text and has `before` lines before it.
+    fn read(line: &[u8], at: usize, before: usize) -> Result<Line, MessageError> {
+        if before == MAX_HEADERS {
+            return Err(MessageError::TooManyHeaders);
+        }
+        let (name, value) = text::cut(line, b':');
+        let value_at = name.len() + 1;
+        // RFC 3261 section 25.1 HCOLON: blanks before the colon are legal.
+        let name = name.trim_ascii_end();
+        if value.is_none() || !text::is_token(name) {
+            return Err(MessageError::HeaderLine);
+        }
+        let value = trimmed(line, value_at..line.len());
+        Ok(Line {
+            name: at..at + name.len(),
+            value: at + value.start..at + value.end,
+        })
+    }
+}
+
+/// A line without its end, and what follows. `None` if it has no end.
+pub(crate) fn take_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = text::cut(bytes, b'\n');
+    let rest = rest?;
+    Some((line.strip_suffix(b"\r").unwrap_or(line), rest))
+}
+
+/// All lines before an empty one.
+fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        let (line, after) = take_line(rest)?;
+        rest = after;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+fn is_continued(line: &[u8]) -> bool {
+    line.first().is_some_and(|byte| text::is_blank(*byte))
+}
+
+/// The part of a range that is left without blanks at its ends.
+fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let all = text.get(range.clone()).unwrap_or_default();
+    let without_start = all.trim_ascii_start();
+    let start = range.end - without_start.len();
+    start..start + without_start.trim_ascii_end().len()
+}
+
+/// The long form of a compact name (RFC 3261 section 7.3.3 and the registry of compact forms); every other name
+/// as it is.
+fn long_name(name: &[u8]) -> &[u8] {
+    let [letter] = name else {
+        return name;
     };
-    long.to_owned()
+    match letter.to_ascii_lowercase() {
+        b'a' => b"accept-contact",
+        b'b' => b"referred-by",
+        b'c' => b"content-type",
+        b'd' => b"request-disposition",
+        b'e' => b"content-encoding",
+        b'f' => b"from",
+        b'i' => b"call-id",
+        b'j' => b"reject-contact",
+        b'k' => b"supported",
+        b'l' => b"content-length",
+        b'm' => b"contact",
+        b'o' => b"event",
+        b'r' => b"refer-to",
+        b's' => b"subject",
+        b't' => b"to",
+        b'u' => b"allow-events",
+        b'v' => b"via",
+        b'x' => b"session-expires",
+        _ => name,
+    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 
-use super::headers::Headers;
+use super::headers::{take_line, Headers};
 use super::message_error::{Field, MessageError};
 use super::method::Method;
-use super::name_addr::NameAddr;
+use super::name_addr::{CheckedAddress, NameAddr};
 use super::params;
 use super::tag::Tag;
 use super::text;
+use super::uri::CheckedUri;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,12 +22,8 @@ pub struct Request {
     pub method: Method,
     /// The Request-URI as received: visible ASCII, not otherwise checked.
     pub uri: String,
-    /// From
-    pub from: NameAddr,
     /// The tag of From; never empty.
     pub from_tag: Tag,
-    /// To
-    pub to: NameAddr,
     /// The tag of To: in a dialog.
     pub to_tag: Option<Tag>,
     /// Call-ID, visible ASCII.
@@ -39,6 +36,8 @@ pub struct Request {
     pub branch: Option<String>,
     /// Exactly as long as Content-Length says, or the rest of the datagram without one.
     pub body: Vec<u8>,
+    from: CheckedUri,
+    to: CheckedUri,
     headers: Headers,
 }
 
@@ -67,7 +66,7 @@ impl Request {
         let Some(via) = headers.list_slices("via").next() else {
             return Err(MessageError::Missing(Field::Via));
         };
-        alone(&headers, "content-type", Field::ContentType)?;
+        at_most_one(&headers, "content-type", Field::ContentType)?;
         Ok(Request {
             branch: branch(via),
             max_forwards: max_forwards(&headers)?,
@@ -84,10 +83,25 @@ impl Request {
         })
     }
 
+    /// From
+    pub fn from(&self) -> NameAddr {
+        checked_address(&self.headers, "from", self.from)
+    }
+
+    /// To
+    pub fn to(&self) -> NameAddr {
+        checked_address(&self.headers, "to", self.to)
+    }
+
     /// The header lines.
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
+}
+
+/// The address of a header that [`Common::parse`] checked.
+pub(crate) fn checked_address(headers: &Headers, name: &str, uri: CheckedUri) -> NameAddr {
+    NameAddr::build(headers.slices(name).next().unwrap_or_default(), uri)
 }
 
 /// A message cut into start line, headers and what follows.
@@ -100,21 +114,12 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     pub fn parse(raw: &'a [u8]) -> Result<Frame<'a>, MessageError> {
         // RFC 3261 section 7.5: empty lines before the start line are ignored.
-        let mut rest = raw.trim_ascii_start();
-        let (start, after) = take_line(rest).ok_or(MessageError::StartLine)?;
-        rest = after;
-        let mut lines = Vec::new();
-        loop {
-            let (line, after) = take_line(rest).ok_or(MessageError::NoHeaderEnd)?;
-            rest = after;
-            if line.is_empty() {
-                break;
-            }
-            lines.push(line);
-        }
+        let raw = raw.trim_ascii_start();
+        let (start, rest) = take_line(raw).ok_or(MessageError::StartLine)?;
+        let (headers, rest) = Headers::read(rest)?;
         Ok(Frame {
             start,
-            headers: Headers::parse(lines.into_iter())?,
+            headers,
             rest,
         })
     }
@@ -122,9 +127,9 @@ impl<'a> Frame<'a> {
 
 /// What requests and responses have in common.
 pub(crate) struct Common {
-    pub from: NameAddr,
+    pub from: CheckedUri,
     pub from_tag: Tag,
-    pub to: NameAddr,
+    pub to: CheckedUri,
     pub to_tag: Option<Tag>,
     pub call_id: String,
     pub cseq: u32,
@@ -139,21 +144,21 @@ impl Common {
             .ok_or(MessageError::Malformed(Field::CallId))?;
         let from = address(headers, "from", Field::From)?;
         let to = address(headers, "to", Field::To)?;
-        let from_tag = from.tag().ok_or(match from.param("tag") {
+        let from_tag = from.tag().ok_or(match from.tag {
             Some(_) => MessageError::Malformed(Field::FromTag),
             None => MessageError::Missing(Field::FromTag),
         })?;
         let to_tag = to.tag();
         // A tag that cannot be written again must not pass for a request outside a dialog.
-        if to_tag.is_none() && to.param("tag").is_some() {
+        if to_tag.is_none() && to.tag.is_some() {
             return Err(MessageError::Malformed(Field::To));
         }
         let (cseq, cseq_method) =
             cseq(one(headers, "cseq", Field::CSeq)?).ok_or(MessageError::Malformed(Field::CSeq))?;
         Ok(Common {
-            from,
+            from: from.uri,
             from_tag,
-            to,
+            to: to.uri,
             to_tag,
             call_id: call_id.to_owned(),
             cseq,
@@ -183,12 +188,6 @@ pub(crate) fn body(headers: &Headers, rest: &[u8], stream: bool) -> Result<Vec<u
             .map(<[u8]>::to_vec)
             .ok_or(MessageError::BodyShort),
     }
-}
-
-fn take_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (line, rest) = text::cut(bytes, b'\n');
-    let rest = rest?;
-    Some((line.strip_suffix(b"\r").unwrap_or(line), rest))
 }
 
 /// `METHOD SP Request-URI SP SIP/2.0`, single blanks (RFC 3261 section 7.1).
@@ -233,21 +232,28 @@ pub(crate) fn check_version(version: &[u8]) -> Result<(), MessageError> {
     })
 }
 
-fn alone(headers: &Headers, name: &str, field: Field) -> Result<(), MessageError> {
-    match headers.slices(name).nth(1) {
-        Some(_) => Err(MessageError::Several(field)),
-        None => Ok(()),
+fn at_most_one<'a>(
+    headers: &'a Headers,
+    name: &str,
+    field: Field,
+) -> Result<Option<&'a [u8]>, MessageError> {
+    let mut values = headers.slices(name);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(MessageError::Several(field)),
+        (value, None) => Ok(value),
     }
 }
 
 fn one<'a>(headers: &'a Headers, name: &str, field: Field) -> Result<&'a [u8], MessageError> {
-    alone(headers, name, field)?;
-    let first = headers.slices(name).next();
-    first.ok_or(MessageError::Missing(field))
+    at_most_one(headers, name, field)?.ok_or(MessageError::Missing(field))
 }
 
-fn address(headers: &Headers, name: &str, field: Field) -> Result<NameAddr, MessageError> {
-    NameAddr::parse(one(headers, name, field)?).map_err(|_| MessageError::Malformed(field))
+fn address<'a>(
+    headers: &'a Headers,
+    name: &str,
+    field: Field,
+) -> Result<CheckedAddress<'a>, MessageError> {
+    NameAddr::check(one(headers, name, field)?).map_err(|_| MessageError::Malformed(field))
 }
 
 /// `number LWS method`.
@@ -265,8 +271,7 @@ fn cseq(value: &[u8]) -> Option<(u32, Method)> {
 }
 
 fn max_forwards(headers: &Headers) -> Result<Option<u8>, MessageError> {
-    alone(headers, "max-forwards", Field::MaxForwards)?;
-    let Some(value) = headers.slices("max-forwards").next() else {
+    let Some(value) = at_most_one(headers, "max-forwards", Field::MaxForwards)? else {
         return Ok(None);
     };
     text::number(value)
@@ -277,8 +282,6 @@ fn max_forwards(headers: &Headers) -> Result<Option<u8>, MessageError> {
 
 fn branch(via: &[u8]) -> Option<String> {
     let at = text::find(via, b';')?;
-    let params = params::parse(via.get(at..)?).ok()?;
-    params::find(&params, "branch")
-        .filter(|branch| !branch.is_empty())
-        .map(str::to_owned)
+    let branch = params::find_in(via.get(at..)?, "branch").ok()??;
+    Some(branch.text()).filter(|branch| !branch.is_empty())
 }

@@ -76,7 +76,7 @@ fn rfc_4488_section_6() {
     let r = Request::parse(text.as_bytes(), true).unwrap();
     assert_eq!(r.cseq, 234_234);
     assert_eq!(
-        (r.to.uri.as_str(), r.to_tag.as_deref()),
+        (r.to().uri.as_str(), r.to_tag.as_deref()),
         ("sip:b@example.com", None)
     );
     assert_eq!(r.refer_sub(), Ok(Some(false)));
@@ -147,7 +147,7 @@ fn rfc_4475_section_3_1_1_1_as_refer() {
     let r = datagram(text).unwrap();
     assert_eq!(r.to_tag.as_deref(), Some("1918181833n"));
     assert_eq!(r.from_tag, "98asjd8");
-    assert_eq!(r.from.display.as_deref(), Some(&b"J Rosenberg \\\""[..]));
+    assert_eq!(r.from().display.as_deref(), Some(&b"J Rosenberg \\\""[..]));
     assert_eq!((r.cseq, r.max_forwards), (9, Some(68)));
     assert_eq!(r.branch.as_deref(), Some("390skdjuw"));
     assert_eq!(r.list("Via").len(), 3);
@@ -184,7 +184,7 @@ fn rfc_4475_wide_and_long_values() {
         "To: <sip:focus@conf.test>",
         &format!("To: <sip:{long}@conf.test>;x={long}"),
     );
-    assert_eq!(r.unwrap().to.uri.user().map(str::len), Some(700));
+    assert_eq!(r.unwrap().to().uri.user().map(str::len), Some(700));
 }
 
 #[test]

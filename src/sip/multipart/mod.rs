@@ -271,7 +271,6 @@ fn leaf(node: &ParsedMail<'_>) -> Result<Part, MultipartError> {
     };
     let encodings = header(node, "content-encoding").unwrap_or_default();
     let encodings = text::split_outside(&encodings, b',')
-        .into_iter()
         .filter(|name| !name.is_empty())
         .map(|name| text::shown(name).to_ascii_lowercase())
         .collect();

@@ -87,7 +87,7 @@ fn authority_parts(authority: &str) -> Option<(String, Option<u16>)> {
     } else {
         let end = authority.find(':').unwrap_or(authority.len());
         let (host, port) = authority.split_at_checked(end)?;
-        if !grammar::is_host(host) {
+        if !grammar::is_host(host.as_bytes()) {
             return None;
         }
         (host, port)

@@ -1,43 +1,56 @@
 //! When two URIs are the same URI (RFC 3261 section 19.1.4, RFC 3966 section 4).
 //! Not here: when two URIs are the same person (`identity.rs`).
 
-use super::{grammar, Scheme, Uri};
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use super::{Scheme, Uri};
+use crate::sip::chars::{Set, UNRESERVED};
 use crate::sip::text;
 
 /// See [`Uri::equivalent`].
 pub(super) fn equivalent(a: &Uri, b: &Uri) -> bool {
-    if a.scheme != b.scheme {
+    if a == b {
+        return true;
+    }
+    if a.scheme() != b.scheme() {
         return false;
     }
-    if a.scheme == Scheme::Tel {
+    if a.scheme() == Scheme::Tel {
         return same_number(a, b) && same_tel_params(a, b);
     }
     same_user(a, b)
-        && host_key(&a.host) == host_key(&b.host)
+        && host_key(a.host()) == host_key(b.host())
         // No port is not the same as the default port.
-        && a.port == b.port
+        && a.port() == b.port()
         && same_params(a, b)
         && same_headers(a, b)
 }
 
 /// A host as it compares: lower case, no final dot, IPv6 in its shortest form.
-pub(crate) fn host_key(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
+pub(crate) fn host_key(host: &str) -> Cow<'_, str> {
     let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    match inner.and_then(|address| address.parse::<std::net::Ipv6Addr>().ok()) {
-        Some(address) => format!("[{address}]"),
-        None => host.strip_suffix('.').unwrap_or(&host).to_owned(),
+    if let Some(address) = inner.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        return Cow::Owned(format!("[{address}]"));
     }
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(host.to_ascii_lowercase());
+    }
+    Cow::Borrowed(host)
 }
 
-/// Undoes the escapes of characters for which `plain` holds, writes the others in upper case.
-pub(crate) fn unescape(text: &str, plain: impl Fn(u8) -> bool) -> String {
+/// Undoes the escapes of characters of a set, writes the others in upper case.
+pub(crate) fn unescape(text: &str, plain: Set) -> Cow<'_, str> {
+    if text::find(text.as_bytes(), b'%').is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         match text::escape_at(rest) {
             Some(byte) => {
-                if plain(byte) {
+                if plain.has(byte) {
                     out.push(char::from(byte));
                 } else {
                     text::push_escape(&mut out, byte);
@@ -50,18 +63,19 @@ pub(crate) fn unescape(text: &str, plain: impl Fn(u8) -> bool) -> String {
             }
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn same_user(a: &Uri, b: &Uri) -> bool {
     // Characters outside the "reserved" set equal their escape; the password counts too.
-    let info = |uri: &Uri| {
-        let user = uri.user.as_ref()?;
-        let end = uri.text.get(user.start..)?.find('@')? + user.start;
-        let all = uri.text.get(user.start..end)?;
-        Some(unescape(all, grammar::is_unreserved))
-    };
-    info(a) == info(b)
+    user_and_password(a) == user_and_password(b)
+}
+
+fn user_and_password(uri: &Uri) -> Option<Cow<'_, str>> {
+    uri.user()?;
+    let (_, behind_scheme) = uri.as_str().split_once(':')?;
+    let (info, _) = behind_scheme.split_once('@')?;
+    Some(unescape(info, UNRESERVED))
 }
 
 fn same_params(a: &Uri, b: &Uri) -> bool {
@@ -80,7 +94,7 @@ fn same_params(a: &Uri, b: &Uri) -> bool {
 }
 
 fn same_value(a: &str, b: &str) -> bool {
-    unescape(a, grammar::is_unreserved).eq_ignore_ascii_case(&unescape(b, grammar::is_unreserved))
+    unescape(a, UNRESERVED).eq_ignore_ascii_case(&unescape(b, UNRESERVED))
 }
 
 /// Embedded headers are never ignored; their order is.
@@ -90,8 +104,8 @@ fn same_headers(a: &Uri, b: &Uri) -> bool {
             .headers()
             .into_iter()
             .map(|(name, value)| {
-                let name = unescape(&name, grammar::is_unreserved).to_ascii_lowercase();
-                (name, unescape(&value, grammar::is_unreserved))
+                let name = unescape(&name, UNRESERVED).to_ascii_lowercase();
+                (name, unescape(&value, UNRESERVED).into_owned())
             })
             .collect();
         all.sort();

@@ -1,56 +1,43 @@
 //! The grammar of sip, sips and tel URIs (RFC 3261 section 25.1, RFC 3966 section 3).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::ops::Range;
+use std::str::FromStr;
 
-use super::{Scheme, Uri, UriError, MAX_URI};
+use super::parts::Parts;
+use super::{Scheme, UriError, MAX_URI};
+use crate::sip::chars::{self, Set};
 use crate::sip::text;
 
-/// See [`Uri::parse`].
-pub(super) fn parse(bytes: &[u8]) -> Result<Uri, UriError> {
+/// See [`Uri::check`](super::Uri::check).
+pub(super) fn check(bytes: &[u8]) -> Result<Parts, UriError> {
     let malformed = |what: &str| UriError::Malformed(format!("{what}: {}", text::excerpt(bytes)));
-    let (scheme, rest) = text::cut(bytes, b':');
-    if rest.is_none() || !is_scheme(scheme) {
+    let (scheme, Some(_)) = text::cut(bytes, b':') else {
+        return Err(malformed("no scheme"));
+    };
+    if !is_scheme(scheme) {
         return Err(malformed("no scheme"));
     }
-    let scheme = match scheme.to_ascii_lowercase().as_slice() {
-        b"sip" => Scheme::Sip,
-        b"sips" => Scheme::Sips,
-        b"tel" => Scheme::Tel,
-        other => return Err(UriError::UnsupportedScheme(text::excerpt(other))),
+    let scheme = if scheme.eq_ignore_ascii_case(b"sip") {
+        Scheme::Sip
+    } else if scheme.eq_ignore_ascii_case(b"sips") {
+        Scheme::Sips
+    } else if scheme.eq_ignore_ascii_case(b"tel") {
+        Scheme::Tel
+    } else {
+        let scheme = scheme.to_ascii_lowercase();
+        return Err(UriError::UnsupportedScheme(text::excerpt(&scheme)));
     };
     if bytes.len() > MAX_URI {
         return Err(malformed("too long"));
     }
-    if !bytes.iter().copied().all(is_plain) {
+    if !chars::URI.has_all(bytes) {
         return Err(malformed("character that must be escaped"));
     }
-    let all = text::ascii(bytes).ok_or_else(|| malformed("not ascii"))?;
     match scheme {
-        Scheme::Tel => tel(all),
-        Scheme::Sip | Scheme::Sips => sip(all, scheme),
+        Scheme::Tel => tel(bytes),
+        Scheme::Sip | Scheme::Sips => sip(bytes, scheme),
     }
     .map_err(malformed)
-}
-
-/// What may stand anywhere in a URI, and ends nothing around it.
-pub(super) fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"<>\"\\".contains(&byte)
-}
-
-/// `paramchar` without the escapes.
-pub(crate) fn is_param_byte(byte: u8) -> bool {
-    is_unreserved(byte) || b"[]/:&+$".contains(&byte)
-}
-
-/// `unreserved`.
-pub(crate) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
-}
-
-/// `user-unreserved` and `unreserved`.
-pub(crate) fn is_user_byte(byte: u8) -> bool {
-    is_unreserved(byte) || b"&=+$,;?/".contains(&byte)
 }
 
 fn is_scheme(bytes: &[u8]) -> bool {
@@ -60,150 +47,152 @@ fn is_scheme(bytes: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
 }
 
-type Parsed = Result<Uri, &'static str>;
+type Checked = Result<Parts, &'static str>;
 
-fn sip(all: &str, scheme: Scheme) -> Parsed {
-    let start = all.find(':').map_or(0, |at| at + 1);
-    let rest = all.get(start..).unwrap_or("");
+fn sip(all: &[u8], scheme: Scheme) -> Checked {
+    let start = usize::from(scheme.length());
+    let rest = all.get(start..).unwrap_or_default();
     // The user part may hold `;` and `?`, so it is found by its `@` alone (RFC 4475 section 3.1.1.9).
-    let (user, host_at) = match rest.find('@') {
+    let (user_end, host) = match text::find(rest, b'@') {
         Some(at) => {
-            let end = start + at;
-            (Some(user(all, start..end)?), end + 1)
+            let user = user(rest.get(..at).unwrap_or_default())?;
+            (start + user, start + at + 1)
         }
-        None => (None, start),
+        None => (0, start),
     };
-    let rest = all.get(host_at..).unwrap_or("");
-    let authority = rest.find([';', '?']).unwrap_or(rest.len());
-    let (host, port) = host_port(rest.get(..authority).unwrap_or(""))?;
-    let (params, headers) = tail(all, host_at + authority)?;
-    Ok(Uri {
-        text: all.to_owned(),
+    let rest = all.get(host..).unwrap_or_default();
+    let authority = end_before_params(rest);
+    let (host_length, port) = host_port(rest.get(..authority).unwrap_or_default())?;
+    let before_params = host + authority;
+    // Offsets fit, as the text has `MAX_URI` octets at most.
+    Ok(Parts {
         scheme,
-        user,
-        host,
-        host_at,
+        user_end: user_end as u16,
+        host: host as u16,
+        host_end: (host + host_length) as u16,
         port,
-        before_params: host_at + authority,
-        params,
-        headers,
+        before_params: before_params as u16,
+        params_end: params_end(all, before_params)? as u16,
+        end: all.len() as u16,
     })
 }
 
-/// Checks `userinfo` without its `@` and gives back the user without the password.
-fn user(all: &str, range: Range<usize>) -> Result<Range<usize>, &'static str> {
-    let info = all.get(range.clone()).unwrap_or("");
-    let (user, password) = match info.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (info, None),
-    };
+/// Checks `userinfo` without its `@` and gives back the length of the user without the password.
+fn user(info: &[u8]) -> Result<usize, &'static str> {
+    let (user, password) = text::cut(info, b':');
     if user.is_empty() {
         return Err("empty user part");
     }
-    if !only(user, is_user_byte)
-        || !password.is_none_or(|p| only(p, |b| is_unreserved(b) || b"&=+$,".contains(&b)))
-    {
+    if !only(user, chars::USER) || !only(password.unwrap_or_default(), chars::PASSWORD) {
         return Err("user part with a character that must be escaped");
     }
-    Ok(range.start..range.start + user.len())
+    Ok(user.len())
 }
 
-/// The bytes that `allowed` accepts, and well-formed escapes; nothing else.
-fn only(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
-    let bytes = text.as_bytes();
+/// The bytes of a set, and well-formed escapes; nothing else.
+fn only(bytes: &[u8], allowed: Set) -> bool {
     bytes.iter().enumerate().all(|(at, &byte)| {
-        allowed(byte)
+        allowed.has(byte)
             || (byte == b'%' && text::escape_at(bytes.get(at..).unwrap_or_default()).is_some())
     })
 }
 
-fn host_port(authority: &str) -> Result<(String, Option<u16>), &'static str> {
-    let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
-        let (address, after) = inner.split_once(']').ok_or("unterminated ipv6 reference")?;
-        if address.parse::<Ipv6Addr>().is_err() {
+/// The length of the host, and the port; 0 when there is none.
+fn host_port(authority: &[u8]) -> Result<(usize, u16), &'static str> {
+    let host = if let Some(inner) = authority.strip_prefix(b"[") {
+        let (address, Some(_)) = text::cut(inner, b']') else {
+            return Err("unterminated ipv6 reference");
+        };
+        if read::<Ipv6Addr>(address).is_none() {
             return Err("no ipv6 address in brackets");
         }
-        (format!("[{}]", address.to_ascii_lowercase()), after)
+        address.len() + 2
     } else {
-        let end = authority.find(':').unwrap_or(authority.len());
-        let (host, after) = authority.split_at_checked(end).unwrap_or((authority, ""));
+        let (host, _) = text::cut(authority, b':');
         if !is_host(host) {
             return Err("no host name or address");
         }
-        (host.to_ascii_lowercase(), after)
+        host.len()
     };
+    let port = authority.get(host..).unwrap_or_default();
     if port.is_empty() {
-        return Ok((host, None));
+        return Ok((host, 0));
     }
-    let digits = port.strip_prefix(':').ok_or("text after the host")?;
-    let port = text::number(digits.as_bytes())
+    let digits = port.strip_prefix(b":").ok_or("text after the host")?;
+    let port = text::number(digits)
         .and_then(|port| u16::try_from(port).ok())
         .filter(|port| *port != 0)
         .ok_or("no valid port")?;
-    Ok((host, Some(port)))
+    Ok((host, port))
 }
 
 /// `hostname` (an underscore is tolerated) or an IPv4 address. A name's last label does not begin
 /// with a digit: `2001` of an IPv6 address without brackets is no host (RFC 5118 section 4.2).
-pub(crate) fn is_host(host: &str) -> bool {
-    if host.parse::<Ipv4Addr>().is_ok() {
-        return true;
+pub(crate) fn is_host(host: &[u8]) -> bool {
+    let name = host.strip_suffix(b".").unwrap_or(host);
+    let mut label = name;
+    let mut labels_fit = name.len() <= 255;
+    while labels_fit {
+        let end = label.iter().position(|byte| *byte == b'.');
+        let (this, next) = label.split_at(end.unwrap_or(label.len()));
+        labels_fit = !this.is_empty() && chars::LABEL.has_all(this);
+        match next.get(1..) {
+            Some(next) => label = next,
+            None => break,
+        }
     }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    host.len() <= 255
-        && host.split('.').all(label)
-        && host
-            .rsplit('.')
-            .next()
-            .is_some_and(|top| !top.starts_with(|c: char| c.is_ascii_digit()))
+    let ends_like_an_address = label.first().is_some_and(u8::is_ascii_digit);
+    (labels_fit && !ends_like_an_address) || read::<Ipv4Addr>(host).is_some()
 }
 
-/// `;params?headers` from `at` on: the range of either, without its first separator.
-fn tail(all: &str, at: usize) -> Result<(Range<usize>, Range<usize>), &'static str> {
-    let rest = all.get(at..).unwrap_or("");
-    let question = rest.find('?').unwrap_or(rest.len());
-    let params = rest.get(..question).unwrap_or("");
+fn read<T: FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// Where `;` or `?` stands, or would.
+fn end_before_params(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| matches!(byte, b';' | b'?'));
+    end.unwrap_or(bytes.len())
+}
+
+/// Checks `;params?headers` from `at` on and gives back where the parameters end.
+fn params_end(all: &[u8], at: usize) -> Result<usize, &'static str> {
+    let (params, _) = text::cut(all.get(at..).unwrap_or_default(), b'?');
     check_params(params)?;
-    let params_at = (at + usize::from(!params.is_empty())).min(at + question);
-    let headers_at = (at + question + 1).min(all.len());
-    Ok((params_at..at + question, headers_at..all.len()))
+    Ok(at + params.len())
 }
 
-fn check_params(params: &str) -> Result<(), &'static str> {
-    let Some(params) = params.strip_prefix(';') else {
+fn check_params(params: &[u8]) -> Result<(), &'static str> {
+    let Some(params) = params.strip_prefix(b";") else {
         return Ok(());
     };
-    let mut names: Vec<String> = Vec::new();
-    for param in params.split(';') {
-        let (name, value) = param.split_once('=').unwrap_or((param, ""));
-        if name.is_empty() || !only(name, is_param_byte) || !only(value, is_param_byte) {
+    let split = || params.split(|byte| *byte == b';');
+    for (count, param) in split().enumerate() {
+        let (name, value) = text::cut(param, b'=');
+        let value = value.unwrap_or_default();
+        if name.is_empty() || !only(name, chars::URI_PARAM) || !only(value, chars::URI_PARAM) {
             return Err("malformed uri parameter");
         }
         // RFC 3261 section 19.1.1: a parameter name must not appear more than once.
-        let name = name.to_ascii_lowercase();
-        if names.contains(&name) {
+        let mut earlier = split().take(count).map(|param| text::cut(param, b'=').0);
+        if earlier.any(|earlier| earlier.eq_ignore_ascii_case(name)) {
             return Err("uri parameter given twice");
         }
-        names.push(name);
-        if names.len() > 32 {
+        if count == MAX_PARAMS {
             return Err("too many uri parameters");
         }
     }
     Ok(())
 }
 
-fn tel(all: &str) -> Parsed {
-    let start = all.find(':').map_or(0, |at| at + 1);
-    let rest = all.get(start..).unwrap_or("");
-    let number = rest.find([';', '?']).unwrap_or(rest.len());
-    let digits = rest.get(..number).unwrap_or("");
-    let (digits, global) = match digits.strip_prefix('+') {
+const MAX_PARAMS: usize = 32;
+
+fn tel(all: &[u8]) -> Checked {
+    let start = usize::from(Scheme::Tel.length());
+    let rest = all.get(start..).unwrap_or_default();
+    let number = end_before_params(rest);
+    let digits = rest.get(..number).unwrap_or_default();
+    let (digits, global) = match digits.strip_prefix(b"+") {
         Some(digits) => (digits, true),
         None => (digits, false),
     };
@@ -213,19 +202,18 @@ fn tel(all: &str) -> Parsed {
             || b.is_ascii_digit()
             || (!global && (b.is_ascii_hexdigit() || b"*#".contains(&b)))
     };
-    if !digits.bytes().all(allowed) || !digits.bytes().any(|b| !b"-.()".contains(&b)) {
+    if !digits.iter().copied().all(allowed) || !digits.iter().any(|b| !b"-.()".contains(b)) {
         return Err("no telephone number");
     }
-    let (params, headers) = tail(all, start + number)?;
-    Ok(Uri {
-        text: all.to_owned(),
+    let end = start + number;
+    Ok(Parts {
         scheme: Scheme::Tel,
-        user: Some(start..start + number),
-        host: String::new(),
-        host_at: 0,
-        port: None,
-        before_params: start + number,
-        params,
-        headers,
+        user_end: end as u16,
+        host: 0,
+        host_end: 0,
+        port: 0,
+        before_params: end as u16,
+        params_end: params_end(all, end)? as u16,
+        end: all.len() as u16,
     })
 }

@@ -4,18 +4,21 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
-use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use parts::Parts;
+
+use super::chars;
 use super::text;
 
 pub(crate) use super::text::percent_decode;
 
 pub(crate) mod compare;
 pub(crate) mod grammar;
+mod parts;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -47,20 +50,15 @@ pub enum UriError {
 /// [`Identity`](super::Identity) for the looser ones.
 #[derive(Clone, Debug)]
 pub struct Uri {
-    text: String,
-    scheme: Scheme,
-    user: Option<Range<usize>>,
-    host: String,
-    /// Where the host begins.
-    host_at: usize,
-    port: Option<u16>,
-    /// Where `;` and the parameters begin, or would.
-    before_params: usize,
-    /// Without the first `;`.
-    params: Range<usize>,
-    /// Without the `?`.
-    headers: Range<usize>,
+    /// As written. Behind it the host in lower case, if it is not written so.
+    text: Box<str>,
+    parts: Parts,
 }
+
+/// A URI that was checked but not copied: where its parts are in the bytes that were read. It becomes a
+/// [`Uri`] where somebody asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedUri(Parts);
 
 /// The longest URI taken, in octets. RFC 4475 section 3.1.1.7 shows ones of some hundred.
 pub const MAX_URI: usize = 2048;
@@ -72,33 +70,64 @@ impl Uri {
     /// [`UriError::UnsupportedScheme`] for a well-formed scheme that is not ours, whatever follows
     /// it; [`UriError::Malformed`] for all else.
     pub fn parse(text: &[u8]) -> Result<Uri, UriError> {
-        grammar::parse(text)
+        Ok(Uri::build(text, Uri::check(text)?))
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// As [`Uri::parse`].
+    pub(crate) fn check(text: &[u8]) -> Result<CheckedUri, UriError> {
+        grammar::check(text).map(CheckedUri)
+    }
+
+    /// The URI that [`Uri::check`] found in this text.
+    pub(crate) fn build(text: &[u8], CheckedUri(mut parts): CheckedUri) -> Uri {
+        // Checked text is ASCII.
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        let host = part(text, (parts.host, parts.host_end));
+        if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let text = text.into();
+            return Uri { text, parts };
+        }
+        let mut both = String::with_capacity(text.len() + host.len());
+        both.push_str(text);
+        both.push_str(&host.to_ascii_lowercase());
+        let moved = parts.end - parts.host;
+        parts.host += moved;
+        parts.host_end += moved;
+        let text = both.into_boxed_str();
+        Uri { text, parts }
     }
 
     /// The whole URI as written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.part((0, self.parts.end))
+    }
+
+    fn part(&self, range: (u16, u16)) -> &str {
+        part(&self.text, range)
     }
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.parts.scheme
     }
 
     /// The user part as written, escapes kept, without a password; for tel the number. It may hold
     /// `;`-parameters of its own (RFC 3261 section 19.1.6).
     pub fn user(&self) -> Option<&str> {
-        self.user.clone().and_then(|range| self.text.get(range))
+        self.parts.user().map(|range| self.part(range))
     }
 
     /// The host in lower case, an IPv6 address in brackets; `""` for tel.
     pub fn host(&self) -> &str {
-        &self.host
+        self.part((self.parts.host, self.parts.host_end))
     }
 
     /// The port if one is written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        (self.parts.port != 0).then_some(self.parts.port)
     }
 
     /// The value of a URI parameter (name in any case) as written; `""` when it has none.
@@ -110,7 +139,7 @@ impl Uri {
 
     /// All URI parameters as written.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let all = self.text.get(self.params.clone()).unwrap_or("");
+        let all = self.part(self.parts.params());
         all.split(';')
             .filter(|piece| !piece.is_empty())
             .map(|piece| match piece.split_once('=') {
@@ -122,7 +151,7 @@ impl Uri {
     /// The embedded `?name=value&…` headers, raw. They are whatever a peer wrote: RFC 3261 section
     /// 19.1.5 tells which ones are dangerous, and [`Uri::to_target`] drops them all.
     pub fn headers(&self) -> Vec<(String, String)> {
-        let all = self.text.get(self.headers.clone()).unwrap_or("");
+        let all = self.part(self.parts.headers());
         all.split('&')
             .filter(|piece| !piece.is_empty())
             .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
@@ -152,6 +181,9 @@ impl Uri {
     /// The URI a request may be sent to: without the `method` parameter and without every embedded
     /// header (RFC 3261 section 19.1.5).
     pub fn to_target(&self) -> Uri {
+        if self.parts.params_end == self.parts.end && self.param("method").is_none() {
+            return self.clone();
+        }
         let params = self.params_but("method");
         self.rebuilt(&params, false)
     }
@@ -160,8 +192,8 @@ impl Uri {
     /// `maddr` (RFC 3261 section 19.1.1).
     pub fn without_next_hop(&self) -> Uri {
         let params = self.params_but("maddr");
-        let address = self.text.get(..self.before_params).unwrap_or("");
-        let address = match (self.port, address.rsplit_once(':')) {
+        let address = self.part((0, self.parts.before_params));
+        let address = match (self.port(), address.rsplit_once(':')) {
             (Some(_), Some((address, _))) => address,
             _ => address,
         };
@@ -170,7 +202,8 @@ impl Uri {
 
     /// True when the host is an IPv4 or IPv6 address, so that no name must be resolved to reach it.
     pub fn is_address_literal(&self) -> bool {
-        self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
+        let host = self.host();
+        host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
     }
 
     /// URI equality of RFC 3261 section 19.1.4; for tel of RFC 3966 section 4.
@@ -188,7 +221,7 @@ impl Uri {
 
     /// The same URI with other parameters, with or without its embedded headers.
     fn rebuilt(&self, params: &[String], keep_headers: bool) -> Uri {
-        let address = self.text.get(..self.before_params).unwrap_or("");
+        let address = self.part((0, self.parts.before_params));
         self.rebuilt_on(address, params, keep_headers)
     }
 
@@ -199,7 +232,7 @@ impl Uri {
             text.push(';');
             text.push_str(param);
         }
-        let headers = self.text.get(self.headers.clone()).unwrap_or("");
+        let headers = self.part(self.parts.headers());
         if keep_headers && !headers.is_empty() {
             text.push('?');
             text.push_str(headers);
@@ -222,7 +255,7 @@ pub fn embedded_word(headers: &[(String, String)], name: &str, longest: usize) -
 
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -230,19 +263,22 @@ impl Eq for Uri {}
 
 impl Hash for Uri {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 impl From<Uri> for String {
     fn from(uri: Uri) -> String {
-        uri.text
+        let end = usize::from(uri.parts.end);
+        let mut text = String::from(uri.text);
+        text.truncate(end);
+        text
     }
 }
 
@@ -262,6 +298,11 @@ impl FromStr for Uri {
     }
 }
 
+/// The part of a text; empty if it is not in it.
+fn part(text: &str, (start, end): (u16, u16)) -> &str {
+    text.get(start.into()..end.into()).unwrap_or_default()
+}
+
 fn param_text(name: &str, value: Option<&str>) -> String {
     match value {
         Some(value) => format!("{name}={value}"),
@@ -275,7 +316,7 @@ fn escape_param(value: &str) -> String {
     let mut out = String::with_capacity(bytes.len());
     for (at, &byte) in bytes.iter().enumerate() {
         let escaped = text::escape_at(bytes.get(at..).unwrap_or_default()).is_some();
-        if grammar::is_param_byte(byte) || escaped {
+        if chars::URI_PARAM.has(byte) || escaped {
             out.push(char::from(byte));
         } else {
             text::push_escape(&mut out, byte);

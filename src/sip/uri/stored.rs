@@ -1,77 +1,78 @@
-//! How a URI is stored: its text, and where its parts are. It was checked when it came, and records are read some
-//! twenty times for each REFER: reading one back only makes sure that it cannot do harm in a header line.
+//! How a URI is stored: where its parts are, and its text. It was checked when it came, and records are read
+//! often: reading one back only makes sure that it cannot do harm in a header line, and that its parts lie in
+//! it. If they do not, the text is parsed again.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
-use serde::de::Error;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{grammar, Scheme, Uri, MAX_URI};
-
-/// Offsets fit into 16 bits, as a URI has [`MAX_URI`] octets at most.
-#[derive(Serialize, Deserialize)]
-struct Stored<'a> {
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-    scheme: Scheme,
-    user: Option<(u16, u16)>,
-    host: (u16, u16),
-    port: Option<u16>,
-    before_params: u16,
-    params: (u16, u16),
-    headers: (u16, u16),
-}
+use super::parts::{Parts, STORED};
+use super::Uri;
+use crate::sip::chars;
 
 impl Serialize for Uri {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let host_end = self.host_at + self.host.len();
-        let stored = Stored {
-            text: Cow::Borrowed(&self.text),
-            scheme: self.scheme,
-            user: self.user.clone().map(|user| short(&user)),
-            host: short(&(self.host_at..host_end)),
-            port: self.port,
-            before_params: self.before_params as u16,
-            params: short(&self.params),
-            headers: short(&self.headers),
-        };
-        stored.serialize(serializer)
+        let mut pair = serializer.serialize_tuple(2)?;
+        pair.serialize_element(&Octets(self.parts.to_bytes()))?;
+        pair.serialize_element(&*self.text)?;
+        pair.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Uri {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Uri, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        if stored.text.len() > MAX_URI || !stored.text.bytes().all(grammar::is_plain) {
-            return Err(D::Error::custom("no text of a uri"));
-        }
-        let host = long(stored.host);
-        Ok(Uri {
-            // What is not written by `serialize` may have any offsets: they lead to empty parts.
-            host: stored
-                .text
-                .get(host.clone())
-                .unwrap_or_default()
-                .to_ascii_lowercase(),
-            text: stored.text.into_owned(),
-            scheme: stored.scheme,
-            user: stored.user.map(long),
-            host_at: host.start,
-            port: stored.port,
-            before_params: stored.before_params.into(),
-            params: long(stored.params),
-            headers: long(stored.headers),
-        })
+        deserializer.deserialize_tuple(2, Stored)
     }
 }
 
-fn short(range: &Range<usize>) -> (u16, u16) {
-    (range.start as u16, range.end as u16)
+struct Stored;
+
+impl<'de> Visitor<'de> for Stored {
+    type Value = Uri;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the parts and the text of a URI")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Uri, A::Error> {
+        let missing = || A::Error::custom("a part is missing");
+        let Octets(parts) = pair.next_element()?.ok_or_else(missing)?;
+        let text: Box<str> = pair.next_element()?.ok_or_else(missing)?;
+        match Parts::from_bytes(&parts, text.len()) {
+            Some(parts) if chars::URI.has_all(text.as_bytes()) => Ok(Uri { text, parts }),
+            // Another form, or not to be trusted: the text says it all.
+            _ => Uri::parse(text.as_bytes()).map_err(A::Error::custom),
+        }
+    }
 }
 
-fn long((start, end): (u16, u16)) -> Range<usize> {
-    start.into()..end.into()
+/// Written and read at once, not octet by octet. Read as zeros if there are more or fewer.
+struct Octets([u8; STORED]);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Octets, D::Error> {
+        deserializer.deserialize_bytes(StoredOctets)
+    }
+}
+
+struct StoredOctets;
+
+impl Visitor<'_> for StoredOctets {
+    type Value = Octets;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("octets")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Octets, E> {
+        Ok(Octets(bytes.try_into().unwrap_or_default()))
+    }
 }
 
 #[cfg(test)]
@@ -95,28 +96,43 @@ mod tests {
         }
     }
 
+    fn read(parts: &[u8], text: &str) -> Result<Uri, postcard::Error> {
+        let mut bytes = vec![parts.len() as u8];
+        bytes.extend(parts);
+        bytes.extend(postcard::to_stdvec(text).expect("bytes"));
+        postcard::from_bytes(&bytes)
+    }
+
+    const TEXT: &str = "sip:a@b:5060;c?d=e";
+
     #[test]
-    fn wrong_offsets_lead_to_empty_parts() {
-        let stored = Stored {
-            text: Cow::Borrowed("sip:a@b"),
-            scheme: Scheme::Sip,
-            user: Some((900, 3)),
-            host: (7, 900),
-            port: None,
-            before_params: 900,
-            params: (5, 2),
-            headers: (900, 901),
-        };
-        let bytes = postcard::to_stdvec(&stored).expect("bytes");
-        let uri: Uri = postcard::from_bytes(&bytes).expect("a URI");
-        assert_eq!((uri.user(), uri.host()), (None, ""));
-        assert_eq!(uri.params().count() + uri.headers().len(), 0);
-        assert_eq!(uri.to_target().as_str(), "sip:a@b");
-        let evil = Stored {
-            text: Cow::Borrowed("sip:a@b\r\nRoute: <sip:c>"),
-            ..stored
-        };
-        let bytes = postcard::to_stdvec(&evil).expect("bytes");
-        assert!(postcard::from_bytes::<Uri>(&bytes).is_err());
+    fn what_is_no_uri_is_refused_and_other_forms_are_read() {
+        let uri = Uri::parse(TEXT.as_bytes()).expect("a URI");
+        let good = uri.parts.to_bytes();
+        let other_form = [&[0xf0][..], &good[1..]].concat();
+        for parts in [&good[..], &good[1..], &[], &other_form] {
+            let read_back = read(parts, TEXT).expect("a URI");
+            assert_eq!(format!("{read_back:?}"), format!("{uri:?}"));
+        }
+        for text in ["sip:a@b\r\nRoute: <c>", "sip:a@b\u{e9}0123456789", "", "x"] {
+            assert!(read(&good, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_offsets_are_they_lead_into_the_text() {
+        let good = Uri::parse(TEXT.as_bytes()).expect("a URI").parts.to_bytes();
+        for at in 0..good.len() {
+            for octet in 0..=255 {
+                let mut parts = good;
+                parts[at] = octet;
+                let uri = read(&parts, TEXT).expect("a URI");
+                assert!(uri.as_str().len() <= TEXT.len());
+                let pieces = [uri.user().unwrap_or(""), uri.host()];
+                assert!(pieces.iter().all(|piece| TEXT.contains(piece)));
+                assert!(uri.params().count() + uri.headers().len() < TEXT.len());
+                uri.to_target().equivalent(&uri.without_next_hop());
+            }
+        }
     }
 }

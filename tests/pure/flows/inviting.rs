@@ -72,7 +72,7 @@ fn the_invite_says_what_a_target_needs() {
         assert!(text("P-Asserted-Service").ends_with("session.group"));
         assert_eq!(
             text("P-Asserted-Identity"),
-            format!("<{}>", invite.from.uri.as_str())
+            format!("<{}>", invite.from().uri.as_str())
         );
         assert!(!text("Conversation-ID").is_empty() && !text("Contribution-ID").is_empty());
         assert_eq!(

@@ -436,8 +436,8 @@ fn dialog_of(request: &Request, tag: &str) -> PeerDialog {
         call_id: request.call_id.clone(),
         local_tag: tag.to_owned(),
         remote_tag: Some(request.from_tag.to_string()),
-        local: format!("<{}>", request.to.uri.as_str()),
-        remote: format!("<{}>", request.from.uri.as_str()),
+        local: format!("<{}>", request.to().uri.as_str()),
+        remote: format!("<{}>", request.from().uri.as_str()),
         focus: request
             .contact()
             .map_or_else(|| request.uri.clone(), |c| c.as_str().to_owned()),
