@@ -2,7 +2,8 @@
 
 use super::body_parts::read_sdp;
 use super::env::Env;
-use super::records::leg::Media;
+use super::records::leg::{FixedMedia, Media};
+use super::records::sealed::Sealed;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::socket::Socket;
@@ -67,12 +68,15 @@ fn answer_in(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, String> {
 impl Media {
     /// The media of a new leg over `socket`; to be offered so unless the peer offers first.
     pub fn new(env: &Env<'_>, socket: Socket) -> Media {
-        Media {
+        let fixed = FixedMedia {
             msrp_uri: env.settings.msrp_for(socket),
             session: env.token(),
             // RFC 4566 section 5.2: numeric, unique; kept below 2^62 so that old parsers read it as
             // signed.
             origin_id: ((env.random)() as u64) >> 2,
+        };
+        Media {
+            fixed: Sealed::new(fixed),
             version: 1,
             shape: Shape::offer(),
             direction: Direction::SendRecv,
@@ -153,9 +157,9 @@ impl Media {
 
     fn local(&self, settings: &Settings) -> LocalMedia {
         LocalMedia {
-            msrp_uri: self.msrp_uri.clone(),
-            session: self.session.clone(),
-            origin_id: self.origin_id,
+            msrp_uri: self.fixed.msrp_uri.clone(),
+            session: self.fixed.session.clone(),
+            origin_id: self.fixed.origin_id,
             version: self.version,
             fingerprint: settings.msrp_fingerprint.clone(),
             chatroom: settings.msrp_chatroom.clone(),

@@ -34,6 +34,8 @@ pub struct Leg {
     pub state: LegState,
     /// The dialog.
     pub dialog: Dialog,
+    /// Our side of its SDP.
+    pub media: Media,
     /// The ACK that a 2xx of ours waits for.
     pub awaited_ack: Option<AwaitedAck>,
     /// Its session timer.
@@ -70,8 +72,6 @@ pub struct LegProfile {
     pub display_name: Option<String>,
     /// The Subject that was said last in this dialog, by its peer or by us.
     pub subject: Option<String>,
-    /// Our side of its SDP.
-    pub media: Media,
     /// Who invited this participant. `None`: nobody, or somebody anonymous.
     pub referrer: Option<Uri>,
     /// The INVITE that formed the dialog, when it came from the peer.
@@ -206,12 +206,8 @@ pub struct AwaitedAck {
 /// Our side of the SDP of a leg.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Media {
-    /// `msrp://host:port` of the MSRP switch.
-    pub msrp_uri: String,
-    /// Unguessable session id below it.
-    pub session: String,
-    /// sess-id of `o=` (RFC 4566 section 5.2).
-    pub origin_id: u64,
+    /// What stays as it is.
+    pub fixed: Sealed<FixedMedia>,
     /// sess-version of `o=`.
     pub version: u64,
     /// Our description as the peer has it.
@@ -220,6 +216,17 @@ pub struct Media {
     pub direction: Direction,
     /// The peer has never described any: a participant without media.
     pub absent: bool,
+}
+
+/// What all our descriptions of a leg have in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FixedMedia {
+    /// `msrp://host:port` of the MSRP switch.
+    pub msrp_uri: String,
+    /// Unguessable session id below it.
+    pub session: String,
+    /// sess-id of `o=` (RFC 4566 section 5.2).
+    pub origin_id: u64,
 }
 
 /// What a leg keeps for the conference state alone.

@@ -74,7 +74,11 @@ impl Record {
         let ends = |carrier: &Carrier| carrier.own().is_none_or(|own| own.ends.is_readable());
         match self {
             Record::Head(head) => head.profile.is_readable(),
-            Record::Leg(leg) => leg.profile.is_readable() && leg.dialog.ends.is_readable(),
+            Record::Leg(leg) => {
+                leg.profile.is_readable()
+                    && leg.dialog.ends.is_readable()
+                    && leg.media.fixed.is_readable()
+            }
             Record::Refer(refer) => ends(&refer.carrier),
             Record::ConferenceSubscription(subscription) => ends(&subscription.carrier),
             Record::Target(_)

@@ -93,29 +93,21 @@ impl Session<'_> {
         let mut body = Vec::new();
         let answer = match attempt.forms.no_offer {
             // RFC 3262 section 5: an offer in a reliable provisional answer is answered in its PRACK.
-            true => match leg.profile.media.answering(response, settings) {
+            true => match leg.media.answering(response, settings) {
                 Ok(None) => EarlyAnswer::None,
                 Ok(Some(shape)) => {
                     let direction = shape.direction;
-                    leg.profile.media.shape = shape;
-                    body = leg.profile.media.text(settings);
+                    leg.media.shape = shape;
+                    body = leg.media.text(settings);
                     EarlyAnswer::Usable(direction)
                 }
                 Err(_) => {
-                    body = leg
-                        .profile
-                        .media
-                        .refusing(response, settings)
-                        .unwrap_or_default();
+                    body = leg.media.refusing(response, settings).unwrap_or_default();
                     EarlyAnswer::Unusable
                 }
             },
             false if response.body.is_empty() => EarlyAnswer::None,
-            false => match leg
-                .profile
-                .media
-                .accepted(response, &response.body, settings)
-            {
+            false => match leg.media.accepted(response, &response.body, settings) {
                 Ok(direction) => EarlyAnswer::Usable(direction),
                 Err(_) => EarlyAnswer::Unusable,
             },

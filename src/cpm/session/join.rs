@@ -179,7 +179,6 @@ impl Session<'_> {
             uri: who.uri.clone(),
             display_name: self.display_name(request, &who),
             subject: self.subject_told(request),
-            media: joiner.media,
             referrer: None,
             formed_by: Some(MergeKey::of(request)),
         };
@@ -189,6 +188,7 @@ impl Session<'_> {
             anonymous: who.anonymous,
             hidden: who.hidden,
             state: LegState::Connected,
+            media: joiner.media,
             dialog,
             awaited_ack: Some(AwaitedAck {
                 cseq: request.cseq,

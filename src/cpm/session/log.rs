@@ -185,10 +185,12 @@ impl Session<'_> {
     }
 
     fn write(&mut self, refers: &[ReferId], level: Level, note: &Note<'_>) {
-        let about = About {
-            refers,
-            session: &self.head.token,
+        // A trail has no need of it, and it has to be decoded.
+        let session = match self.env.wanted.logs(level) {
+            true => &self.head.token,
+            false => "",
         };
+        let about = About { refers, session };
         decision_trail::write(self.env, &mut self.actions, about, level, note);
     }
 }

@@ -87,7 +87,6 @@ impl Session<'_> {
             uri: target.clone(),
             display_name: None,
             subject: self.head.subject.clone(),
-            media: Media::new(env, dialog.socket),
             referrer,
             formed_by: None,
         };
@@ -97,6 +96,7 @@ impl Session<'_> {
             anonymous: false,
             hidden,
             state: LegState::Waiting { at },
+            media: Media::new(env, dialog.socket),
             dialog,
             awaited_ack: None,
             timer: SessionTimer::new(env.settings.min_se),
