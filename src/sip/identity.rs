@@ -125,6 +125,9 @@ const SEPARATORS: [char; 4] = ['-', '.', '(', ')'];
 /// The digits of a global number, if the user part is one. A telephone-subscriber in a sip URI may
 /// have parameters of its own behind `;` (RFC 3261 section 19.1.6).
 fn e164(user: &str) -> Option<String> {
+    if !user.starts_with(['+', '%']) {
+        return None;
+    }
     // Unescaped first: canonical text holds a bare `;`, and has to mean the same when it is read again.
     let user = compare::unescape(user, chars::EVERY);
     let number = user.split(';').next().unwrap_or("");
