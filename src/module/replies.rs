@@ -1,5 +1,6 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use super::counters;
@@ -16,6 +17,11 @@ use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::{Event, KnownReply, Verdict};
 use crate::kamailio::{clock, core_state, log};
 use crate::sip::{may_answer_invite, Method, Response};
+
+thread_local! {
+    /// The reply that tm is just asked for, as it was read: tm calls back with the same.
+    static READ: Cell<Option<Box<Response>>> = const { Cell::new(None) };
+}
 
 /// tm's callback: `handle` is the record the request was sent for, or 0.
 pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
@@ -38,11 +44,15 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
             is_stream,
             source,
             ..
-        } => match Response::parse(bytes, is_stream) {
-            Ok(response) => {
+        } => match READ.take() {
+            Some(response) => {
                 answered(runtime, record, &response, source, true);
+                READ.set(Some(response));
             }
-            Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
+            None => match Response::parse(bytes, is_stream) {
+                Ok(response) => answered(runtime, record, &response, source, true),
+                Err(error) => log::warning!("an answer that cannot be read: {}", error.reason()),
+            },
         },
         Event::Timeout { code } if in_timer => leave_timeout(runtime, record, code),
         Event::Timeout { code } => {
@@ -101,7 +111,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
         return Disposition::Keep;
     };
     let trusted = runtime.trusts(message.source());
-    let accepted = accepted_invite(message);
+    let mut accepted = accepted_invite(message);
     if trusted && accepted.is_none() {
         return Disposition::Keep;
     }
@@ -115,7 +125,12 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     let known = match (trusted, leg) {
         // tm may still know the transaction, but nobody waits for its result any more.
         (true, None) => KnownReply::Unknown,
-        _ => runtime.tm.look_up_reply(message),
+        _ => {
+            READ.set(accepted.take());
+            let known = runtime.tm.look_up_reply(message);
+            accepted = READ.take();
+            known
+        }
     };
     match (known, accepted, leg) {
         (KnownReply::Ignored, ..) => ignore(runtime, message),
@@ -132,12 +147,12 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
 }
 
 /// The reply, if it is a 2xx to an INVITE.
-fn accepted_invite(message: &Message<'_>) -> Option<Response> {
+fn accepted_invite(message: &Message<'_>) -> Option<Box<Response>> {
     if !(200..=299).contains(&message.status()) || !may_answer_invite(message.bytes()) {
         return None;
     }
     let response = Response::parse(message.bytes(), message.is_stream()).ok()?;
-    (response.cseq_method == Method::Invite).then_some(response)
+    (response.cseq_method == Method::Invite).then(|| Box::new(response))
 }
 
 /// The answer of somebody who was not asked.

@@ -90,8 +90,10 @@ impl Response {
 /// Whether this may be the answer to an INVITE, without reading all of it. False means that it is not; the
 /// rest says [`Response::parse`].
 pub fn may_answer_invite(raw: &[u8]) -> bool {
-    let mut lines = raw.split(|byte| *byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
+    let mut rest = Some(raw);
+    while let Some(bytes) = rest {
+        let (line, next) = text::cut(bytes, b'\n');
+        rest = next;
         let (name, Some(value)) = text::cut(line, b':') else {
             continue;
         };
@@ -99,9 +101,7 @@ pub fn may_answer_invite(raw: &[u8]) -> bool {
             continue;
         }
         // RFC 3261 section 7.3.1: a line that begins with a blank goes on with the one before.
-        let folded = lines
-            .peek()
-            .is_some_and(|next| next.starts_with(b" ") || next.starts_with(b"\t"));
+        let folded = next.is_some_and(|next| next.starts_with(b" ") || next.starts_with(b"\t"));
         return folded || value.trim_ascii().ends_with(b"INVITE");
     }
     true

@@ -108,6 +108,10 @@ impl<'a> Iterator for SplitOutside<'a> {
 
 /// The position of the first `separator` outside quoted strings and outside `<…>`.
 fn end_outside(bytes: &[u8], separator: u8) -> Option<usize> {
+    let first = find(bytes, separator)?;
+    if memchr::memchr2(b'"', b'<', bytes.get(..first)?).is_none() {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut escaped = false;
     let mut angle = false;

@@ -131,7 +131,10 @@ impl Headers {
         let name = long_name(name.as_bytes());
         self.lines
             .iter()
-            .filter(move |line| self.name(line).eq_ignore_ascii_case(name))
+            .filter(move |line| {
+                let may_be = line.name.len() == name.len() || line.name.len() == 1;
+                may_be && self.name(line).eq_ignore_ascii_case(name)
+            })
             .map(|line| self.value(line))
     }
 

@@ -30,14 +30,20 @@ pub(super) fn check(bytes: &[u8]) -> Result<Parts, UriError> {
     if bytes.len() > MAX_URI {
         return Err(malformed("too long"));
     }
-    if !chars::URI.has_all(bytes) {
-        return Err(malformed("character that must be escaped"));
-    }
-    match scheme {
+    let parts = match scheme {
         Scheme::Tel => tel(bytes),
         Scheme::Sip | Scheme::Sips => sip(bytes, scheme),
+    };
+    match parts {
+        // All but the embedded headers has been looked at.
+        Ok(parts) if chars::URI.has_all(behind(bytes, parts.params_end)) => Ok(parts),
+        Err(what) if chars::URI.has_all(bytes) => Err(malformed(what)),
+        _ => Err(malformed("character that must be escaped")),
     }
-    .map_err(malformed)
+}
+
+fn behind(bytes: &[u8], at: u16) -> &[u8] {
+    bytes.get(at.into()..).unwrap_or_default()
 }
 
 fn is_scheme(bytes: &[u8]) -> bool {
