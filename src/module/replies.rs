@@ -1,6 +1,7 @@
 //! What comes back for our requests: answers through tm, timeouts, and 2xx that tm knows no more.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::counters;
 use super::executor::{self, apply, perform, Place, TimedOut};
@@ -15,6 +16,7 @@ use crate::kamailio::message::Message;
 use crate::kamailio::script::Disposition;
 use crate::kamailio::tm::{Event, KnownReply, Verdict};
 use crate::kamailio::{clock, core_state, log};
+use crate::sip::message_error::MessageError;
 use crate::sip::{may_answer_invite, Method, Response};
 
 /// tm's callback: `handle` is the record the request was sent for, or 0.
@@ -38,7 +40,7 @@ pub fn on_event(handle: u64, event: Event<'_>, in_timer: bool) -> Verdict {
             is_stream,
             source,
             ..
-        } => match Response::parse(bytes, is_stream) {
+        } => match read_before(bytes).map_or_else(|| read(bytes, is_stream), Ok) {
             Ok(response) => {
                 answered(runtime, record, &response, source, true);
             }
@@ -115,7 +117,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     let known = match (trusted, leg) {
         // tm may still know the transaction, but nobody waits for its result any more.
         (true, None) => KnownReply::Unknown,
-        _ => runtime.tm.look_up_reply(message),
+        _ => look_up(runtime, message, accepted.as_ref()),
     };
     match (known, accepted, leg) {
         (KnownReply::Ignored, ..) => ignore(runtime, message),
@@ -132,12 +134,63 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
 }
 
 /// The reply, if it is a 2xx to an INVITE.
-fn accepted_invite(message: &Message<'_>) -> Option<Response> {
-    if !(200..=299).contains(&message.status()) || !may_answer_invite(message.bytes()) {
+fn accepted_invite(message: &Message<'_>) -> Option<Arc<Response>> {
+    let to_invite = || {
+        let known = message.answers_invite();
+        known.unwrap_or_else(|| may_answer_invite(message.bytes()))
+    };
+    if !(200..=299).contains(&message.status()) || !to_invite() {
         return None;
     }
-    let response = Response::parse(message.bytes(), message.is_stream()).ok()?;
+    let response = read(message.bytes(), message.is_stream()).ok()?;
     (response.cseq_method == Method::Invite).then_some(response)
+}
+
+fn read(bytes: &[u8], is_stream: bool) -> Result<Arc<Response>, MessageError> {
+    Response::parse(bytes, is_stream).map(Arc::new)
+}
+
+/// Asks tm for the transaction of a reply that was read before, if it was worth that.
+fn look_up(
+    runtime: &Runtime,
+    message: &Message<'_>,
+    response: Option<&Arc<Response>>,
+) -> KnownReply {
+    let in_hand = response.map(|response| InHand::hold(message.bytes(), response));
+    let known = runtime.tm.look_up_reply(message);
+    drop(in_hand);
+    known
+}
+
+/// The reply in hand of this process while tm is asked for its transaction: tm's callback, which comes
+/// inside, need not read it again. With the address of its bytes.
+static IN_HAND: Mutex<Option<(usize, Arc<Response>)>> = Mutex::new(None);
+
+/// Nothing is in hand any more when this is dropped.
+struct InHand;
+
+impl InHand {
+    fn hold(bytes: &[u8], response: &Arc<Response>) -> InHand {
+        InHand::put(Some((bytes.as_ptr() as usize, Arc::clone(response))));
+        InHand
+    }
+
+    fn put(what: Option<(usize, Arc<Response>)>) {
+        *IN_HAND.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        InHand::put(None);
+    }
+}
+
+/// The reply that lies there, if it is the one in hand.
+fn read_before(bytes: &[u8]) -> Option<Arc<Response>> {
+    let in_hand = IN_HAND.lock().unwrap_or_else(PoisonError::into_inner);
+    let (address, response) = in_hand.as_ref()?;
+    (*address == bytes.as_ptr() as usize).then(|| Arc::clone(response))
 }
 
 /// The answer of somebody who was not asked.
