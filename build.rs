@@ -30,7 +30,7 @@ mod kamailio {
         "cell|dlg_t|tm_xapi_t|tm_api_t|tmcb_params|uac_req_t|transaction_cb",
         "cmd_export_t|fparam_t|module_exports_t|param_export_t|rpc_export_t|rpc_t",
         "counter_handle_t",
-        "host_alias|ksr_logdata_t|sip_msg|sip_protos|sl_api_t|socket_info|to_body",
+        "cseq_body|host_alias|ksr_logdata_t|sip_msg|sip_protos|sl_api_t|socket_info|to_body",
         "load_tm_f|load_xtm_f|bind_sl_f|request_method",
         "script_cb_flag|sr_kemi_t|sr_shm_api_t|mem_info",
     ];

@@ -108,6 +108,18 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether it answers an INVITE, by its CSeq. `None` if Kamailio could not parse that header, which it
+    /// does before it calls anybody (core/receive.c).
+    pub fn answers_invite(&self) -> Option<bool> {
+        // SAFETY: `cseq` is NULL or a header of this message. Its `parsed` is a cseq_body, or NULL if the
+        // header could not be parsed.
+        let cseq = unsafe {
+            let header = self.get().cseq.as_ref()?;
+            header.parsed.cast::<sys::cseq_body>().as_ref()?
+        };
+        Some(cseq.method_id == sys::METHOD_INVITE)
+    }
+
     /// Where the headers end. `None` until Kamailio has parsed all of them.
     pub(super) fn end_of_headers(&self) -> Option<NonNull<std::ffi::c_char>> {
         NonNull::new(self.get().eoh)

@@ -13,6 +13,7 @@
 #include "core/forward.h"
 #include "core/route.h"
 #include "core/parser/msg_parser.h"
+#include "core/parser/parse_cseq.h"
 #include "core/parser/parse_rr.h"
 #include "core/parser/parse_to.h"
 #include "core/mem/mem.h"

@@ -148,7 +148,11 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
 
 /// The reply, if it is a 2xx to an INVITE.
 fn accepted_invite(message: &Message<'_>) -> Option<Box<Response>> {
-    if !(200..=299).contains(&message.status()) || !may_answer_invite(message.bytes()) {
+    let to_invite = || {
+        let known = message.answers_invite();
+        known.unwrap_or_else(|| may_answer_invite(message.bytes()))
+    };
+    if !(200..=299).contains(&message.status()) || !to_invite() {
         return None;
     }
     let response = Response::parse(message.bytes(), message.is_stream()).ok()?;
