@@ -18,8 +18,8 @@ use cpm::cpm::socket::{Socket, Transport};
 use cpm::cpm::time::Millis;
 use cpm::sip::Request;
 use cpm::store::engine::{Engine, EngineConfig};
-use cpm::store::memory::{Arena, SharedMap};
-use cpm::store::sessions::{OfGroup, Store};
+use cpm::store::memory::Memory;
+use cpm::store::sessions::{AccessError, OfGroup, Store};
 
 /// Bytes of the shared map, which never gives memory back to the system.
 pub const MEMORY: usize = 1 << 30;
@@ -27,8 +27,8 @@ pub const NOW: u64 = 1_000_000;
 pub const ALICE: &str = "sip:alice@home1.test";
 
 /// A focus with one group and nobody around it.
-pub struct Bed<'a> {
-    pub store: Store<Arena<'a>>,
+pub struct Bed<M: Memory> {
+    pub store: Store<M>,
     pub settings: Settings,
     pub groups: Directory,
     /// The time.
@@ -38,9 +38,9 @@ pub struct Bed<'a> {
     drawn: Cell<u128>,
 }
 
-impl<'a> Bed<'a> {
-    pub fn new(map: &'a SharedMap) -> Bed<'a> {
-        let engine = Engine::create(map.arena(), EngineConfig::default(), NOW);
+impl<M: Memory> Bed<M> {
+    pub fn new(memory: M) -> Bed<M> {
+        let engine = Engine::create(memory, EngineConfig::default(), NOW);
         let mut settings = groups::settings();
         settings.max_participants = 10_000;
         settings.max_refer_targets = 1_000;
@@ -78,6 +78,11 @@ impl<'a> Bed<'a> {
 
     /// The same, parsed already.
     pub fn group_takes(&self, arrival: &Arrival) -> Vec<Action> {
+        self.group_tries(arrival).expect("the store takes it")
+    }
+
+    /// The same, if there is room.
+    pub fn group_tries(&self, arrival: &Arrival) -> Result<Vec<Action>, AccessError> {
         let group = groups::GROUP.parse_uri();
         let group = self.groups.find(&group).expect("the group of the bed");
         let input = match arrival.request.method.as_str() {
@@ -85,12 +90,11 @@ impl<'a> Bed<'a> {
             "REFER" => Input::ReferReceived(arrival),
             other => panic!("no input for {other}"),
         };
-        let done = self.env(|env| {
+        self.env(|env| {
             let which = OfGroup::LivingOrNew;
             self.store
                 .with_group(group, which, env, |session| session.handle(input))
-        });
-        done.expect("the store takes it")
+        })
     }
 
     /// A session of that many participants; gives the Call-ID and our tag of the last one's dialog.
@@ -114,6 +118,13 @@ impl<'a> Bed<'a> {
 
     pub fn in_dialog(&self, bytes: &[u8]) -> Vec<Action> {
         let arrival = arrived(bytes);
+        let holder = self.holder_of(&arrival);
+        let arrival = &arrival;
+        self.happens(holder, Input::RequestReceived { holder, arrival })
+    }
+
+    /// Whose dialog a request is in.
+    pub fn holder_of(&self, arrival: &Arrival) -> Id {
         let name = Name::Dialog {
             call_id: arrival.request.call_id.clone(),
             local_tag: arrival
@@ -122,18 +133,20 @@ impl<'a> Bed<'a> {
                 .clone()
                 .expect("a request in a dialog"),
         };
-        let holder = self.store.find(&name).expect("the dialog");
-        let arrival = &arrival;
-        self.happens(holder, Input::RequestReceived { holder, arrival })
+        self.store.find(&name).expect("the dialog")
     }
 
     /// What an event makes of the session of this record.
     pub fn happens(&self, record: Id, input: Input<'_>) -> Vec<Action> {
-        let done = self.env(|env| {
+        self.tries(record, input).expect("the store takes it")
+    }
+
+    /// The same, if there is room.
+    pub fn tries(&self, record: Id, input: Input<'_>) -> Result<Vec<Action>, AccessError> {
+        self.env(|env| {
             self.store
                 .with_record(record, env, |session| session.handle(input))
-        });
-        done.expect("the store takes it")
+        })
     }
 
     pub fn forget(&self) {

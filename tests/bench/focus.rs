@@ -19,7 +19,7 @@ fn refers(c: &mut Criterion) {
     group.sample_size(20);
     for targets in [1, 10, 100, 1_000] {
         let map = SharedMap::new(MEMORY).expect("memory");
-        let bed = Bed::new(&map);
+        let bed = Bed::new(map.arena());
         let bytes = refer(targets);
         group.bench_function(BenchmarkId::from_parameter(targets), |b| {
             b.iter_batched(
@@ -56,7 +56,7 @@ fn one_leg(c: &mut Criterion) {
     let mut group = c.benchmark_group("UPDATE of one leg, by participants");
     for participants in [3, 30, 300] {
         let map = SharedMap::new(MEMORY).expect("memory");
-        let bed = Bed::new(&map);
+        let bed = Bed::new(map.arena());
         let (call_id, tag) = bed.session_of(participants);
         let who = format!("sip:p{}@home1.test", participants - 1);
         let headers = "Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n";
@@ -88,7 +88,7 @@ fn looking(c: &mut Criterion) {
     let mut group = c.benchmark_group("nothing due, by legs that wait");
     for participants in [10, 1_000, 10_000] {
         let map = SharedMap::new(MEMORY).expect("memory");
-        let bed = Bed::new(&map);
+        let bed = Bed::new(map.arena());
         bed.session_of(participants);
         let mut now = NOW;
         group.bench_function(BenchmarkId::from_parameter(participants), |b| {

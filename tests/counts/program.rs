@@ -21,7 +21,7 @@ use cpm::cpm::records::{Id, TransactionId};
 use cpm::sip::identity::Identity;
 use cpm::sip::uri::Uri;
 use cpm::sip::{Method, Request, Response};
-use cpm::store::memory::SharedMap;
+use cpm::store::memory::{Arena, SharedMap};
 
 /// How often each path is counted; the figure is the mean.
 const ROUNDS: u32 = 4;
@@ -55,7 +55,7 @@ fn parsing() {
         },
     );
     let map = SharedMap::new(MEMORY).expect("memory");
-    let (_, invite) = invited(&Bed::new(&map), 0);
+    let (_, invite) = invited(&Bed::new(map.arena()), 0);
     let bytes = accepting(&invite);
     count(
         "parse a 200",
@@ -102,7 +102,7 @@ fn deciding() {
 /// Loaded, decided, committed; the INVITE is among what is decided.
 fn referring(participants: usize) {
     let map = SharedMap::new(MEMORY).expect("memory");
-    let bed = Bed::new(&map);
+    let bed = Bed::new(map.arena());
     bed.session_of(participants);
     let name = format!("handle a REFER, session of {participants}");
     count(
@@ -119,7 +119,7 @@ fn referring(participants: usize) {
 /// Loaded, decided, committed; the ACK is among what is decided.
 fn answering(participants: usize) {
     let map = SharedMap::new(MEMORY).expect("memory");
-    let bed = Bed::new(&map);
+    let bed = Bed::new(map.arena());
     bed.session_of(participants);
     let name = format!("handle a 200 to an INVITE, session of {participants}");
     count(
@@ -151,7 +151,7 @@ fn answering(participants: usize) {
 /// The INVITE of a leg whose turn has come.
 fn inviting() {
     let map = SharedMap::new(MEMORY).expect("memory");
-    let bed = Bed::new(&map);
+    let bed = Bed::new(map.arena());
     bed.session_of(3);
     count(
         "build an INVITE",
@@ -172,7 +172,7 @@ fn inviting() {
 /// The first NOTIFY of a REFER.
 fn notifying() {
     let map = SharedMap::new(MEMORY).expect("memory");
-    let bed = Bed::new(&map);
+    let bed = Bed::new(map.arena());
     bed.session_of(3);
     count(
         "build a NOTIFY",
@@ -189,7 +189,7 @@ fn notifying() {
 }
 
 /// The one record that is due so many ms later.
-fn due_after(bed: &Bed<'_>, later: u64) -> Id {
+fn due_after(bed: &Bed<Arena<'_>>, later: u64) -> Id {
     bed.now.set(bed.now.get() + later);
     let due = bed.store.due(bed.now.get(), 2);
     assert_eq!(due.len(), 1, "{due:?}");
@@ -203,7 +203,7 @@ fn refer_of(round: u32, headers: &str) -> Arrival {
 }
 
 /// Somebody new is being invited by one in the session: the leg, and the INVITE, which tm knows by now.
-fn invited(bed: &Bed<'_>, round: u32) -> (Id, OutgoingRequest) {
+fn invited(bed: &Bed<Arena<'_>>, round: u32) -> (Id, OutgoingRequest) {
     if bed.store.sessions(None, 1).is_empty() {
         bed.session_of(2);
     }
