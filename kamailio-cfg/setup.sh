@@ -65,9 +65,10 @@ setup_rust() {
     have cc || locked need cc=gcc
 }
 
-# The schema checks of the tests, the phones they start, and the scripts in another language.
+# The schema checks of the tests, what counts instructions, the phones they start, and the scripts in another
+# language.
 setup_tests() {
-    have xmllint || locked need xmllint=libxml2-utils
+    have xmllint && have valgrind || locked need xmllint=libxml2-utils valgrind=valgrind
     [[ -e /usr/include/linphone/core.h && -d /usr/share/belr/grammars && -d /usr/include/sofia-sip-1.12 ]] ||
         locked need cc=gcc /usr/include/linphone/core.h=liblinphone-dev \
             /usr/share/belr/grammars=linphone-common /usr/include/sofia-sip-1.12=libsofia-sip-ua-dev

@@ -6,6 +6,7 @@
 #                                     everything does: format, clippy, dependencies, tests, the demo
 #        ./tests/run.sh soak          the long form of random histories and of fuzzing (not in CI)
 #        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
+#        ./tests/run.sh counts        writes down how many instructions each hot path takes now
 set -euo pipefail
 # shellcheck source=../kamailio-cfg/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../kamailio-cfg/setup.sh"
@@ -23,6 +24,13 @@ module() {
     step "module"
     build_module
     printf 'CPM_MODULE=%s\n' "$CPM_MODULE"
+}
+
+# The program whose instructions are counted. It is linked with what the module was just built from, so it takes a
+# second.
+hot_paths() {
+    cargo build --locked --release --bin hot-paths
+    export CPM_HOT_PATHS=$CPM_TARGET/release/hot-paths
 }
 
 check_style() {
@@ -89,9 +97,17 @@ if [[ ${1-} == bench ]]; then
     step "benchmarks"
     exec cargo bench --locked --no-default-features --features server-tests --bench "*" "$@"
 fi
+if [[ ${1-} == counts ]]; then
+    module
+    hot_paths
+    step "instruction counts"
+    CPM_WRITE_COUNTS=1 cargo test --locked --no-default-features --features server-tests --test counts
+    exec cat tests/data/instructions.txt
+fi
 (($#)) || setup_demo
 (($#)) || check_style
 (($#)) || check_dependencies
 module
+hot_paths
 run_tests "$@"
 (($#)) || show_demo

@@ -6,6 +6,9 @@
 
 use std::ffi::{c_char, c_uint, CStr};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use once_cell::sync::OnceCell;
 
 use crate::kamailio_sys as sys;
 
@@ -26,6 +29,19 @@ pub struct Usage {
     pub fragments: u64,
 }
 
+/// For tests: how many allocations from now on the failing one is; 0: none fails. In shared memory, so it is one
+/// number for all processes.
+#[derive(Clone, Copy)]
+struct FailingOne(NonNull<AtomicU64>);
+
+// SAFETY: an atomic at an address that is valid in all processes for as long as the server runs.
+unsafe impl Send for FailingOne {}
+// SAFETY: as above.
+unsafe impl Sync for FailingOne {}
+
+/// Empty outside of tests.
+static FAILING_ONE: OnceCell<FailingOne> = OnceCell::new();
+
 const FILE: &CStr = c"cpm: store";
 const FUNCTION: &CStr = c"shm";
 const MODULE: &CStr = c"cpm";
@@ -33,6 +49,9 @@ const MODULE: &CStr = c"cpm";
 impl KamailioShm {
     /// Zeroed memory of at least `size` bytes, aligned to 8. `None` when the shared memory is full.
     pub fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
+        if FAILING_ONE.get().is_some_and(FailingOne::is_this) {
+            return None;
+        }
         // SAFETY: Kamailio filled in the table of functions before it loaded the first module.
         let (allocate, block) = unsafe { (sys::_shm_root.xmallocxz?, sys::_shm_root.mem_block) };
         // SAFETY: function and block come from the same table, and the names are constants. The function
@@ -74,6 +93,22 @@ impl KamailioShm {
         }
     }
 
+    /// For tests, before the fork: from now on [`KamailioShm::fail_at`] is heard. `None` when the shared memory is
+    /// full.
+    pub fn prepare_to_fail(&self) -> Option<()> {
+        let left = self.allocate(size_of::<AtomicU64>())?.cast::<AtomicU64>();
+        // SAFETY: the block is large enough, aligned to 8, and nobody else knows it.
+        unsafe { left.write(AtomicU64::new(0)) };
+        FAILING_ONE.set(FailingOne(left)).ok()
+    }
+
+    /// For tests: of the next allocations, in whatever process, this one fails, counted from 1; 0: none. Gives
+    /// where the last one stood that was asked for: 0 when it has failed. `None`: not prepared.
+    pub fn fail_at(&self, which: u64) -> Option<u64> {
+        let failing = FAILING_ONE.get()?;
+        Some(failing.left().swap(which, Ordering::AcqRel))
+    }
+
     /// Bytes that are free, perhaps in many pieces.
     pub fn available(&self) -> u64 {
         // SAFETY: function and block come from the same table.
@@ -111,5 +146,21 @@ impl KamailioShm {
             real_used: info.real_used,
             fragments: info.total_frags,
         }
+    }
+}
+
+impl FailingOne {
+    fn left(&self) -> &AtomicU64 {
+        // SAFETY: made by `prepare_to_fail`, never released.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Counts one more allocation.
+    fn is_this(&self) -> bool {
+        let one_less = |left: u64| left.checked_sub(1);
+        let before = self
+            .left()
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        before == Ok(1)
     }
 }

@@ -53,7 +53,7 @@ static COMMANDS: CommandTable<7> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<42> = params([
+static PARAMS: ParamTable<43> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -102,6 +102,7 @@ static PARAMS: ParamTable<42> = params([
     string_function(c"warning_text", modparams::warning_text),
     integer(c"sender_processes", &modparams::SENDER_PROCESSES),
     string(c"debug_panic_header", &modparams::DEBUG_PANIC_HEADER),
+    string(c"debug_full_header", &modparams::DEBUG_FULL_HEADER),
 ]);
 
 /// `kamcmd cpm.…`.
@@ -187,6 +188,9 @@ fn init() -> Result<(), String> {
     let samples = sampled_log::Samples::create().ok_or(no_room)?;
     let ended_answers =
         SharedTable::create(KamailioShm, ENDED_ANSWERS).map_err(|error| format!("cpm: {error}"))?;
+    if config.debug_full_header.is_some() {
+        KamailioShm.prepare_to_fail().ok_or(no_room)?;
+    }
     let installed = runtime::install(Runtime {
         ended_answers,
         draining,

@@ -105,6 +105,8 @@ static WARNING_TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub static SENDER_PROCESSES: IntParam = IntParam::with_default(2);
 /// For tests: a request with this header panics.
 pub static DEBUG_PANIC_HEADER: StringParam = StringParam::unset();
+/// For tests: a request with this header says which allocation fails.
+pub static DEBUG_FULL_HEADER: StringParam = StringParam::unset();
 
 /// What a request from a source that is not trusted gets (parameter `untrusted`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,8 @@ pub struct Config {
     pub max_sessions: u32,
     /// For tests only: a request with this header panics inside the module.
     pub debug_panic_header: Option<String>,
+    /// For tests only: a request with this header says which of the next allocations of shared memory fails.
+    pub debug_full_header: Option<String>,
 }
 
 impl Config {
@@ -260,6 +264,7 @@ impl Config {
             trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
             debug_panic_header: text(&DEBUG_PANIC_HEADER),
+            debug_full_header: text(&DEBUG_FULL_HEADER),
         })
     }
 }

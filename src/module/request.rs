@@ -215,6 +215,7 @@ fn request(runtime: &Runtime, message: &Message<'_>, env: &Env<'_>, where_to: &D
         }
     };
     panic_on_purpose(runtime, &request);
+    fail_on_purpose(runtime, &request);
     let Some(socket) = message.socket() else {
         log::error!("a request without a socket");
         return FAILED;
@@ -355,5 +356,19 @@ fn panic_on_purpose(runtime: &Runtime, request: &Request) {
         if !request.values(name).is_empty() {
             panic!("asked for by the header {name}");
         }
+    }
+}
+
+/// The proof that a full shared memory costs one event and nothing else: parameter `debug_full_header`.
+fn fail_on_purpose(runtime: &Runtime, request: &Request) {
+    let Some(name) = &runtime.config.debug_full_header else {
+        return;
+    };
+    let which = request.text(name).and_then(|which| which.parse().ok());
+    if let Some(which) = which {
+        let left = KamailioShm.fail_at(which).unwrap_or(0);
+        log::warning!(
+            "allocation {which} from now on fails, asked for by the header {name}; left={left}"
+        );
     }
 }

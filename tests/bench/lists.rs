@@ -10,10 +10,10 @@ use cpm::cpm::input::{Input, MessageSource};
 use cpm::cpm::outgoing_message::OutgoingRequest;
 use cpm::cpm::records::{Id, TransactionId};
 use cpm::sip::{Method, Response};
-use cpm::store::memory::SharedMap;
+use cpm::store::memory::{Arena, SharedMap};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 
-use super::{in_list, request, Bed, MEMORY, SDP, SDP_TYPE};
+use super::bed::{in_list, refer_to, Bed, MEMORY, SDP, SDP_TYPE};
 
 /// REFERs with NOTIFYs, from the first byte to the last answer.
 pub fn carried_out(c: &mut Criterion) {
@@ -21,7 +21,7 @@ pub fn carried_out(c: &mut Criterion) {
     group.sample_size(20);
     for targets in [1, 10, 50, 100] {
         let map = SharedMap::new(MEMORY).expect("memory");
-        let mut bed = Bed::new(&map);
+        let mut bed = Bed::new(map.arena());
         // The clock of the bench stands still.
         bed.settings.first_notify_delay = 0;
         bed.settings.invite_rate = 0;
@@ -44,14 +44,10 @@ pub fn carried_out(c: &mut Criterion) {
     group.finish();
 }
 
-/// With NOTIFYs, as `super::refer` is without.
+/// With NOTIFYs, as `bed::refer` is without.
 fn refer(targets: usize) -> Vec<u8> {
-    let alice = "sip:alice@home1.test";
     match targets {
-        1 => {
-            let headers = "Refer-To: <sip:t0@home1.test>\r\n";
-            request("REFER", alice, "refer", None, "", headers)
-        }
+        1 => refer_to("t0", "refer", ""),
         _ => in_list(targets, ""),
     }
 }
@@ -59,7 +55,7 @@ fn refer(targets: usize) -> Vec<u8> {
 /// Lets the REFER come and everything that follows from it, in the order of its coming. Gives how many NOTIFYs
 /// were sent. Not inlined, so that callgrind can count what happens in it.
 #[inline(never)]
-fn carry_out(bed: &Bed<'_>, bytes: &[u8]) -> usize {
+fn carry_out(bed: &Bed<Arena<'_>>, bytes: &[u8]) -> usize {
     let mut events = VecDeque::from([bed.group_gets(bytes)]);
     let mut notifies = 0;
     while let Some(actions) = events.pop_front() {
@@ -77,7 +73,12 @@ fn carry_out(bed: &Bed<'_>, bytes: &[u8]) -> usize {
 }
 
 /// What the server and the peer make of a request of ours.
-fn follow(bed: &Bed<'_>, owner: Id, request: &OutgoingRequest, events: &mut VecDeque<Vec<Action>>) {
+fn follow(
+    bed: &Bed<Arena<'_>>,
+    owner: Id,
+    request: &OutgoingRequest,
+    events: &mut VecDeque<Vec<Action>>,
+) {
     match request.method {
         Method::Invite => {
             let transaction = TransactionId { index: 1, label: 2 };
@@ -86,12 +87,12 @@ fn follow(bed: &Bed<'_>, owner: Id, request: &OutgoingRequest, events: &mut VecD
                 cseq: request.cseq,
                 transaction,
             };
-            events.push_back(bed.handles(owner, sent));
+            events.push_back(bed.happens(owner, sent));
             for (code, body) in [(180, ""), (200, SDP)] {
                 events.push_back(bed.answered(owner, &answer(request, code, body)));
             }
         }
-        Method::Ack => events.push_back(bed.handles(owner, Input::AckSent { leg: owner })),
+        Method::Ack => events.push_back(bed.happens(owner, Input::AckSent { leg: owner })),
         _ => events.push_back(bed.answered(owner, &answer(request, 200, ""))),
     }
 }
@@ -115,15 +116,7 @@ fn answer(request: &OutgoingRequest, code: u16, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-impl Bed<'_> {
-    fn handles(&self, record: Id, input: Input<'_>) -> Vec<Action> {
-        let done = self.env(|env| {
-            self.store
-                .with_record(record, env, |session| session.handle(input))
-        });
-        done.expect("the store takes it")
-    }
-
+impl Bed<Arena<'_>> {
     fn answered(&self, record: Id, bytes: &[u8]) -> Vec<Action> {
         let response = Response::parse(bytes, false).expect("an answer of the bench");
         let input = Input::AnswerReceived {
@@ -135,6 +128,6 @@ impl Bed<'_> {
             },
             expected: true,
         };
-        self.handles(record, input)
+        self.happens(record, input)
     }
 }

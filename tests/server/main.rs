@@ -53,6 +53,7 @@ mod refer_removal;
 mod refer_subscription;
 mod refer_targets;
 mod robustness;
+mod scarcity;
 mod session_adhoc;
 mod session_dialog;
 mod session_end;

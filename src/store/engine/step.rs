@@ -25,6 +25,8 @@ pub(super) struct Step<'p, M: Memory> {
     pub keys: Option<NewKeys<M>>,
     record: Option<Block<M>>,
     body: Option<Block<M>>,
+    /// There is no room for a new body, but it fits into the block of the old one.
+    in_place: bool,
 }
 
 /// A block of key nodes, sorted by key.
@@ -45,6 +47,7 @@ impl<'p, M: Memory> Step<'p, M> {
             keys: None,
             record: None,
             body: None,
+            in_place: false,
         }
     }
 
@@ -63,6 +66,8 @@ impl<'p, M: Memory> Step<'p, M> {
 
     /// Allocates and fills the blocks. Adds the key nodes that it will take out of the table to
     /// `old_nodes`.
+    ///
+    /// What does not grow needs no room: with a full memory, sessions still end.
     pub fn allocate(
         &mut self,
         memory: M,
@@ -80,15 +85,13 @@ impl<'p, M: Memory> Step<'p, M> {
                 self.record = Some(empty_record(memory, self.change.id).ok_or(full)?);
             }
             if !body.is_empty() {
-                let block = Block::new(memory, body.len()).ok_or(full)?;
-                // SAFETY: the new block has the length of the body.
-                unsafe {
-                    block
-                        .start()
-                        .as_ptr()
-                        .copy_from_nonoverlapping(body.as_ptr(), body.len());
+                self.body = filled(memory, body);
+                self.in_place = self.body.is_none();
+                // SAFETY: the record is alive under the anchor's lock.
+                let old_size = unsafe { self.current.as_ref() }.map_or(0, |old| old.body_size);
+                if self.in_place && old_size < body.len() {
+                    return Err(full);
                 }
-                self.body = Some(block);
             }
         }
         if !self.current.is_null() && self.change.body.is_some() && self.change.keys.is_none() {
@@ -147,7 +150,9 @@ impl<'p, M: Memory> Step<'p, M> {
         let record = self.current;
         // SAFETY: the record is alive under the anchor's lock. `swap_content` replaces the old blocks.
         unsafe {
-            garbage.extend(body_block(engine.memory, record));
+            if !self.in_place {
+                garbage.extend(body_block(engine.memory, record));
+            }
             if self.keys.is_some() {
                 garbage.extend(keys_block(engine.memory, record));
             }
@@ -192,11 +197,19 @@ impl<'p, M: Memory> Step<'p, M> {
     /// The record is alive under the anchor's lock, or new. Its old blocks are in the garbage already.
     unsafe fn swap_content(&mut self, engine: &Engine<M>, record: *mut Record) {
         let root = engine.root();
-        let (body, body_size) = keep(self.body.take(), root);
-        // SAFETY: by the caller's promise the record is alive. The block has `count` nodes.
+        // SAFETY: by the caller's promise the record is alive. `allocate` has found that a body that is
+        // written in place fits. The block has `count` nodes.
         unsafe {
-            (*record).body = body;
-            (*record).body_size = body_size;
+            match &self.change.body {
+                Some(body) if self.in_place => {
+                    let size = body.len();
+                    (*record).body.copy_from_nonoverlapping(body.as_ptr(), size);
+                    let saved = (*record).body_size - size;
+                    root.bytes.fetch_sub(saved, Ordering::Relaxed);
+                    (*record).body_size = size;
+                }
+                _ => ((*record).body, (*record).body_size) = keep(self.body.take(), root),
+            }
             if let Some(NewKeys { block, count }) = self.keys.take() {
                 root.key_count.fetch_add(count, Ordering::Relaxed);
                 root.key_count
@@ -242,6 +255,19 @@ impl<M: Memory> NewKeys<M> {
             (0..self.count).map(move |index| unsafe { first.add(index) })
         })
     }
+}
+
+/// A block with this content. `None` when there is no room.
+fn filled<M: Memory>(memory: M, content: &[u8]) -> Option<Block<M>> {
+    let block = Block::new(memory, content.len())?;
+    // SAFETY: the new block has the length of the content.
+    unsafe {
+        block
+            .start()
+            .as_ptr()
+            .copy_from_nonoverlapping(content.as_ptr(), content.len());
+    }
+    Some(block)
 }
 
 /// The block of a new record without content, in no list.

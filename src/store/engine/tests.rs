@@ -419,6 +419,49 @@ fn full_memory_changes_nothing_and_recovers() {
     assert_eq!((map.used(), engine.counts()), (empty, Counts::default()));
 }
 
+/// Sessions can end although the memory is full.
+#[test]
+fn what_does_not_grow_needs_no_room() {
+    let map = map();
+    let left = Cell::new(None);
+    let memory = Flaky {
+        arena: map.arena(),
+        left: &left,
+    };
+    let engine = Engine::create(memory, TIGHT, 0).unwrap();
+    let empty = map.used();
+    let mut locked = engine.lock(engine.random_anchor(1));
+    let [head, leg] = [locked.new_id(), locked.new_id()];
+    let key = engine.key(&[b"leg"]);
+    let named = |body| put(leg, Some(head), body).with_keys(&[key]);
+    let begun = [put(head, None, b"two are in"), named(b"rings")];
+    locked.commit(&begun).unwrap();
+    left.set(Some(0));
+    let grown = [put(head, None, b"one is in"), named(b"answers")];
+    assert_eq!(locked.commit(&grown), Err(CommitError::Full));
+    let other = engine.key(&[b"other"]);
+    let renamed = [
+        put(head, None, b"one is in"),
+        named(b"in").with_keys(&[other]),
+    ];
+    assert_eq!(locked.commit(&renamed), Err(CommitError::Full));
+    assert_eq!(locked.read(head).unwrap(), b"two are in");
+    locked
+        .commit(&[put(head, None, b"one is in"), named(b"in").due_at(7)])
+        .unwrap();
+    assert_eq!(locked.read(head).unwrap(), b"one is in");
+    assert_eq!(locked.read(leg).unwrap(), b"in");
+    assert_eq!(
+        (locked.deadline(leg), engine.find(key)),
+        (Some(7), Some(leg))
+    );
+    locked
+        .commit(&[put(head, None, b"none"), delete(leg)])
+        .unwrap();
+    locked.commit(&[delete(head)]).unwrap();
+    assert_eq!((map.used(), engine.counts()), (empty, Counts::default()));
+}
+
 #[test]
 fn a_panic_lets_go_and_leaves_the_old_state() {
     let map = map();

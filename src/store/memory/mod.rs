@@ -59,7 +59,7 @@ impl<M: Memory> Block<M> {
     /// Takes back a block that [`Block::keep`] gave away.
     ///
     /// # Safety
-    /// `start` came from `keep` (or `memory.allocate`) with this memory and size. When the result is
+    /// `start` came from `keep` (or `memory.allocate`) with this memory and at least this size. When the result is
     /// dropped, no process uses the block any more.
     pub unsafe fn adopt(memory: M, start: NonNull<u8>, size: usize) -> Self {
         Block {

@@ -21,6 +21,7 @@ mod rates;
 mod refreshing;
 mod renaming;
 mod roles;
+mod scarcity;
 mod strangers;
 mod subscribing;
 mod trail;

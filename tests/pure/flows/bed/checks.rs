@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cpm::cpm::action::{Action, Counter};
 use cpm::cpm::input::Input;
 use cpm::cpm::records::{Carrier, Head, Id, LegState, Record, Refer};
+use cpm::cpm::refusal::Refusal;
 use cpm::cpm::session::Change;
 use cpm::sip::Method;
 
@@ -21,6 +22,9 @@ impl World {
         actions: Vec<Action>,
         inputs: &[Input<'_>],
     ) -> Vec<Action> {
+        if self.is_full(root, &changes) {
+            return self.not_stored(inputs);
+        }
         if let Err(why) = self.records.commit(root, changes) {
             self.fail(&why);
         }
@@ -43,6 +47,24 @@ impl World {
             self.note_promise(root, input, &actions);
         }
         actions
+    }
+
+    /// Whether this commit needs room and finds none.
+    fn is_full(&mut self, root: Id, changes: &[Change]) -> bool {
+        let needs_room = self.records.need_room(root, changes);
+        self.faults.commits += u64::from(needs_room);
+        needs_room && self.faults.full.contains(&self.faults.commits)
+    }
+
+    /// The old state stands; who asks hears so, and what is due is looked at again.
+    fn not_stored(&mut self, inputs: &[Input<'_>]) -> Vec<Action> {
+        self.note(format!("full: commit {}", self.faults.commits));
+        let due = self.records.first_due().map_or(self.now, |(at, _)| at);
+        self.tick = self.now.saturating_sub(due) + 50;
+        match inputs.iter().find_map(Input::arrival) {
+            Some(arrival) => self.refused(arrival, Refusal::OutOfMemory),
+            None => Vec::new(),
+        }
     }
 
     fn session_is_sound(&self, root: Id) -> Result<(), String> {

@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    fn refused(&self, arrival: &Arrival, refusal: Refusal) -> Vec<Action> {
+    pub(super) fn refused(&self, arrival: &Arrival, refusal: Refusal) -> Vec<Action> {
         self.with_env(|env| refuse_at_the_door(env, arrival, refusal))
     }
 

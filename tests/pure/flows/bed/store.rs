@@ -80,6 +80,22 @@ impl Records {
         due.filter(|id| self.root_of(*id) == root).collect()
     }
 
+    /// Whether a commit needs shared memory: what neither is new nor grows nor gets other names is written in place.
+    pub fn need_room(&self, root: Id, changes: &[Change]) -> bool {
+        let size = |record: &Record| postcard::to_stdvec(record).map_or(0, |bytes| bytes.len());
+        changes
+            .iter()
+            .any(|change| match (&change.body, self.rows.get(&change.id)) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(new), Some(old)) => {
+                    let mut names = [new.names(root), old.record.names(root)];
+                    names.iter_mut().for_each(|names| names.sort());
+                    size(new) > size(&old.record) || names[0] != names[1]
+                }
+            })
+    }
+
     /// All changes or none, as `store::engine` does it.
     pub fn commit(&mut self, root: Id, changes: Vec<Change>) -> Result<(), String> {
         let mut seen = BTreeSet::new();

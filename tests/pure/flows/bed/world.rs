@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use cpm::cpm::action::{Action, Level};
 use cpm::cpm::env::Wanted;
@@ -56,6 +57,10 @@ pub struct Faults {
     pub answers: bool,
     /// How many of the inputs in a hundred are lost between tm and the store.
     pub forgets: u8,
+    /// Which commits find no room in shared memory, counted by `commits` from 1.
+    pub full: Range<u64>,
+    /// Commits that needed room.
+    pub commits: u64,
     /// When the name of an INVITE's transaction comes back, instead of by chance.
     pub invite_sent_after: Option<Millis>,
 }
@@ -101,7 +106,7 @@ pub struct World {
     queue: BTreeMap<(Millis, u64), Event>,
     serial: u64,
     /// How late the process that watches deadlines looks next.
-    tick: Millis,
+    pub(super) tick: Millis,
     trail: VecDeque<String>,
 }
 
