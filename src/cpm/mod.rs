@@ -21,6 +21,7 @@ mod media;
 mod option_tags;
 pub mod options_method;
 pub mod outgoing_message;
+pub mod overload;
 pub mod person;
 pub mod policy;
 pub mod quirk;

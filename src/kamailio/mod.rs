@@ -9,6 +9,7 @@
 //!   processes have the same ones.
 //! * `kamailio_sys` and raw pointers stay inside.
 
+pub mod backlog;
 mod cfg_framework;
 pub mod clock;
 pub mod core_state;

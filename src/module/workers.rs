@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::drain_sessions::end_some;
 use super::executor::{apply, perform, Place, TimedOut};
+use super::overload;
 use super::runtime::runtime;
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
@@ -40,6 +41,7 @@ fn watch_deadlines() {
         return sleep(Duration::from_millis(IDLE));
     };
     let heard = runtime.store.listen();
+    let overload = overload::look(runtime);
     let draining = runtime.draining.is_on();
     if draining {
         end_some(runtime);
@@ -68,7 +70,7 @@ fn watch_deadlines() {
     }
     let longest = match draining {
         true => TRY_AGAIN,
-        false => LONGEST_SLEEP,
+        false => overload.unwrap_or(LONGEST_SLEEP),
     };
     let now = clock::monotonic_ms();
     runtime.store.sleep(heard, now, longest, TRY_AGAIN);
