@@ -81,58 +81,27 @@ fn share(value: u64, none: u64, all: u64) -> u64 {
     (above.saturating_mul(WHOLE) / range).min(WHOLE)
 }
 
-/// How long what was not read yet will wait, for a connection, which does not say when its bytes arrived: measured by
-/// how fast this process works them off.
-#[derive(Debug)]
-pub struct Pace {
-    last: Option<Mark>,
-    /// Nanoseconds for each byte, on average.
-    per_byte: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    at: Micros,
-    /// Bytes that this process had handled.
+/// How long a process has found more to read behind each message of its connections, which do not say when their bytes
+/// arrived: nothing of what it reads has waited longer, if no connection is left waiting for another.
+#[derive(Debug, Default)]
+pub struct Busy {
+    since: Micros,
+    /// Bytes that the process had handled at the last look, and bytes that were not handled yet.
     handled: u64,
     unread: u64,
 }
 
-/// A fast start: 0.2 ms for a message of 1 kB.
-const FIRST_PACE: u64 = 200;
-/// No process is slower when it is busy with nothing else.
-const SLOWEST_PACE: u64 = 2_000;
-/// One measurement changes the average by one part in so many.
-const MEMORY: u64 = 16;
-
-impl Default for Pace {
-    fn default() -> Self {
-        Pace {
-            last: None,
-            per_byte: FIRST_PACE,
+impl Busy {
+    /// For how long, at the message that is handled `now`. `handled` is how many bytes the process has handled since
+    /// its start, this message among them; `unread` is what waits behind it.
+    pub fn lasts(&mut self, now: Micros, handled: u64, unread: u64) -> Micros {
+        let since_then = handled.saturating_sub(self.handled);
+        // Whatever was handled since the last look was there then, so the process had no pause.
+        if self.unread == 0 || since_then > self.unread {
+            self.since = now;
         }
-    }
-}
-
-impl Pace {
-    /// How long the last of `unread` bytes will wait. `handled` is how many bytes this process has handled since its
-    /// start.
-    pub fn wait(&mut self, now: Micros, handled: u64, unread: u64) -> Micros {
-        let mark = Mark {
-            at: now,
-            handled,
-            unread,
-        };
-        if let Some(last) = self.last.replace(mark) {
-            let bytes = handled.saturating_sub(last.handled);
-            // All of it was there before, so the process has not waited in between.
-            if bytes > 0 && last.unread >= bytes {
-                let took = now.saturating_sub(last.at).saturating_mul(1_000) / bytes;
-                let all = self.per_byte * (MEMORY - 1) + took.min(SLOWEST_PACE);
-                self.per_byte = all / MEMORY;
-            }
-        }
-        unread.saturating_mul(self.per_byte) / 1_000
+        (self.handled, self.unread) = (handled, unread);
+        now.saturating_sub(self.since)
     }
 }
 
@@ -202,24 +171,20 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_waits_as_long_as_its_bytes_take() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.wait(0, 1_000, 0), 0);
-        assert_eq!(pace.wait(10, 2_000, 64_000), 12_800);
-        // 1000 bytes in 0.5 ms, again and again.
-        let mut last = 0;
-        for n in 1..200 {
-            last = pace.wait(10 + n * 500, 2_000 + n * 1_000, 64_000);
-        }
-        assert!((31_000..=32_000).contains(&last), "{last}");
-        // Who waited for its peer was not slow.
-        pace.wait(200_000, 300_000, 0);
-        let after = pace.wait(9_000_000, 301_000, 64_000);
-        assert!((31_000..=32_000).contains(&after), "{after}");
+    fn a_process_is_busy_until_it_has_read_all() {
+        let mut busy = Busy::default();
+        assert_eq!(busy.lasts(5_000_000, 1_000, 0), 0);
+        assert_eq!(busy.lasts(9_000_000, 2_000, 5_000), 0);
+        assert_eq!(busy.lasts(9_040_000, 4_000, 9_000), 40_000);
+        assert_eq!(busy.lasts(9_090_000, 13_000, 1_000), 90_000);
+        // More was handled than had waited: there was a pause, or none to speak of was needed.
+        assert_eq!(busy.lasts(9_095_000, 15_000, 3_000), 0);
+        assert_eq!(busy.lasts(9_096_000, 16_000, 0), 1_000);
+        assert_eq!(busy.lasts(9_097_000, 17_000, 0), 0);
     }
 
-    /// Requests of 1 to 16 times the capacity through a queue, on a virtual clock: what is accepted stays near the
-    /// capacity, waits for a bounded time, and after the load nothing is refused any more.
+    /// Requests of one to eight times the capacity through a queue, on a virtual clock: what is accepted stays near
+    /// the capacity, waits for a bounded time, and after the load nothing is refused any more.
     #[test]
     fn three_times_the_load_is_served_like_the_load() {
         const ACCEPT: Micros = 1_000;

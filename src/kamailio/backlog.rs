@@ -18,40 +18,40 @@ use super::sockets::Proto;
 use crate::kamailio_sys as sys;
 
 /// What waits in the queue that a message came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// How long the message that was read last had waited, µs. Only datagrams have that, from the second look at
-    /// their socket on.
-    pub waited: Option<u64>,
-    /// Bytes of the connection that were not handled yet. Only connections have that.
-    pub unread: Option<u64>,
-    /// How much of the buffer of the operating system is taken, in thousandths.
-    pub filled: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// For a UDP socket.
+    Datagram {
+        /// How long the datagram that was read last had waited, µs. `None` at the first look at the socket.
+        waited: Option<u64>,
+        /// How much of the socket's buffer is taken, in thousandths. What does not fit is lost.
+        filled: u64,
+    },
+    /// For a connection.
+    Stream {
+        /// Bytes that were not handled yet.
+        unread: u64,
+    },
 }
 
 /// What waits behind `message`. `None` for one that this process did not receive itself.
-pub fn behind(message: &Message<'_>) -> Option<Backlog> {
+pub fn behind(message: &Message<'_>) -> Option<Behind> {
     // SAFETY: the message lives as long as the callback, and nothing keeps the reference.
     let rcv = unsafe { &(*message.as_ptr()).rcv };
     match Proto::from_number(i64::from(rcv.proto))? {
         Proto::Udp => {
             // SAFETY: `bind_address` is NULL or one of Kamailio's socket records, which stay.
             let socket = unsafe { rcv.bind_address.as_ref() }?.socket;
-            Some(Backlog {
+            Some(Behind::Datagram {
                 waited: waited(socket),
-                unread: None,
                 filled: filled(socket)?,
             })
         }
         Proto::Sctp => None,
-        _ => {
+        Proto::Tcp | Proto::Tls | Proto::Ws | Proto::Wss => {
             let connection = Connection::find(rcv.proto_reserved1)?;
-            let socket = connection.socket()?;
-            Some(Backlog {
-                waited: None,
-                unread: Some(unread(socket)? + connection.buffered()),
-                filled: filled(socket)?,
-            })
+            let unread = unread(connection.socket()?)? + connection.buffered();
+            Some(Behind::Stream { unread })
         }
     }
 }

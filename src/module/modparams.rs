@@ -99,7 +99,7 @@ pub static NEXT_HOP_RATE: IntParam = IntParam::with_default(1_000);
 /// Answer to what is too much: 480, 486, 500 or 503.
 pub static SHED_STATUS: IntParam = IntParam::with_default(503);
 /// How long messages may wait until new requests are refused, ms; 0: they never are.
-pub static SHED_QUEUE_DELAY: IntParam = IntParam::with_default(50);
+pub static SHED_QUEUE_DELAY: IntParam = IntParam::with_default(100);
 /// 1: port and maddr of a target's URI count where there is no `orig_route`.
 pub static TARGET_NEXT_HOP: IntParam = IntParam::with_default(0);
 /// Trails of that many REFERs are kept, 8 kB each.
@@ -275,7 +275,7 @@ impl Config {
                 "shed_queue_delay",
                 &SHED_QUEUE_DELAY,
                 0..=250,
-                "50",
+                "100",
             )?) * 1_000,
             trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,

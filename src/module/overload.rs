@@ -9,12 +9,13 @@ use super::counters;
 use super::runtime::Runtime;
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
-use crate::cpm::overload::{Backlog, Pace, Shedder};
+use crate::cpm::overload::{Backlog, Busy, Shedder};
 use crate::cpm::time::Millis;
+use crate::kamailio::backlog::{behind, Behind};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::tm::AckOrCancel;
-use crate::kamailio::{backlog, clock, log, sl};
+use crate::kamailio::{clock, log, sl};
 use crate::sip::status::reason_phrase;
 
 /// Overload is over when nothing was refused for so long, ms.
@@ -33,7 +34,7 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 #[derive(Default)]
 struct Own {
     shedder: Shedder,
-    pace: Pace,
+    busy: Busy,
 }
 
 /// How the server is loaded; seen by all processes.
@@ -112,19 +113,23 @@ pub fn is_turned_away(runtime: &Runtime, message: &Message<'_>) -> bool {
     if limit == 0 || !begins_something(message) {
         return false;
     }
-    let Some(found) = backlog::behind(message) else {
+    let Some(found) = behind(message) else {
         return false;
     };
     let now = clock::monotonic_us();
     let (refuses, backlog) = {
         let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
         let own = own.get_or_insert_default();
-        let waited = found.unread.map_or(found.waited, |unread| {
-            Some(own.pace.wait(now, HANDLED.load(Ordering::Relaxed), unread))
-        });
-        let backlog = Backlog {
-            waited: waited.unwrap_or(0),
-            filled: found.filled,
+        let backlog = match found {
+            Behind::Datagram { waited, filled } => Backlog {
+                waited: waited.unwrap_or(0),
+                filled,
+            },
+            // Nothing is lost when its buffer is full.
+            Behind::Stream { unread } => Backlog {
+                waited: own.busy.lasts(now, HANDLED.load(Ordering::Relaxed), unread),
+                filled: 0,
+            },
         };
         (own.shedder.refuses(now, backlog, limit), backlog)
     };
