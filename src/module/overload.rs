@@ -10,7 +10,7 @@ use super::runtime::Runtime;
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
 use crate::cpm::overload::{Backlog, Busy, Shedder};
-use crate::cpm::time::Millis;
+use crate::cpm::time::{Micros, Millis};
 use crate::kamailio::backlog::{behind, Behind};
 use crate::kamailio::message::Message;
 use crate::kamailio::shm::KamailioShm;
@@ -20,6 +20,8 @@ use crate::sip::status::reason_phrase;
 
 /// Overload is over when nothing was refused for so long, ms.
 const OVER: Millis = 5_000;
+/// What was measured so long ago is not measured again, µs: that costs two system calls.
+const RECENT: Micros = 2_000;
 /// So long a measured delay says something, ms.
 const FRESH: Millis = 1_000;
 /// Least seconds in Retry-After, and how many more are spread over, so that not all come back together.
@@ -35,6 +37,8 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 struct Own {
     shedder: Shedder,
     busy: Busy,
+    measured_at: Micros,
+    backlog: Backlog,
 }
 
 /// How the server is loaded; seen by all processes.
@@ -113,27 +117,17 @@ pub fn is_turned_away(runtime: &Runtime, message: &Message<'_>) -> bool {
     if limit == 0 || !begins_something(message) {
         return false;
     }
-    let Some(found) = behind(message) else {
-        return false;
-    };
     let now = clock::monotonic_us();
     let (refuses, backlog) = {
         let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
         let own = own.get_or_insert_default();
-        let backlog = match found {
-            Behind::Datagram { waited, filled } => Backlog {
-                waited: waited.unwrap_or(0),
-                filled,
-            },
-            // Nothing is lost when its buffer is full.
-            Behind::Stream { unread } => Backlog {
-                waited: own.busy.lasts(now, HANDLED.load(Ordering::Relaxed), unread),
-                filled: 0,
-            },
-        };
-        (own.shedder.refuses(now, backlog, limit), backlog)
+        if now.saturating_sub(own.measured_at) >= RECENT {
+            own.measure(message, now);
+            let delay = own.backlog.waited / 1_000;
+            runtime.load.measured(delay, now / 1_000);
+        }
+        (own.shedder.refuses(now, own.backlog, limit), own.backlog)
     };
-    runtime.load.measured(backlog.waited / 1_000, now / 1_000);
     if !refuses {
         return false;
     }
@@ -142,6 +136,27 @@ pub fn is_turned_away(runtime: &Runtime, message: &Message<'_>) -> bool {
         refuse(runtime, message, backlog, now / 1_000);
     }
     true
+}
+
+impl Own {
+    fn measure(&mut self, message: &Message<'_>, now: Micros) {
+        self.measured_at = now;
+        self.backlog = match behind(message) {
+            Some(Behind::Datagram { waited, filled }) => Backlog {
+                waited: waited.unwrap_or(0),
+                filled,
+            },
+            // Nothing is lost when its buffer is full.
+            Some(Behind::Stream { unread }) => {
+                let handled = HANDLED.load(Ordering::Relaxed);
+                Backlog {
+                    waited: self.busy.lasts(now, handled, unread),
+                    filled: 0,
+                }
+            }
+            None => Backlog::default(),
+        };
+    }
 }
 
 /// What ends something or keeps it going is not refused: an ACK, a BYE, a CANCEL, a refresh.

@@ -14,13 +14,13 @@ use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 
 /// Longest sleep of the process that watches deadlines, ms: should it ever be forgotten.
-const LONGEST_SLEEP: u64 = 1_000;
+const LONGEST_SLEEP: u64 = 30_000;
 /// How long it sleeps while it drains, or while something that is due cannot be done, ms.
 const TRY_AGAIN: u64 = 50;
 /// Most records handled per look, so that a crowd does not delay the next look for ever.
 const AT_ONCE: usize = 256;
-/// How long a sender waits for work before it looks again, ms.
-const IDLE: u64 = 1_000;
+/// How long a sender waits for work before it looks again, ms. Work wakes it.
+const IDLE: u64 = 60_000;
 
 /// In `mod_init`.
 pub fn reserve(senders: u32) -> Result<(), ProcessError> {

@@ -29,6 +29,7 @@ fn scene(transport: Transport, change: impl Fn(Setup) -> Setup) -> (Scene, Group
     .into_iter()
     .fold(Setup::new([&group]), |setup, rate| setup.param_int(rate, 0))
     .env("CPM_WORKERS", "1")
+    .param_int("max_participants", 10_000)
     .param_int("shed_queue_delay", 5);
     let scene = Scene::with(change(setup), transport);
     scene.target(Script::on("INVITE").reply(486));
