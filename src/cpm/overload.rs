@@ -2,7 +2,7 @@
 //! read, or the buffer in which they wait gets full.
 //!
 //! A refusal costs a small part of what it refuses. So the queue does not grow any more, nothing gets lost in it, and
-//! what was accepted is finished. Each process decides by what it reads itself.
+//! what was accepted is finished.
 
 use super::time::Micros;
 

@@ -20,9 +20,13 @@ use crate::sip::status::reason_phrase;
 
 /// Overload is over when nothing was refused for so long, ms.
 const OVER: Millis = 5_000;
-/// What was measured so long ago is not measured again, µs: that costs two system calls.
-const RECENT: Micros = 2_000;
-/// So long a measured delay says something, ms.
+/// How often a process measures how long messages wait, µs: while they do, and while they do not. It costs two system
+/// calls.
+const OFTEN: Micros = 2_000;
+const SELDOM: Micros = 10_000;
+/// So long one process goes by what another has measured, ms.
+const RECENT: Millis = 50;
+/// So long a measured delay says something to the operator, ms.
 const FRESH: Millis = 1_000;
 /// Least seconds in Retry-After, and how many more are spread over, so that not all come back together.
 const RETRY: u64 = 5;
@@ -37,7 +41,7 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 struct Own {
     shedder: Shedder,
     busy: Busy,
-    measured_at: Micros,
+    measure_at: Micros,
     backlog: Backlog,
 }
 
@@ -52,7 +56,7 @@ struct State {
     since: AtomicU64,
     refused: AtomicU64,
     last_refused: AtomicU64,
-    /// How long messages wait, ms, and when that was measured.
+    /// How long messages wait where they wait longest, ms, and when that was measured.
     delay: AtomicU64,
     measured: AtomicU64,
 }
@@ -76,9 +80,21 @@ impl Load {
         unsafe { self.0.as_ref() }
     }
 
+    /// This process has measured that messages wait so long.
     fn measured(&self, delay: Millis, now: Millis) {
-        self.state().measured.store(now, Ordering::Relaxed);
-        self.set_delay(delay);
+        if delay >= self.longest(now) {
+            self.state().measured.store(now, Ordering::Relaxed);
+            self.set_delay(delay);
+        }
+    }
+
+    /// How long messages wait in the process where they wait longest.
+    fn longest(&self, now: Millis) -> Millis {
+        let measured = self.state().measured.load(Ordering::Relaxed);
+        match now.saturating_sub(measured) < RECENT {
+            true => self.state().delay.load(Ordering::Relaxed),
+            false => 0,
+        }
     }
 
     /// The statistic is the sum of what all processes have added to it.
@@ -105,9 +121,25 @@ impl Load {
     }
 }
 
-/// Every message that this process has received passes here, so that it knows how fast it is.
-pub fn handled(message: &Message<'_>) {
-    HANDLED.fetch_add(message.bytes().len() as u64, Ordering::Relaxed);
+/// Every message that this process has received passes here, so that it knows how much waits behind them.
+pub fn handled(runtime: &Runtime, message: &Message<'_>) {
+    let before = HANDLED.fetch_add(message.bytes().len() as u64, Ordering::Relaxed);
+    if runtime.config.shed_delay == 0 {
+        return;
+    }
+    let handled = before + message.bytes().len() as u64;
+    let now = clock::monotonic_us();
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = own.get_or_insert_default();
+    if now >= own.measure_at {
+        own.measure(message, handled, now);
+        let often = own.backlog.waited.saturating_mul(4) >= runtime.config.shed_delay
+            || own.backlog.filled >= 100;
+        own.measure_at = now + if often { OFTEN } else { SELDOM };
+        runtime
+            .load
+            .measured(own.backlog.waited / 1_000, now / 1_000);
+    }
 }
 
 /// Answers a request that would begin something if there is too much to do, or lets tm repeat its answer. False: the
@@ -121,12 +153,13 @@ pub fn is_turned_away(runtime: &Runtime, message: &Message<'_>) -> bool {
     let (refuses, backlog) = {
         let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
         let own = own.get_or_insert_default();
-        if now.saturating_sub(own.measured_at) >= RECENT {
-            own.measure(message, now);
-            let delay = own.backlog.waited / 1_000;
-            runtime.load.measured(delay, now / 1_000);
-        }
-        (own.shedder.refuses(now, own.backlog, limit), own.backlog)
+        // Work that one process accepts may come back to another, which has too much.
+        let longest = runtime.load.longest(now / 1_000) * 1_000;
+        let backlog = Backlog {
+            waited: own.backlog.waited.max(longest),
+            filled: own.backlog.filled,
+        };
+        (own.shedder.refuses(now, backlog, limit), backlog)
     };
     if !refuses {
         return false;
@@ -139,21 +172,17 @@ pub fn is_turned_away(runtime: &Runtime, message: &Message<'_>) -> bool {
 }
 
 impl Own {
-    fn measure(&mut self, message: &Message<'_>, now: Micros) {
-        self.measured_at = now;
+    fn measure(&mut self, message: &Message<'_>, handled: u64, now: Micros) {
         self.backlog = match behind(message) {
             Some(Behind::Datagram { waited, filled }) => Backlog {
                 waited: waited.unwrap_or(0),
                 filled,
             },
             // Nothing is lost when its buffer is full.
-            Some(Behind::Stream { unread }) => {
-                let handled = HANDLED.load(Ordering::Relaxed);
-                Backlog {
-                    waited: self.busy.lasts(now, handled, unread),
-                    filled: 0,
-                }
-            }
+            Some(Behind::Stream { unread }) => Backlog {
+                waited: self.busy.lasts(now, handled, unread),
+                filled: 0,
+            },
             None => Backlog::default(),
         };
     }

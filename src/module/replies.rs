@@ -101,7 +101,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     let Some(runtime) = runtime() else {
         return Disposition::Keep;
     };
-    overload::handled(message);
+    overload::handled(runtime, message);
     let trusted = runtime.trusts(message.source());
     let accepted = accepted_invite(message);
     if trusted && accepted.is_none() {

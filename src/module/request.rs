@@ -41,7 +41,7 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         log::error!("the module is not initialised");
         return FAILED;
     };
-    overload::handled(message);
+    overload::handled(runtime, message);
     runtime.with_env(|env| {
         let where_to = classify(message.request_uri(), env);
         match (message.method(), &where_to) {
