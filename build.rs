@@ -32,7 +32,7 @@ mod kamailio {
         "counter_handle_t",
         "cseq_body|host_alias|ksr_logdata_t|sip_msg|sip_protos|sl_api_t|socket_info|to_body",
         "load_tm_f|load_xtm_f|bind_sl_f|request_method",
-        "script_cb_flag|sr_kemi_t|sr_shm_api_t|mem_info",
+        "script_cb_flag|sr_kemi_t|sr_shm_api_t|mem_info|tcp_connection",
     ];
 
     /// Functions of the core that the safe wrapper calls. Those of other modules cannot be linked: their
@@ -44,7 +44,7 @@ mod kamailio {
         "fork_process|free_rr|ksr_evrt_rcvnetinfo_get|get_debug_facility|get_debug_level|grep_sock_info",
         "find_si|get_sock_info_list|ksr_shutdown_phase|destroy_modules_phase|my_pid",
         "parse_headers|parse_rr_body|register_procs|register_script_cb",
-        "sr_kemi_modules_add|sr_instance_ready",
+        "sr_kemi_modules_add|sr_instance_ready|tcpconn_get",
     ];
 
     /// Globals of the core and constants, among them those of the wrapper header (`CPM_…`).

@@ -22,6 +22,7 @@ mod note;
 mod option_tags;
 pub mod options_method;
 pub mod outgoing_message;
+pub mod overload;
 pub mod person;
 pub mod policy;
 pub mod quirk;

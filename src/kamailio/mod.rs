@@ -10,6 +10,7 @@
 //! * `kamailio_sys` and raw pointers stay inside.
 
 pub mod allocator;
+pub mod backlog;
 mod cfg_framework;
 pub mod clock;
 pub mod core_state;

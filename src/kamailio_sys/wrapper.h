@@ -24,12 +24,20 @@
 #include "core/counters.h"
 #include "core/script_cb.h"
 #include "core/pt.h"
+#include "core/tcp_conn.h"
 #include "core/cfg/cfg_struct.h"
 #include "modules/tm/tm_load.h"
 #include "modules/sl/sl.h"
+#include <sys/ioctl.h>
+#include <linux/sockios.h>
+#include <sys/socket.h>
 
 /* bindgen does not evaluate macros that concatenate strings, so constants hold
  * their values. */
 static const char *const CPM_FULL_VERSION = SER_FULL_VERSION;
 static const char *const CPM_COMPILE_FLAGS = SER_COMPILE_FLAGS;
 static const unsigned int CPM_INTERFACE_VER = MODULE_INTERFACE_VER;
+
+/* The kernel's names for what the libc crate does not have. */
+static const unsigned long CPM_SIOCGSTAMP = SIOCGSTAMP_NEW;
+static const int CPM_SO_MEMINFO = SO_MEMINFO;

@@ -42,6 +42,12 @@ static FAILS_ON_410: Counter = Counter::new();
 pub static UNTRUSTED_REQUESTS: Counter = Counter::new();
 /// Requests answered 503 because shared memory was full.
 pub static OUT_OF_MEMORY: Counter = Counter::new();
+/// Requests refused for overload.
+pub static SHED: Counter = Counter::new();
+/// 1 during overload.
+pub static OVERLOADED: Counter = Counter::new();
+/// How long messages wait until they are read, ms.
+pub static QUEUE_DELAY: Counter = Counter::new();
 /// Requests whose Call-ID collides with many others in tm's table.
 pub static CALL_ID_COLLISIONS: Counter = Counter::new();
 
@@ -53,7 +59,7 @@ static INVITES_OVER_NEXT_HOP_RATE: Counter = Counter::new();
 static INVITES_WAITING: Counter = Counter::new();
 
 /// Name, help, counter: the whole table.
-pub static TABLE: [(&CStr, &CStr, &Counter); 39] = [
+pub static TABLE: [(&CStr, &CStr, &Counter); 42] = [
     (c"sessions", c"live sessions now", &SESSIONS),
     (
         c"participants",
@@ -193,6 +199,13 @@ pub static TABLE: [(&CStr, &CStr, &Counter); 39] = [
         c"out_of_memory",
         c"requests answered 503 because shared memory was full",
         &OUT_OF_MEMORY,
+    ),
+    (c"shed", c"requests refused for overload", &SHED),
+    (c"overloaded", c"1 during overload", &OVERLOADED),
+    (
+        c"queue_delay",
+        c"how long messages wait until they are read, ms",
+        &QUEUE_DELAY,
     ),
     (
         c"call_id_collisions",

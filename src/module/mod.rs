@@ -7,6 +7,7 @@ mod drain_state;
 mod executor;
 mod modparam_values;
 mod modparams;
+mod overload;
 mod phone_hosts;
 mod replies;
 mod request;
@@ -53,7 +54,7 @@ static COMMANDS: CommandTable<7> = commands([
 ]);
 
 /// `modparam("cpm", …)`.
-static PARAMS: ParamTable<43> = params([
+static PARAMS: ParamTable<45> = params([
     string(c"domain", &modparams::DOMAIN),
     string(c"factory_uri", &modparams::FACTORY_URI),
     string(c"groups_dir", &modparams::GROUPS_DIR),
@@ -98,6 +99,8 @@ static PARAMS: ParamTable<43> = params([
     integer(c"session_rate", &modparams::SESSION_RATE),
     integer(c"target_rate", &modparams::TARGET_RATE),
     integer(c"next_hop_rate", &modparams::NEXT_HOP_RATE),
+    integer(c"shed_status", &modparams::SHED_STATUS),
+    integer(c"shed_queue_delay", &modparams::SHED_QUEUE_DELAY),
     integer(c"trail_size", &modparams::TRAIL_SIZE),
     string_function(c"warning_text", modparams::warning_text),
     integer(c"sender_processes", &modparams::SENDER_PROCESSES),
@@ -185,6 +188,7 @@ fn init() -> Result<(), String> {
     }
     let no_room = "cpm: shared memory has no room; give Kamailio more (-m)";
     let draining = drain_state::Draining::create().ok_or(no_room)?;
+    let load = overload::Load::create().ok_or(no_room)?;
     let samples = sampled_log::Samples::create().ok_or(no_room)?;
     let ended_answers =
         SharedTable::create(KamailioShm, ENDED_ANSWERS).map_err(|error| format!("cpm: {error}"))?;
@@ -194,6 +198,7 @@ fn init() -> Result<(), String> {
     let installed = runtime::install(Runtime {
         ended_answers,
         draining,
+        load,
         samples,
         config,
         groups,

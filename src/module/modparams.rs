@@ -13,6 +13,7 @@ use crate::cpm::client_forms::ClientForms;
 use crate::cpm::policy::{adhoc_document, AdhocPolicy, Group, InviteBy};
 use crate::cpm::settings::{Rates, Settings};
 use crate::cpm::socket::Socket;
+use crate::cpm::time::Micros;
 use crate::cpm::warning_texts::WarningTexts;
 use crate::document_file::read_document;
 use crate::kamailio::params::{IntParam, StringParam};
@@ -95,6 +96,10 @@ pub static SESSION_RATE: IntParam = IntParam::with_default(100);
 pub static TARGET_RATE: IntParam = IntParam::with_default(500);
 /// INVITEs per second to one next hop; 0: no limit.
 pub static NEXT_HOP_RATE: IntParam = IntParam::with_default(1_000);
+/// Answer to what is too much: 480, 486, 500 or 503.
+pub static SHED_STATUS: IntParam = IntParam::with_default(503);
+/// How long messages may wait until new requests are refused, ms; 0: they never are.
+pub static SHED_QUEUE_DELAY: IntParam = IntParam::with_default(100);
 /// 1: port and maddr of a target's URI count where there is no `orig_route`.
 pub static TARGET_NEXT_HOP: IntParam = IntParam::with_default(0);
 /// Trails of that many REFERs are kept, 8 kB each.
@@ -127,6 +132,10 @@ pub struct Config {
     pub untrusted: Untrusted,
     /// Except those in a dialog: for laboratories without S-CSCF.
     pub untrusted_in_dialog: bool,
+    /// Answer to what is too much.
+    pub shed_status: u16,
+    /// How long messages may wait until new requests are refused; 0: they never are.
+    pub shed_delay: Micros,
     /// How many REFERs the operator can ask about afterwards.
     pub trail_size: u32,
     /// Processes of our own that send what must not wait in a SIP worker.
@@ -163,6 +172,10 @@ impl Config {
         let refer_ok_code = match REFER_OK_CODE.get() {
             code @ (200 | 202) => code as u16,
             other => return Err(wrong("refer_ok_code", other, "200 or 202", "202")),
+        };
+        let shed_status = match SHED_STATUS.get() {
+            code @ (480 | 486 | 500 | 503) => code as u16,
+            other => return Err(wrong("shed_status", other, "480, 486, 500 or 503", "486")),
         };
         let groups_dir = text(&GROUPS_DIR).ok_or_else(|| {
             wrong(
@@ -261,6 +274,13 @@ impl Config {
             untrusted: untrusted()?,
             untrusted_in_dialog: number("untrusted_in_dialog", &UNTRUSTED_IN_DIALOG, 0..=1, "1")?
                 == 1,
+            shed_status,
+            shed_delay: Micros::from(number(
+                "shed_queue_delay",
+                &SHED_QUEUE_DELAY,
+                0..=250,
+                "100",
+            )?) * 1_000,
             trail_size: number("trail_size", &TRAIL_SIZE, 0..=10_000, "1000")?,
             senders: number("sender_processes", &SENDER_PROCESSES, 1..=64, "2")?,
             debug_panic_header: text(&DEBUG_PANIC_HEADER),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::counters;
 use super::executor::{self, apply, perform, Place, TimedOut};
+use super::overload;
 use super::runtime::{runtime, Runtime};
 use super::sampled_log::Sampled;
 use crate::cpm::action::{Action, Counter};
@@ -110,6 +111,7 @@ pub fn on_every_reply(message: &Message<'_>) -> Disposition {
     let Some(runtime) = runtime() else {
         return Disposition::Keep;
     };
+    overload::handled(runtime, message);
     let trusted = runtime.trusts(message.source());
     let mut accepted = accepted_invite(message);
     if trusted && accepted.is_none() {

@@ -3,6 +3,7 @@
 use super::collisions;
 use super::counters;
 use super::executor::{log_refused, perform, Place};
+use super::overload;
 use super::phone_hosts;
 use super::replies::origin;
 use super::return_codes::{FAILED, NOT_OURS, TAKEN};
@@ -40,6 +41,7 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
         log::error!("the module is not initialised");
         return FAILED;
     };
+    overload::handled(runtime, message);
     runtime.with_env(|env| {
         let where_to = classify(message.request_uri(), env);
         match (message.method(), &where_to) {
@@ -48,6 +50,7 @@ pub fn handle_request(message: &Message<'_>) -> i32 {
                 strangers::turn_away(runtime, message);
                 TAKEN
             }
+            _ if overload::is_turned_away(runtime, message) => TAKEN,
             (b"ACK", _) => ack(runtime, message),
             (b"CANCEL", _) => cancel(runtime, message),
             _ => request(runtime, message, env, &where_to),

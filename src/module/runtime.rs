@@ -9,6 +9,7 @@ use once_cell::sync::OnceCell;
 use super::counters;
 use super::drain_state::Draining;
 use super::modparams::Config;
+use super::overload::Load;
 use super::sampled_log::Samples;
 use crate::cpm::action::Counter;
 use crate::cpm::env::{Env, Wanted};
@@ -41,6 +42,7 @@ pub struct Runtime {
     /// What tm's timer process leaves to the process that watches deadlines.
     pub timeouts: Queue<KamailioShm>,
     pub draining: Draining,
+    pub load: Load,
     pub samples: Samples,
     /// 2xx that nobody waited for and that were ended.
     pub ended_answers: SharedTable<KamailioShm, EndedAnswer>,

@@ -29,9 +29,13 @@ pub enum Sampled {
     Collisions,
     /// Refused requests, of trusted peers too.
     Refusals,
+    /// There is more to do than can be done.
+    OverloadBegins,
+    /// There was.
+    OverloadEnds,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 9;
 
 /// The counts; seen by all processes.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::drain_sessions::end_some;
 use super::executor::{apply, perform, Place, TimedOut};
+use super::overload;
 use super::runtime::{runtime, Runtime};
 use crate::cpm::action::Action;
 use crate::cpm::input::Input;
@@ -15,15 +16,15 @@ use crate::kamailio::process::ProcessError;
 use crate::kamailio::{clock, log, process};
 
 /// Longest sleep of the process that watches deadlines, ms: should it ever be forgotten.
-const LONGEST_SLEEP: u64 = 1_000;
+const LONGEST_SLEEP: u64 = 30_000;
 /// How long it sleeps while it drains, or while something that is due cannot be done, ms.
 const TRY_AGAIN: u64 = 50;
 /// Most records handled per look, so that a crowd does not delay the next look for ever.
 const AT_ONCE: usize = 256;
 /// Most records of one session handled in one commit, so that its lock is not held for long.
 const TOGETHER: usize = 32;
-/// How long a sender waits for work before it looks again, ms.
-const IDLE: u64 = 1_000;
+/// How long a sender waits for work before it looks again, ms. Work wakes it.
+const IDLE: u64 = 60_000;
 
 /// In `mod_init`.
 pub fn reserve(senders: u32) -> Result<(), ProcessError> {
@@ -44,6 +45,7 @@ fn watch_deadlines() {
         return sleep(Duration::from_millis(IDLE));
     };
     let heard = runtime.store.listen();
+    let overload = overload::look(runtime);
     let draining = runtime.draining.is_on();
     if draining {
         end_some(runtime);
@@ -73,7 +75,7 @@ fn watch_deadlines() {
     }
     let longest = match draining {
         true => TRY_AGAIN,
-        false => LONGEST_SLEEP,
+        false => overload.unwrap_or(LONGEST_SLEEP),
     };
     let now = clock::monotonic_ms();
     runtime.store.sleep(heard, now, longest, TRY_AGAIN);

@@ -35,6 +35,7 @@ mod operator_start;
 mod operator_user;
 mod operator_why;
 mod options;
+mod overload;
 mod oversized;
 mod phones;
 mod refer_accepted;

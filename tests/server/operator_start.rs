@@ -42,6 +42,9 @@ fn refuses_to_start(setup: Setup, parameter: &str, value: &str) -> String {
 fn a_wrong_parameter_stops_the_start_and_says_what_is_expected() {
     let numbers = [
         ("refer_ok_code", 201),
+        ("shed_status", 404),
+        ("shed_queue_delay", -1),
+        ("shed_queue_delay", 251),
         ("invite_timeout", 0),
         ("invite_timeout", -5),
         ("max_participants", 0),
