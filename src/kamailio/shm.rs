@@ -49,11 +49,22 @@ const MODULE: &CStr = c"cpm";
 impl KamailioShm {
     /// Zeroed memory of at least `size` bytes, aligned to 8. `None` when the shared memory is full.
     pub fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: Kamailio filled in the table of functions before it loaded the first module.
+        KamailioShm::call(unsafe { sys::_shm_root.xmallocxz }, size)
+    }
+
+    /// The same with undefined content.
+    pub fn allocate_uninitialised(&self, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: as in `allocate`.
+        KamailioShm::call(unsafe { sys::_shm_root.xmalloc }, size)
+    }
+
+    fn call(allocate: sys::sr_malloc_f, size: usize) -> Option<NonNull<u8>> {
         if FAILING_ONE.get().is_some_and(FailingOne::is_this) {
             return None;
         }
-        // SAFETY: Kamailio filled in the table of functions before it loaded the first module.
-        let (allocate, block) = unsafe { (sys::_shm_root.xmallocxz?, sys::_shm_root.mem_block) };
+        // SAFETY: as in `allocate`.
+        let (allocate, block) = unsafe { (allocate?, sys::_shm_root.mem_block) };
         // SAFETY: function and block come from the same table, and the names are constants. The function
         // takes six arguments because Kamailio was compiled with DBG_SR_MEMORY: the bindings come from
         // headers with the same flags, which the loader compares.

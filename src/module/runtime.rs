@@ -251,7 +251,7 @@ impl From<Socket> for LocalSocket {
 // its own leaf lock, calls nothing of ours and aligns to 8 bytes at least.
 unsafe impl Memory for KamailioShm {
     fn allocate(&self, size: usize) -> Option<std::ptr::NonNull<u8>> {
-        KamailioShm::allocate(self, size)
+        self.allocate_uninitialised(size)
     }
 
     unsafe fn release(&self, block: std::ptr::NonNull<u8>) {

@@ -10,7 +10,7 @@ use crate::sip::{Request, Tag};
 /// Name of a record, unique for as long as the server runs and never used again. Ids grow: of two
 /// records of a session the later one has the greater id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Id(pub u64);
+pub struct Id(#[serde(with = "postcard::fixint::le")] pub u64);
 
 /// tm's name for a client transaction of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

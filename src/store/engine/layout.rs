@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub body: *mut u8,
     /// Bytes of the body. Lock: the anchor's.
     pub body_size: usize,
+    /// Bytes of its block. Lock: the anchor's.
+    pub body_room: usize,
     /// A block of `key_count` nodes, sorted by key; null for none. Lock: the anchor's.
     pub keys: *mut KeyNode,
     /// How many keys there are. Lock: the anchor's.

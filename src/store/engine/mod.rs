@@ -366,8 +366,8 @@ unsafe fn adopt<M: Memory>(memory: M, start: *mut u8, size: usize) -> Option<Blo
 /// # Safety
 /// The record is alive and of this memory. Nobody reads this body after the result is dropped.
 unsafe fn body_block<M: Memory>(memory: M, record: *mut Record) -> Option<Block<M>> {
-    // SAFETY: a commit changes address and size together.
-    unsafe { adopt(memory, (*record).body, (*record).body_size) }
+    // SAFETY: a commit changes address and room together.
+    unsafe { adopt(memory, (*record).body, (*record).body_room) }
 }
 
 /// The block of a record's keys, which the caller may drop.

@@ -25,7 +25,7 @@ pub(super) struct Step<'p, M: Memory> {
     pub keys: Option<NewKeys<M>>,
     record: Option<Block<M>>,
     body: Option<Block<M>>,
-    /// There is no room for a new body, but it fits into the block of the old one.
+    /// The new body goes into the block of the old one.
     in_place: bool,
 }
 
@@ -85,11 +85,15 @@ impl<'p, M: Memory> Step<'p, M> {
                 self.record = Some(empty_record(memory, self.change.id).ok_or(full)?);
             }
             if !body.is_empty() {
-                self.body = filled(memory, body);
-                self.in_place = self.body.is_none();
                 // SAFETY: the record is alive under the anchor's lock.
-                let old_size = unsafe { self.current.as_ref() }.map_or(0, |old| old.body_size);
-                if self.in_place && old_size < body.len() {
+                let room = unsafe { self.current.as_ref() }.map_or(0, |old| old.body_room);
+                let fits = body.len() <= room;
+                let wasteful = room_for(body.len()) < room / 2;
+                if !fits || wasteful {
+                    self.body = filled(memory, body);
+                }
+                self.in_place = self.body.is_none();
+                if self.in_place && !fits {
                     return Err(full);
                 }
             }
@@ -204,11 +208,12 @@ impl<'p, M: Memory> Step<'p, M> {
                 Some(body) if self.in_place => {
                     let size = body.len();
                     (*record).body.copy_from_nonoverlapping(body.as_ptr(), size);
-                    let saved = (*record).body_size - size;
-                    root.bytes.fetch_sub(saved, Ordering::Relaxed);
                     (*record).body_size = size;
                 }
-                _ => ((*record).body, (*record).body_size) = keep(self.body.take(), root),
+                body => {
+                    ((*record).body, (*record).body_room) = keep(self.body.take(), root);
+                    (*record).body_size = body.as_ref().map_or(0, Vec::len);
+                }
             }
             if let Some(NewKeys { block, count }) = self.keys.take() {
                 root.key_count.fetch_add(count, Ordering::Relaxed);
@@ -259,8 +264,8 @@ impl<M: Memory> NewKeys<M> {
 
 /// A block with this content. `None` when there is no room.
 fn filled<M: Memory>(memory: M, content: &[u8]) -> Option<Block<M>> {
-    let block = Block::new(memory, content.len())?;
-    // SAFETY: the new block has the length of the content.
+    let block = Block::new(memory, room_for(content.len()))?;
+    // SAFETY: the new block is not shorter than the content.
     unsafe {
         block
             .start()
@@ -268,6 +273,12 @@ fn filled<M: Memory>(memory: M, content: &[u8]) -> Option<Block<M>> {
             .copy_from_nonoverlapping(content.as_ptr(), content.len());
     }
     Some(block)
+}
+
+/// Bytes of the block for a body of so many: most of what it becomes later fits too.
+fn room_for(size: usize) -> usize {
+    const STEP: usize = 32;
+    size.checked_next_multiple_of(STEP).unwrap_or(size)
 }
 
 /// The block of a new record without content, in no list.
@@ -283,6 +294,7 @@ fn empty_record<M: Memory>(memory: M, id: RecordId) -> Option<Block<M>> {
         child_count: 0,
         body: ptr::null_mut(),
         body_size: 0,
+        body_room: 0,
         keys: ptr::null_mut(),
         key_count: 0,
         timer: Wheel::unset(),
