@@ -32,6 +32,18 @@ const REFUSALS: Rate = Rate {
     burst: 100,
 };
 
+/// INVITEs sent before it is noted that they left, so that what comes of the first does not wait for the last of a
+/// long list.
+const TOGETHER: usize = 32;
+
+/// An INVITE that has left.
+struct SentInvite {
+    leg: Id,
+    cseq: u32,
+    /// By which it can be cancelled.
+    transaction: TransactionId,
+}
+
 /// tm gave up on a request, in its timer process, which must not be kept: for our own.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TimedOut {
@@ -53,7 +65,16 @@ pub enum Place<'a> {
 /// Carries out `actions` and whatever follows from them. Takes no lock while Kamailio is called.
 pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
     let mut queue = VecDeque::from(with_trails_written(runtime, actions));
-    while let Some(action) = queue.pop_front() {
+    let mut invites = Vec::new();
+    loop {
+        // Those of a list leave first, then it is noted that they did.
+        if invites.len() >= TOGETHER || (queue.is_empty() && !invites.is_empty()) {
+            let more = invites_sent(runtime, &std::mem::take(&mut invites));
+            queue.extend(with_trails_written(runtime, more));
+        }
+        let Some(action) = queue.pop_front() else {
+            return;
+        };
         match action {
             Action::Answer(answer) => {
                 if let Some(failed) = answer_request(runtime, &answer, place) {
@@ -61,7 +82,7 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
                 }
             }
             Action::Send(request) => {
-                let more = send(runtime, request, place);
+                let more = send(runtime, request, place, &mut invites);
                 queue.extend(with_trails_written(runtime, more));
             }
             Action::Cancel { transaction, .. } => cancel(runtime, transaction),
@@ -145,7 +166,13 @@ fn answer_request(runtime: &Runtime, answer: &Answer, place: Place<'_>) -> Optio
     Some(apply(runtime, leg, Input::AnswerFailed { leg }))
 }
 
-fn send(runtime: &Runtime, request: Box<OutgoingRequest>, place: Place<'_>) -> Vec<Action> {
+/// Sends a request; an INVITE that has left is added to `invites`.
+fn send(
+    runtime: &Runtime,
+    request: Box<OutgoingRequest>,
+    place: Place<'_>,
+    invites: &mut Vec<SentInvite>,
+) -> Vec<Action> {
     let begins = request.method == Method::Invite && request.remote_tag.is_none();
     if begins && !has_room_to_invite() {
         let why = "shared memory is full".to_owned();
@@ -188,31 +215,61 @@ fn send(runtime: &Runtime, request: Box<OutgoingRequest>, place: Place<'_>) -> V
                 index: id.index,
                 label: id.label,
             };
-            invite_sent(runtime, leg, request.cseq, transaction)
+            invites.push(SentInvite {
+                leg,
+                cseq: request.cseq,
+                transaction,
+            });
+            Vec::new()
         }
         (Ok(_), _) => Vec::new(),
         (Err(error), owner) => failed(runtime, &request, owner, error.to_string()),
     }
 }
 
-/// Tells the leg by which name its INVITE can be cancelled. If nothing is left of the leg, because the
-/// INVITE waited too long for a sender, nobody else would ever cancel it.
-fn invite_sent(runtime: &Runtime, leg: Id, cseq: u32, transaction: TransactionId) -> Vec<Action> {
-    let input = Input::InviteSent {
-        leg,
-        cseq,
-        transaction,
+/// Tells the legs by which names their INVITEs can be cancelled: in one commit if they are of one session.
+fn invites_sent(runtime: &Runtime, invites: &[SentInvite]) -> Vec<Action> {
+    let legs: Vec<Id> = invites.iter().map(|invite| invite.leg).collect();
+    let sessions = match legs.len() {
+        1 => 1,
+        _ => runtime.store.by_session(&legs).len(),
+    };
+    match sessions {
+        1 => invite_sent(runtime, invites),
+        _ => invites
+            .chunks(1)
+            .flat_map(|invite| invite_sent(runtime, invite))
+            .collect(),
+    }
+}
+
+/// The same for INVITEs of one session. If nothing is left of a leg, because its INVITE waited too long for a
+/// sender, nobody else would ever cancel it.
+fn invite_sent(runtime: &Runtime, invites: &[SentInvite]) -> Vec<Action> {
+    let Some(first) = invites.first() else {
+        return Vec::new();
     };
     let handled = runtime.with_env(|env| {
-        runtime
-            .store
-            .with_record(leg, env, |session| session.handle(input))
+        runtime.store.with_record(first.leg, env, |session| {
+            for invite in invites {
+                session.handle(Input::InviteSent {
+                    leg: invite.leg,
+                    cseq: invite.cseq,
+                    transaction: invite.transaction,
+                });
+            }
+        })
     });
     match handled {
         Ok(actions) => actions,
+        // Each by itself: of others the leg may still be there.
+        Err(_) if invites.len() > 1 => invites
+            .chunks(1)
+            .flat_map(|invite| invite_sent(runtime, invite))
+            .collect(),
         Err(AccessError::NoSession) => vec![Action::Cancel {
-            owner: leg,
-            transaction,
+            owner: first.leg,
+            transaction: first.transaction,
         }],
         Err(error) => {
             log::error!("an INVITE was sent but not stored: {error}");

@@ -2,6 +2,8 @@
 //! leave or come while they are invited. Not here: what happens in order (`super::inviting`).
 
 use cpm::cpm::action::Counter;
+use cpm::cpm::input::Input;
+use cpm::cpm::records::{Id, LegState, Record};
 use cpm::sip::Method;
 
 use crate::flows::bed::{interleaved, interleaved_over, Stage};
@@ -27,6 +29,36 @@ fn an_answer_comes_before_the_send_is_known() {
         world.run_out();
         assert_eq!(world.told(cast.alice, &refer).last(), Some(&(486, true)));
         world.end();
+    });
+}
+
+/// The leg is gone by the time tm tells how to cancel, because its INVITE waited for too long to leave.
+#[test]
+fn what_nobody_waits_for_any_more_is_cancelled() {
+    interleaved(|world, cast| {
+        world.manners(cast.carol).answer = None;
+        world.join(cast.alice);
+        world.refers(cast.alice, TARGET, "");
+        world.run(2_000);
+        let inviting = world.records.rows().find_map(|(_, row)| match &row.record {
+            Record::Leg(leg) => match leg.state {
+                LegState::Inviting { transaction, .. } => Some((row.root, transaction?)),
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some((root, transaction)) = inviting else {
+            return;
+        };
+        world.operator(root, |session| {
+            session.handle(Input::InviteSent {
+                leg: Id(u64::MAX),
+                cseq: 1,
+                transaction,
+            });
+        });
+        world.run_out();
+        assert_eq!(world.ledger.cancels.len(), 1);
     });
 }
 

@@ -289,6 +289,11 @@ impl Session<'_> {
         sent: TransactionId,
     ) -> Activity {
         let Some(leg) = self.records.leg_mut(id) else {
+            // Nobody waits for it, and nobody else would cancel it.
+            self.actions.push(Action::Cancel {
+                owner: id,
+                transaction: sent,
+            });
             return Activity::Counts;
         };
         let attempt = leg.outgoing.as_ref();
