@@ -75,6 +75,9 @@ setup_tests() {
         locked need app_lua.so=kamailio-lua-modules
 }
 
+# What counts instructions, for the benchmarks and the test that tries them.
+setup_bench() { have valgrind || locked need valgrind=valgrind; }
+
 # What `cargo build` with the feature `module` needs: libclang for bindgen, and the headers.
 setup_build() {
     setup_rust

@@ -37,6 +37,7 @@ mod operator_why;
 mod options;
 mod oversized;
 mod phones;
+mod price;
 mod refer_accepted;
 mod refer_answer;
 mod refer_authorise;
