@@ -417,14 +417,15 @@ fn collect(from: impl Read + Send + 'static, log: Arc<Log>) {
     });
 }
 
-/// The processes of Kamailio in a process group.
+/// The processes of Kamailio in a process group, by itself or under callgrind.
 pub fn processes_of(group: u32) -> Vec<u32> {
     let group = group.to_string();
     let is_ours = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // pid (command) state parent group …
         let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
-        command.ends_with("(kamailio") && rest.split_whitespace().nth(2) == Some(&*group)
+        let kamailio = command.ends_with("(kamailio") || command.contains("(callgrind");
+        kamailio && rest.split_whitespace().nth(2) == Some(&*group)
     };
     let all = std::fs::read_dir("/proc").expect("Linux");
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

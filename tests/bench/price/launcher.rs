@@ -53,7 +53,7 @@ impl Launcher {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
-    /// What each process under callgrind counted. It writes that when it ends.
+    /// What each process counted under callgrind, which it writes when it ends.
     pub fn counts(&self) -> Vec<f64> {
         let files = fs::read_dir(self.dir.path()).expect("the directory is there");
         files.filter_map(|file| total(&file.ok()?.path())).collect()
@@ -90,9 +90,7 @@ fn total(file: &Path) -> Option<f64> {
         .starts_with("callgrind.")
         .then(|| fs::read_to_string(file).ok())??;
     text.lines().rev().find_map(|line| {
-        let figures = line
-            .strip_prefix("totals:")
-            .or(line.strip_prefix("summary:"))?;
+        let figures = line.strip_prefix("totals:")?;
         figures.split_whitespace().next()?.parse().ok()
     })
 }

@@ -46,7 +46,7 @@ pub struct Bare {
 }
 
 /// A start or an end under callgrind.
-const SLOW: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_secs(180);
 
 impl Default for How {
     fn default() -> How {
@@ -102,7 +102,10 @@ impl Subject {
         let launcher = Launcher::new(how.callgrind);
         setup = setup.env("PATH", launcher.path());
         if how.callgrind {
-            setup = setup.env("CPM_USER", "root").patience(SLOW);
+            setup = setup
+                .env("CPM_USER", "root")
+                .patience(SLOW)
+                .local_cfg(PATIENT);
         }
         let server = setup.try_start();
         let server = server.unwrap_or_else(|e| {
@@ -152,27 +155,34 @@ impl Subject {
         }
     }
 
+    pub fn processes(&self) -> Vec<u32> {
+        match &self.server {
+            Running::Module(server) => server.processes(),
+            Running::Script(bare) => processes_of(bare.child.id()),
+        }
+    }
+
     /// CPU time of all processes of the server, ns.
     pub fn cpu(&self) -> u64 {
-        match &self.server {
-            Running::Module(server) => cpu_of(&server.processes()),
-            Running::Script(bare) => cpu_of(&processes_of(bare.child.id())),
-        }
+        cpu_of(&self.processes())
     }
 
     pub fn run(&mut self, plan: Plan) -> Outcome {
         self.phones.run(plan)
     }
 
-    /// Ends the server; what is left of it.
-    pub fn stop(self) -> Launcher {
+    /// Ends the server: the user instructions of each of its processes, from start to end, under callgrind.
+    pub fn instructions(self) -> Vec<f64> {
         let Subject {
             server, launcher, ..
         } = self;
         drop(server);
-        launcher
+        launcher.counts()
     }
 }
+
+/// A process that is stopped has that many seconds to write what callgrind counted.
+const PATIENT: &str = "exit_timeout=60";
 
 /// The first figure of `/proc/PID/schedstat` of each.
 fn cpu_of(processes: &[u32]) -> u64 {
@@ -185,7 +195,7 @@ fn cpu_of(processes: &[u32]) -> u64 {
 }
 
 /// The configuration of the sample, without the module and with the script for its routes.
-fn configuration() -> String {
+fn configuration(how: &How) -> String {
     let sample = include_str!("../../../kamailio-cfg/cpm-as.cfg");
     let (own, _) = sample
         .split_once("####### The module #######")
@@ -197,7 +207,8 @@ fn configuration() -> String {
     );
     // Nobody looks at messages before they are read.
     let own = own.replace(load, "").replace("received_route_mode=1", "");
-    format!("{own}\n{}", include_str!("script.cfg"))
+    let patient = if how.callgrind { PATIENT } else { "" };
+    format!("{own}\n{patient}\n{}", include_str!("script.cfg"))
 }
 
 impl Bare {
@@ -207,7 +218,7 @@ impl Bare {
             .tempdir_in("/tmp")
             .expect("a directory");
         let at = |name: &str| dir.path().join(name);
-        std::fs::write(at("script.cfg"), configuration()).expect("a configuration");
+        std::fs::write(at("script.cfg"), configuration(how)).expect("a configuration");
         let addr = free_port([127, 0, 0, 1].into());
         let next_hop = route
             .trim_start_matches('<')
