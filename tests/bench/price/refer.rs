@@ -44,6 +44,7 @@ pub fn cpu(scale: Scale) -> Vec<Row> {
             subjects.truncate(2);
             let calm = Plan {
                 pace: Pace::Window(1),
+                refers: scale.pick(300, 20),
                 ..busy
             };
             let costs = alternate(&mut subjects, &[calm, calm], scale);
