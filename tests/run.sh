@@ -5,7 +5,7 @@
 # usage: ./tests/run.sh [FILTER…]     FILTER goes to the test runner, and only tests run; without one
 #                                     everything does: format, clippy, dependencies, tests, the demo
 #        ./tests/run.sh soak          the long form of random histories and of fuzzing (not in CI)
-#        ./tests/run.sh bench [ARG…]  the benchmarks (not in CI)
+#        ./tests/run.sh bench [GOAL…] the benchmarks: a table of figures and goals (not in CI)
 #        ./tests/run.sh counts        writes down how many instructions each hot path takes now
 set -euo pipefail
 # shellcheck source=../kamailio-cfg/setup.sh
@@ -74,6 +74,15 @@ soak() {
     cargo test --locked --no-default-features --test fuzz
 }
 
+# bench GOAL… : the figures that have goals, all or those; without a name also those that have none.
+bench() {
+    module
+    step "benchmarks"
+    local run=(cargo bench --locked --no-default-features --features server-tests)
+    "${run[@]}" --bench price -- "$@"
+    (($#)) || "${run[@]}" --bench strangers --bench focus
+}
+
 # The demo takes about ten seconds; a hanging one must not take the whole time CI has.
 show_demo() {
     step "demo"
@@ -93,9 +102,8 @@ if [[ ${1-} == soak ]]; then
 fi
 if [[ ${1-} == bench ]]; then
     shift
-    module
-    step "benchmarks"
-    exec cargo bench --locked --no-default-features --features server-tests --bench "*" "$@"
+    bench "$@"
+    exit
 fi
 if [[ ${1-} == counts ]]; then
     module

@@ -1,5 +1,5 @@
 //! What the module spends on a request, from its bytes to what is committed, without Kamailio around it.
-//! Not here: the network and tm (`server.rs`), and any promise about time.
+//! Not here: the network and tm (`price`), and any promise about time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.
 
 #[allow(dead_code)] // Shared with the instruction counts; not all of it is needed here.

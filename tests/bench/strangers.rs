@@ -1,5 +1,5 @@
 //! What a flood of strangers costs: CPU time of the server for a refused request and for an accepted REFER, and how
-//! many refused requests a second leave trusted traffic unharmed. Not here: what a phone waits for (`server.rs`).
+//! many refused requests a second leave trusted traffic unharmed. Not here: what a phone waits for (`price`).
 //!
 //! It prints tables and promises nothing: strangers, phones and server share the machine.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A failed test is one that panicked.

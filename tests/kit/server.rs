@@ -23,6 +23,8 @@ pub struct Setup {
     ips: Vec<String>,
     /// Done to the directory of group documents before the start.
     among_groups: Vec<fn(&Path)>,
+    /// How long the start may take; none: as long as usual.
+    patience: Option<Duration>,
 }
 
 /// A running server; dropping it stops it and waits for its end.
@@ -33,6 +35,8 @@ pub struct Server {
     child: Child,
     log: Arc<Log>,
     dir: tempfile::TempDir,
+    /// How long its end may take.
+    stop: Duration,
 }
 
 /// A server that did not start: how it ended and what it said.
@@ -93,6 +97,12 @@ impl Setup {
     /// Listens on this address too.
     pub fn also_on(mut self, ip: &str) -> Setup {
         self.ips.push(ip.into());
+        self
+    }
+
+    /// Lets the start and the end take that long, each.
+    pub fn patience(mut self, time: Duration) -> Setup {
+        self.patience = Some(time);
         self
     }
 
@@ -191,8 +201,9 @@ impl Setup {
             child,
             log,
             dir,
+            stop: self.patience.unwrap_or(STOP),
         };
-        match server.wait_ready() {
+        match server.wait_ready(self.patience.unwrap_or(START)) {
             None => Ok(server),
             Some(status) => {
                 // The pipes may still hold its last words.
@@ -287,16 +298,7 @@ impl Server {
 
     /// The processes of Kamailio, the main one among them.
     pub fn processes(&self) -> Vec<u32> {
-        let group = self.child.id().to_string();
-        let is_ours = |pid: &u32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // pid (command) state parent group …
-            let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
-            command.ends_with("(kamailio") && rest.split_whitespace().nth(2) == Some(&*group)
-        };
-        let all = std::fs::read_dir("/proc").expect("Linux");
-        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(is_ours).collect()
+        processes_of(self.child.id())
     }
 
     /// Whether the server's main process is still there.
@@ -331,7 +333,7 @@ impl Server {
         }
         // SAFETY: a signal to the child we started and have not reaped.
         unsafe { libc::kill(pid, libc::SIGTERM) };
-        let status = self.wait_exit(STOP);
+        let status = self.wait_exit(self.stop);
         if status.is_none() {
             // SAFETY: the process group of that child, made for it by process_group(0), and the child is not reaped.
             unsafe { libc::kill(-pid, libc::SIGKILL) };
@@ -355,8 +357,8 @@ impl Server {
     }
 
     /// None when ready, else how it ended (or that it neither ended nor got ready).
-    fn wait_ready(&mut self) -> Option<Option<ExitStatus>> {
-        let deadline = Instant::now() + START;
+    fn wait_ready(&mut self, wait: Duration) -> Option<Option<ExitStatus>> {
+        let deadline = Instant::now() + wait;
         while Instant::now() < deadline {
             if self.log.wait(Duration::from_millis(20), |lines| {
                 lines.iter().any(|l| l.contains("cpm: ready"))
@@ -415,8 +417,23 @@ fn collect(from: impl Read + Send + 'static, log: Arc<Log>) {
     });
 }
 
+/// The processes of Kamailio in a process group, by itself or under callgrind.
+pub fn processes_of(group: u32) -> Vec<u32> {
+    let group = group.to_string();
+    let is_ours = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // pid (command) state parent group …
+        let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
+        let kamailio = command.ends_with("(kamailio") || command.contains("(callgrind");
+        kamailio && rest.split_whitespace().nth(2) == Some(&*group)
+    };
+    let all = std::fs::read_dir("/proc").expect("Linux");
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(is_ours).collect()
+}
+
 /// A port that is free for both transports, below the range from which the system takes ports for others.
-fn free_port(ip: IpAddr) -> SocketAddr {
+pub fn free_port(ip: IpAddr) -> SocketAddr {
     for _ in 0..200 {
         let mut raw = [0u8; 2];
         getrandom::fill(&mut raw).expect("the system has randomness");

@@ -38,6 +38,7 @@ mod options;
 mod overload;
 mod oversized;
 mod phones;
+mod price;
 mod refer_accepted;
 mod refer_answer;
 mod refer_authorise;

@@ -117,6 +117,11 @@ impl SharedMap {
         Arena { control }
     }
 
+    /// Bytes it was made with.
+    pub fn size(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes in live blocks, with their headers and rounding.
     pub fn used(&self) -> usize {
         self.arena().control.used.load(Ordering::Relaxed)
