@@ -21,8 +21,8 @@ pub(super) struct Record {
     pub children: List,
     /// How many children there are. Lock: the anchor's.
     pub child_count: usize,
-    /// A block of its own, null for an empty body. A commit replaces it; if there is no room for that, it writes a
-    /// body that is not longer into it. Lock: the anchor's.
+    /// A block of its own, null for an empty body. A commit writes a body into it that fits, and replaces it for
+    /// one that does not. Lock: the anchor's.
     pub body: *mut u8,
     /// Bytes of the body. Lock: the anchor's.
     pub body_size: usize,

@@ -67,7 +67,7 @@ impl<'p, M: Memory> Step<'p, M> {
     /// Allocates and fills the blocks. Adds the key nodes that it will take out of the table to
     /// `old_nodes`.
     ///
-    /// What does not grow needs no room: with a full memory, sessions still end.
+    /// What hardly grows needs no room: with a full memory, sessions still end.
     pub fn allocate(
         &mut self,
         memory: M,
@@ -87,14 +87,9 @@ impl<'p, M: Memory> Step<'p, M> {
             if !body.is_empty() {
                 // SAFETY: the record is alive under the anchor's lock.
                 let room = unsafe { self.current.as_ref() }.map_or(0, |old| old.body_room);
-                let fits = body.len() <= room;
-                let wasteful = room_for(body.len()) < room / 2;
-                if !fits || wasteful {
-                    self.body = filled(memory, body);
-                }
-                self.in_place = self.body.is_none();
-                if self.in_place && !fits {
-                    return Err(full);
+                self.in_place = body.len() <= room;
+                if !self.in_place {
+                    self.body = Some(filled(memory, body).ok_or(full)?);
                 }
             }
         }
@@ -275,8 +270,8 @@ fn filled<M: Memory>(memory: M, content: &[u8]) -> Option<Block<M>> {
     Some(block)
 }
 
-/// Bytes of the block for a body of so many: most of what it becomes later fits too.
-fn room_for(size: usize) -> usize {
+/// Bytes of the block for a body of so many: most of what it becomes later fits too. A block never gets smaller.
+pub(super) fn room_for(size: usize) -> usize {
     const STEP: usize = 32;
     size.checked_next_multiple_of(STEP).unwrap_or(size)
 }

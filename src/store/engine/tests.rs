@@ -421,7 +421,7 @@ fn full_memory_changes_nothing_and_recovers() {
 
 /// Sessions can end although the memory is full.
 #[test]
-fn what_does_not_grow_needs_no_room() {
+fn what_hardly_grows_needs_no_room() {
     let map = map();
     let left = Cell::new(None);
     let memory = Flaky {
@@ -433,11 +433,12 @@ fn what_does_not_grow_needs_no_room() {
     let mut locked = engine.lock(engine.random_anchor(1));
     let [head, leg] = [locked.new_id(), locked.new_id()];
     let key = engine.key(&[b"leg"]);
-    let named = |body| put(leg, Some(head), body).with_keys(&[key]);
+    let named = |body: &[u8]| put(leg, Some(head), body).with_keys(&[key]);
     let begun = [put(head, None, b"two are in"), named(b"rings")];
     locked.commit(&begun).unwrap();
     left.set(Some(0));
-    let grown = [put(head, None, b"one is in"), named(b"answers")];
+    let longer = [b'a'; 40];
+    let grown = [put(head, None, b"one is in"), named(&longer)];
     assert_eq!(locked.commit(&grown), Err(CommitError::Full));
     let other = engine.key(&[b"other"]);
     let renamed = [

@@ -3,6 +3,7 @@
 //! The allocator fails at random times. The old state must stand then, with the same bytes allocated.
 
 use super::*;
+use crate::store::engine::step::room_for;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -51,6 +52,8 @@ struct Entry {
     parent: Option<RecordId>,
     children: Vec<RecordId>,
     body: Vec<u8>,
+    /// Bytes of its block, which grows only.
+    room: usize,
     keys: BTreeSet<Key>,
     deadline: Option<u64>,
 }
@@ -155,6 +158,11 @@ fn expect(state: &State, changes: &[Change]) -> Result<State, Vec<CommitError>> 
             parent: change.parent,
             children: present.map_or(Vec::new(), |entry| entry.children.clone()),
             body: body.clone(),
+            room: match present.map_or(0, |entry| entry.room) {
+                _ if body.is_empty() => 0,
+                room if body.len() <= room => room,
+                _ => room_for(body.len()),
+            },
             keys: match (&change.keys, present) {
                 (Some(keys), _) => keys.iter().copied().collect(),
                 (None, Some(entry)) => entry.keys.clone(),
@@ -269,7 +277,7 @@ impl<'a> World<'a> {
     fn check_state(&self) {
         let counts = self.engine.counts();
         let keys: usize = self.state.values().map(|entry| entry.keys.len()).sum();
-        let bodies: usize = self.state.values().map(|entry| entry.body.len()).sum();
+        let bodies: usize = self.state.values().map(|entry| entry.room).sum();
         assert_eq!((counts.records, counts.keys), (self.state.len(), keys));
         assert_eq!(
             counts.bytes,
