@@ -17,7 +17,8 @@ pub fn waits(scale: Scale) -> Vec<Row> {
     let what = "REFERs completed per second, as many as it can";
     rows.push(Row::new(what, "/s", &capacity));
     let half = steady(&mut subject, rows[0].median() / 2.0, scale.pick(8.0, 0.3));
-    half.all_completed();
+    let lost = (half.flights.len() - half.completed()) as f64;
+    rows.push(Row::new("not completed at half of that", "", &[lost]).goal(Goal::AtMost(0.0)));
     let waits = half.waits(|f| f.accepted());
     rows.push(Row::new(
         "REFER to 2xx at half of that: median",
