@@ -4,6 +4,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(tm_takes_max_forwards)");
     #[cfg(feature = "module")]
     if let Err(problem) = kamailio::generate() {
         for line in problem.lines() {
@@ -76,6 +77,7 @@ mod kamailio {
         );
         let defines = read_defines(&config)?;
         check_libclang()?;
+        look_for_max_forwards(&src);
 
         let mut builder = bindgen::Builder::default()
             .header(WRAPPER)
@@ -120,6 +122,23 @@ mod kamailio {
         let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?)
             .join("bindings.rs");
         fs::write(&out, text).map_err(|error| format!("cannot write {}: {error}", out.display()))
+    }
+
+    /// Sets `tm_takes_max_forwards` when tm, as its source says, writes no Max-Forwards into a request whose
+    /// headers have one. A tree without that source, or with another one, leaves the header to tm.
+    fn look_for_max_forwards(src: &Path) {
+        let builder = src.join("modules/tm/t_msgbuilder.c");
+        println!("cargo::rerun-if-changed={}", builder.display());
+        let source = fs::read_to_string(builder).unwrap_or_default();
+        let words: Vec<&str> = source.split_ascii_whitespace().collect();
+        let looks = "if(headers==NULL || headers->len<15 \
+             || _strnstr(headers->s, \"Max-Forwards:\", headers->len)==NULL) { \
+             maxfwd_len = MAXFWD_HEADER_LEN; } else { maxfwd_len = 0; }";
+        let writes = "if(maxfwd_len>0) memapp(w, MAXFWD_HEADER, MAXFWD_HEADER_LEN);";
+        let text = words.join(" ");
+        if text.contains(looks) && text.contains(writes) {
+            println!("cargo::rustc-cfg=tm_takes_max_forwards");
+        }
     }
 
     /// Finds the directory that holds `core/` and `config.mak`.

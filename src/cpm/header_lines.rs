@@ -54,14 +54,15 @@ impl HeaderLines {
     pub fn joined(mut self, name: &str, pieces: &[&str]) -> Self {
         self.0.push_str(name);
         self.0.push_str(": ");
+        let start = self.0.len();
         for piece in pieces {
-            match is_plain(piece) {
-                true => self.0.push_str(piece),
-                false => {
-                    let printable = |c: char| if c.is_control() { ' ' } else { c };
-                    self.0.extend(piece.chars().map(printable));
-                }
-            }
+            self.0.push_str(piece);
+        }
+        let value = self.0.get(start..).unwrap_or_default();
+        if !is_plain(value) {
+            let value = value.replace(char::is_control, " ");
+            self.0.truncate(start);
+            self.0.push_str(&value);
         }
         self.0.push_str("\r\n");
         self
@@ -83,10 +84,8 @@ impl HeaderLines {
     /// The same with the features that a client wants to see.
     pub fn contact_in(self, uri: &Uri, forms: ClientForms) -> Self {
         let more = forms.contact_params();
-        self.joined(
-            "Contact",
-            &["<", uri.as_str(), ">", CONTACT_FEATURES, &more],
-        )
+        let value = ["<", uri.as_str(), ">", CONTACT_FEATURES, &more];
+        self.joined("Contact", &value)
     }
 
     /// The focus with this token as the asserted identity (RFC 3325).

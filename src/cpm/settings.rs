@@ -143,13 +143,16 @@ impl Settings {
 
     /// `sip:TOKEN@host`, by which a peer reaches the focus over `socket`.
     pub fn contact_uri(&self, token: &str, socket: Socket) -> Uri {
-        let at = || socket.host_port().to_string();
-        let transport = socket.transport.as_str();
-        self.own_uri(&match &self.contact_host {
-            Some(host) => ["sip:", token, "@", host].concat(),
-            None if socket.transport == Transport::Udp => ["sip:", token, "@", &at()].concat(),
-            None => ["sip:", token, "@", &at(), ";transport=", transport].concat(),
-        })
+        if let Some(host) = &self.contact_host {
+            return self.own_uri(&["sip:", token, "@", host].concat());
+        }
+        let (host, port) = (socket.host(), socket.port.to_string());
+        let transport = match socket.transport {
+            Transport::Udp => ["", ""],
+            other => [";transport=", other.as_str()],
+        };
+        let at = ["sip:", token, "@", &host, ":", &port];
+        self.own_uri(&[at.concat(), transport.concat()].concat())
     }
 
     /// A URI made of a token and a host that was checked at start. It cannot fail; the factory's would
@@ -162,7 +165,7 @@ impl Settings {
     pub fn msrp_for(&self, socket: Socket) -> String {
         self.msrp_uri
             .clone()
-            .unwrap_or_else(|| format!("msrp://{}:2855", socket.host()))
+            .unwrap_or_else(|| ["msrp://", &socket.host(), ":2855"].concat())
     }
 
     /// The Warning text for a reason.

@@ -74,7 +74,10 @@ impl Socket {
     /// The address as it stands in a URI: IPv6 in brackets.
     pub fn host(&self) -> String {
         match self.address {
-            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets().map(|octet| octet.to_string());
+                [&a, ".", &b, ".", &c, ".", &d].concat()
+            }
             IpAddr::V6(v6) => format!("[{v6}]"),
         }
     }

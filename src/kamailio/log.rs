@@ -200,7 +200,10 @@ fn emit(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
         let (number, pid) = unsafe { (sys::process_no, sys::my_pid()) };
         let prefix = String::from_utf8_lossy(prefix);
         // A String takes everything.
-        let _ = write!(front, "{number:2}({pid}) {name}: {prefix}");
+        let _ = write!(front, "{number:2}({pid}) ");
+        for part in [&name, ": ", &prefix] {
+            front.push_str(part);
+        }
         push_place(&mut front, place);
         let line = Line::behind(front).finished(args);
         // A single write keeps the lines of several processes apart.
@@ -226,8 +229,10 @@ fn emit(level: Level, place: &Location<'_>, args: fmt::Arguments<'_>) {
 /// What stands in front of a message: the module, and where in it the line is written.
 fn push_place(front: &mut String, place: &Location<'_>) {
     let module = MODULE.to_str().unwrap_or_default();
-    // A String takes everything.
-    let _ = write!(front, "{module} [{}:{}]: ", place.file(), place.line());
+    let line = place.line().to_string();
+    for part in [module, " [", place.file(), ":", &line, "]: "] {
+        front.push_str(part);
+    }
 }
 
 /// Kamailio's name and syslog number of a level.

@@ -25,11 +25,9 @@ impl ContentType {
         if !text::is_token(main) || !text::is_token(sub) || kind.len() > MAX_KIND {
             return None;
         }
-        let kind = format!("{}/{}", text::ascii(main)?, text::ascii(sub)?);
-        Some(ContentType {
-            kind: kind.to_ascii_lowercase(),
-            params,
-        })
+        let mut kind = [text::ascii(main)?, "/", text::ascii(sub)?].concat();
+        kind.make_ascii_lowercase();
+        Some(ContentType { kind, params })
     }
 
     /// A parameter (name in any case); `""` when it has no value.

@@ -60,6 +60,9 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 
 /// Text for a line we write: every control character becomes a blank, so the line cannot end early.
 pub(crate) fn one_line(text: &str) -> String {
+    if PRINTABLE.has_all(text.as_bytes()) {
+        return text.to_owned();
+    }
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

@@ -141,7 +141,7 @@ impl Subscription {
     /// The value of Subscription-State (RFC 6665 section 4.1.3) in a NOTIFY that leaves now.
     pub fn state(&self, now: Millis) -> String {
         match self.ending {
-            Some(ending) => format!("terminated;reason={}", ending.as_str()),
+            Some(ending) => ["terminated;reason=", ending.as_str()].concat(),
             None => self.active_state(now),
         }
     }
@@ -153,7 +153,7 @@ impl Subscription {
             Some(_) => left.max(1),
             None => left,
         };
-        format!("active;expires={left}")
+        ["active;expires=", &left.to_string()].concat()
     }
 
     /// Takes the final answer to the NOTIFY in flight. `retry_after` in seconds.

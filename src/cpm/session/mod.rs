@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub use self::group_policy::{identity_in, is_shown_as_administrator};
-use self::record_access::Records;
+use self::record_access::{Records, USUAL};
 pub(super) use self::subscriptions::NotifyContent;
 use super::action::{Action, Counter};
 use super::client_forms::ClientForms;
@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
         self.note_changes();
         self.records.remove_finished(self.env.now);
         let keep = self.head.live || self.records.has_children();
-        let mut changes = Vec::new();
+        let mut changes = Vec::with_capacity(USUAL);
         if keep && self.before.as_ref() != Some(&self.head) {
             let was_live = self.before.as_ref().map(|before| before.live);
             changes.push(Change {

@@ -97,7 +97,7 @@ impl Session<'_> {
         let next_hop = next_hop.map_or(&request_uri, |route| route.uri());
         let host = host_key(next_hop.host());
         let next_hop = match next_hop.port() {
-            Some(port) => format!("{host}:{port}"),
+            Some(port) => [&host, ":", port.to_string().as_str()].concat(),
             None => host.into_owned(),
         };
         let shared = [

@@ -1,7 +1,5 @@
 //! The records of a session that an event looks at: loaded once, changed here, committed at the end.
 
-use std::collections::BTreeMap;
-
 use super::Change;
 use crate::cpm::records::conference::status_of;
 use crate::cpm::records::{
@@ -13,17 +11,22 @@ use crate::sip::conference_info::Status;
 use crate::sip::identity::Identity;
 use crate::sip::multipart::LastPart;
 
+/// How many records the usual event looks at, and more than it changes.
+pub(super) const USUAL: usize = 6;
+
 /// Working copies of a session's records.
 pub struct Records<'a> {
     session: Id,
     store: &'a dyn SessionStore,
-    slots: BTreeMap<Id, Slot>,
+    /// In the order of their ids. An event looks at few records, and at most of them many times.
+    slots: Vec<Slot>,
 }
 
 struct Slot {
-    /// `None`: removed, or there never was such a record.
+    id: Id,
+    /// `None`: removed.
     record: Option<Record>,
-    /// It was in the store when it was looked at.
+    /// It was in the store when it was looked at; else it was made since.
     stored: bool,
     dirty: bool,
     /// What decided on its names when it was looked at. `None`: it was not in the store.
@@ -40,6 +43,22 @@ fn shown(leg: &Leg) -> Option<Shown> {
 }
 
 impl Slot {
+    fn loaded(id: Id, store: &dyn SessionStore) -> Option<Slot> {
+        let record = store.load(id)?;
+        let shown = match &record {
+            Record::Leg(leg) => shown(leg),
+            _ => None,
+        };
+        Some(Slot {
+            id,
+            shown,
+            stored: true,
+            naming: Some(record.naming()),
+            record: Some(record),
+            dirty: false,
+        })
+    }
+
     fn is_added(&self) -> bool {
         !self.stored && self.record.is_some()
     }
@@ -59,7 +78,7 @@ macro_rules! record_kind {
     ($kind:ident, $read:ident, $write:ident, $type:ty) => {
         #[doc = concat!("The ", stringify!($type), " with this id.")]
         pub fn $read(&mut self, id: Id) -> Option<&$type> {
-            match &self.slot(id).record {
+            match &self.slot(id)?.record {
                 Some(Record::$kind(record)) => Some(record),
                 _ => None,
             }
@@ -67,7 +86,7 @@ macro_rules! record_kind {
 
         #[doc = concat!("The ", stringify!($type), " with this id, to be changed.")]
         pub fn $write(&mut self, id: Id) -> Option<&mut $type> {
-            let slot = self.slot(id);
+            let slot = self.slot(id)?;
             match &mut slot.record {
                 Some(Record::$kind(record)) => {
                     slot.dirty = true;
@@ -85,7 +104,7 @@ impl<'a> Records<'a> {
         Records {
             session,
             store,
-            slots: BTreeMap::new(),
+            slots: Vec::with_capacity(USUAL),
         }
     }
 
@@ -104,7 +123,7 @@ impl<'a> Records<'a> {
 
     /// What INVITEs tell of a list: the record with this id.
     pub fn history(&mut self, id: Id) -> Option<&LastPart> {
-        match &self.slot(id).record {
+        match &self.slot(id)?.record {
             Some(Record::History(history)) => Some(history),
             _ => None,
         }
@@ -112,7 +131,7 @@ impl<'a> Records<'a> {
 
     /// The dialog that this record keeps.
     pub fn dialog_mut(&mut self, holder: Id) -> Option<&mut Dialog> {
-        let slot = self.slot(holder);
+        let slot = self.slot(holder)?;
         let dialog = slot.record.as_mut()?.dialog_mut()?;
         slot.dirty = true;
         Some(dialog)
@@ -120,7 +139,7 @@ impl<'a> Records<'a> {
 
     /// What all subscriptions have in common, of the one this record keeps, and which dialog carries it.
     pub fn subscription_mut(&mut self, id: Id) -> Option<(&mut Subscription, &Carrier)> {
-        let slot = self.slot(id);
+        let slot = self.slot(id)?;
         let subscription = slot.record.as_mut()?.subscription_mut()?;
         slot.dirty = true;
         Some(subscription)
@@ -141,18 +160,24 @@ impl<'a> Records<'a> {
     /// A new record with an id from [`Records::new_id`].
     pub fn insert(&mut self, id: Id, record: Record) {
         let slot = Slot {
+            id,
             record: Some(record),
             stored: false,
             dirty: true,
             naming: None,
             shown: None,
         };
-        self.slots.insert(id, slot);
+        match self.place(id) {
+            Ok(at) => self.slots.splice(at..=at, [slot]).for_each(drop),
+            Err(at) => self.slots.insert(at, slot),
+        }
     }
 
     /// Removes a record.
     pub fn remove(&mut self, id: Id) {
-        self.slot(id).record = None;
+        if let Some(slot) = self.slot(id) {
+            slot.record = None;
+        }
     }
 
     /// The record with this name, as it was when the event began.
@@ -163,10 +188,10 @@ impl<'a> Records<'a> {
     /// The leg of somebody who is in the session or being invited.
     pub fn member(&self, who: &[Identity]) -> Option<Id> {
         let mut here = self.slots.iter();
-        let here = here.find_map(|(id, slot)| match &slot.record {
+        let here = here.find_map(|slot| match &slot.record {
             Some(Record::Leg(leg)) => {
-                let theirs = who.iter().any(|w| leg.identities.contains(w));
-                (leg.is_member() && theirs).then_some(*id)
+                let theirs = || who.iter().any(|w| leg.identities.contains(w));
+                (leg.is_member() && theirs()).then_some(slot.id)
             }
             _ => None,
         });
@@ -178,7 +203,7 @@ impl<'a> Records<'a> {
                 };
                 // What this event has looked at was searched above; the store knows the rest.
                 let found = self.store.find(&name);
-                found.filter(|id| !self.slots.contains_key(id))
+                found.filter(|id| self.place(*id).is_err())
             })
         })
     }
@@ -186,16 +211,17 @@ impl<'a> Records<'a> {
     /// All records below the head, oldest first.
     pub fn children(&self) -> Vec<Id> {
         let mut ids = self.store.children(self.session);
-        ids.retain(|id| !self.slots.get(id).is_some_and(Slot::is_removed));
+        let seen = |id: Id| self.place(id).ok().and_then(|at| self.slots.get(at));
+        ids.retain(|id| !seen(*id).is_some_and(Slot::is_removed));
         // Ids grow, so these follow in the order of their making.
-        let added = self.slots.iter().filter(|(_, slot)| slot.is_added());
-        ids.extend(added.map(|(id, _)| *id));
+        let added = self.slots.iter().filter(|slot| slot.is_added());
+        ids.extend(added.map(|slot| slot.id));
         ids
     }
 
     /// Whether anything is left below the head; costs the same in a large session as in a small one.
     pub fn has_children(&self) -> bool {
-        let count = |which: fn(&Slot) -> bool| self.slots.values().filter(|s| which(s)).count();
+        let count = |which: fn(&Slot) -> bool| self.slots.iter().filter(|s| which(s)).count();
         let (added, removed) = (count(Slot::is_added), count(Slot::is_removed));
         self.store.child_count(self.session) + added > removed
     }
@@ -204,12 +230,12 @@ impl<'a> Records<'a> {
     /// session.
     pub fn take_changed_legs(&mut self) -> Vec<(Id, bool)> {
         let mut changed = Vec::new();
-        for (id, slot) in &mut self.slots {
+        for slot in &mut self.slots {
             if let Some(Record::Leg(leg)) = &slot.record {
                 let now = shown(leg);
                 if now != slot.shown {
                     slot.shown = now;
-                    changed.push((*id, now.is_some()));
+                    changed.push((slot.id, now.is_some()));
                 }
             }
         }
@@ -218,12 +244,12 @@ impl<'a> Records<'a> {
 
     /// Removes records that have nothing left to do; nobody else would ever look at them again.
     pub fn remove_finished(&mut self, now: Millis) {
-        let finished = self.slots.iter().filter(|(_, slot)| match &slot.record {
+        let finished = self.slots.iter().filter(|slot| match &slot.record {
             Some(Record::Leg(leg)) => leg.is_finished(),
             Some(Record::Refer(refer)) => refer.is_finished(now),
             _ => false,
         });
-        let finished: Vec<Id> = finished.map(|(id, _)| *id).collect();
+        let finished: Vec<Id> = finished.map(|slot| slot.id).collect();
         for id in finished {
             self.remove_whole(id);
         }
@@ -240,7 +266,7 @@ impl<'a> Records<'a> {
 
     /// Whether this is a record that goes with that of its REFER.
     pub fn is_part(&mut self, id: Id) -> bool {
-        let record = &self.slot(id).record;
+        let record = self.slot(id).and_then(|slot| slot.record.as_ref());
         matches!(record, Some(Record::Target(_) | Record::History(_)))
     }
 
@@ -256,37 +282,30 @@ impl<'a> Records<'a> {
     }
 
     /// What has to be committed.
-    pub fn into_changes(self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (id, slot) in self.slots {
-            let removed = slot.is_removed();
-            if removed || (slot.dirty && slot.record.is_some()) {
-                let renamed = slot.is_renamed();
-                changes.push(Change {
-                    id,
-                    body: slot.record,
-                    renamed,
-                });
-            }
-        }
-        changes
+    pub fn into_changes(self) -> impl Iterator<Item = Change> {
+        let changed = |slot: &Slot| slot.is_removed() || (slot.dirty && slot.record.is_some());
+        self.slots.into_iter().filter(changed).map(|slot| Change {
+            id: slot.id,
+            renamed: slot.is_renamed(),
+            body: slot.record,
+        })
     }
 
-    fn slot(&mut self, id: Id) -> &mut Slot {
-        let store = self.store;
-        self.slots.entry(id).or_insert_with(|| {
-            let record = store.load(id);
-            let shown = match &record {
-                Some(Record::Leg(leg)) => shown(leg),
-                _ => None,
-            };
-            Slot {
-                shown,
-                stored: record.is_some(),
-                naming: record.as_ref().map(Record::naming),
-                record,
-                dirty: false,
+    /// Where the slot of this record is, or would have to be put.
+    fn place(&self, id: Id) -> Result<usize, usize> {
+        self.slots.binary_search_by_key(&id, |slot| slot.id)
+    }
+
+    /// What is known of a record. `None`: there never was one.
+    fn slot(&mut self, id: Id) -> Option<&mut Slot> {
+        let at = match self.place(id) {
+            Ok(at) => at,
+            Err(at) => {
+                let slot = Slot::loaded(id, self.store)?;
+                self.slots.insert(at, slot);
+                at
             }
-        })
+        };
+        self.slots.get_mut(at)
     }
 }

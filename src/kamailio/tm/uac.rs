@@ -29,7 +29,15 @@ pub struct TransactionId {
     pub label: u32,
 }
 
-/// A request to be sent. tm adds Via, Max-Forwards, Content-Length and, if configured, User-Agent.
+/// The line in front of the headers of every request. tm adds the same one to a request without it, but only
+/// after a search through all headers, byte by byte; in front it is found at once.
+#[cfg(tm_takes_max_forwards)]
+const MAX_FORWARDS: &str = "Max-Forwards: 70\r\n";
+/// As far as is known, this tm would write a second one.
+#[cfg(not(tm_takes_max_forwards))]
+const MAX_FORWARDS: &str = "";
+
+/// A request to be sent. Via, Max-Forwards, Content-Length and, if configured, User-Agent are added.
 #[derive(Debug, Clone, Copy)]
 pub struct OutgoingRequest<'a> {
     /// The method.
@@ -212,7 +220,8 @@ impl Tm {
         dialog.state = sys::DLG_CONFIRMED;
 
         let mut method = str_conversion::str_of(request.method.as_bytes());
-        let mut headers = str_conversion::str_of(request.headers.as_bytes());
+        let headers = [MAX_FORWARDS, request.headers].concat();
+        let mut headers = str_conversion::str_of(headers.as_bytes());
         let mut body = str_conversion::str_of(request.body);
         // SAFETY: uac_req_t is plain data, and all zero is an empty request.
         let mut uac: sys::uac_req_t = unsafe { std::mem::zeroed() };

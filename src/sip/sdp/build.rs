@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Media, MsrpPath, Sdp, SdpError, Setup};
+use super::{msrp_path, Direction, Media, MsrpPath, Sdp, SdpError, Setup};
 use crate::sip::text;
 
 /// What a participant may wrap in message/cpim.
@@ -152,7 +152,7 @@ impl LocalMedia {
 
     /// True when the message plane is reached over TLS.
     pub(super) fn tls(&self) -> bool {
-        MsrpPath::parse(&self.msrp_uri).is_some_and(|path| path.tls())
+        msrp_path::is_tls(&self.msrp_uri)
     }
 }
 

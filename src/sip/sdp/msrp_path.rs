@@ -77,6 +77,12 @@ impl MsrpPath {
     }
 }
 
+/// Whether a usable MSRP URI is to be reached over TLS.
+pub(super) fn is_tls(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("msrps")
+}
+
 fn authority_parts(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
         let (address, port) = inner.split_once(']')?;

@@ -8,10 +8,7 @@ const MAX_ATTRIBUTES: usize = 256;
 
 /// See [`Sdp::parse`].
 pub(super) fn parse(body: &[u8]) -> Result<Sdp, SdpError> {
-    let mut lines = body
-        .split(|b| *b == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.trim_ascii().is_empty());
+    let mut lines = lines(body);
     if lines.next() != Some(b"v=0") {
         return Err(SdpError::Malformed("does not begin with v=0".into()));
     }
@@ -58,6 +55,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Sdp, SdpError> {
     Ok(sdp)
 }
 
+/// The lines that are not blank, without their ends.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(body);
+    let lines = std::iter::from_fn(move || {
+        let (line, behind) = text::cut(rest?, b'\n');
+        rest = behind;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    });
+    lines.filter(|line| !line.trim_ascii().is_empty())
+}
+
 fn origin(value: &[u8]) -> Option<(String, String)> {
     let text = text::clean_utf8(value)?;
     let mut fields = text.split_ascii_whitespace();
@@ -73,11 +81,10 @@ fn connection(value: &[u8]) -> Option<Connection> {
     if !net.eq_ignore_ascii_case("IN") || fields.next().is_some() {
         return None;
     }
-    let ipv6 = match kind.to_ascii_uppercase().as_str() {
-        "IP4" => false,
-        "IP6" => true,
-        _ => return None,
-    };
+    let ipv6 = kind.eq_ignore_ascii_case("IP6");
+    if !ipv6 && !kind.eq_ignore_ascii_case("IP4") {
+        return None;
+    }
     // Some peers write the brackets of a URI here.
     let inner = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
     let address = inner.unwrap_or(address);

@@ -254,7 +254,7 @@ impl Session<'_> {
             {
                 received.text.clone()
             }
-            _ => format!("<{}>", referrer.uri),
+            _ => ["<", referrer.uri.as_str(), ">"].concat(),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Session<'_> {
         let last = subscription.common.ending.is_some();
 
         let event = match record.event_id {
-            Some(id) => format!("refer;id={id}"),
+            Some(id) => ["refer;id=", &id.to_string()].concat(),
             None => "refer".to_owned(),
         };
         let referrer = record.who();
