@@ -57,13 +57,15 @@ const STOP: Duration = Duration::from_secs(10);
 const SETTLED: Duration = Duration::from_secs(90);
 
 impl Setup {
-    /// On 127.0.0.1, with these groups.
+    /// On 127.0.0.1, with these groups. Servers of tests share the machine, and do not refuse what waited for that
+    /// reason, unless a test asks for `shed_queue_delay`.
     pub fn new<G: Borrow<Group>>(groups: impl IntoIterator<Item = G>) -> Setup {
         Setup {
             groups: groups.into_iter().map(|g| g.borrow().clone()).collect(),
             ips: vec!["127.0.0.1".into()],
             ..Setup::default()
         }
+        .param_int("shed_queue_delay", 0)
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Setup {

@@ -88,6 +88,8 @@ impl Subject {
             .env("CPM_SHM_MB", how.shm_mb.to_string())
             .env("CPM_WORKERS", how.workers.to_string())
             .env("CPM_MEMORY_MANAGER", how.memory_manager)
+            // As shipped: the kit turns it off.
+            .param_int("shed_queue_delay", 100)
             .param_int("refer_rate", 0)
             .param_int("session_rate", 0)
             .param_int("invite_rate", 0)
