@@ -103,7 +103,7 @@ fn is_done(answer: &Msg) -> bool {
 
 #[test]
 fn slow_on_the_way_of_a_join() {
-    at_every_allocation(5, |scene, group, _, which| {
+    at_every_allocation(3, |scene, group, _, which| {
         let carol = scene.ua(CAROL);
         let invite = scene.invite(&carol, &group.uri).with(FULL, which);
         let sent = scene.send(&carol, &invite);
@@ -121,7 +121,7 @@ fn slow_on_the_way_of_a_join() {
 
 #[test]
 fn slow_on_the_way_of_a_refer() {
-    at_every_allocation(15, |scene, _, [alice, _], which| {
+    at_every_allocation(6, |scene, _, [alice, _], which| {
         let target = format!("sip:t{which}@home1.test");
         let refer = alice.refer(&format!("<{target}>")).with(FULL, which);
         if !is_done(&alice.send(&refer).answer()) {
@@ -167,7 +167,7 @@ fn slow_on_the_way_of_a_bye() {
 
 #[test]
 fn slow_on_the_way_of_a_notify() {
-    at_every_allocation(12, |_, _, [alice, bob], which| {
+    at_every_allocation(8, |_, _, [alice, bob], which| {
         let subscribe = watch::subscribe(alice, &alice.focus).with(FULL, which);
         if is_done(&alice.send(&subscribe).answer()) {
             alice.ua().expect("NOTIFY");
