@@ -27,28 +27,30 @@ pub fn carries_list(request: &Request) -> bool {
     parts(request).is_ok_and(|parts| parts.iter().any(is_list))
 }
 
-/// The recipient list of an INVITE to the factory (RFC 5366). `None`: it carries no list.
-/// `identity` says who a URI stands for.
+/// The recipient list of an INVITE to the factory (RFC 5366). `None`: it carries no list. `most`: so many entries may
+/// it have. `identity` says who a URI stands for.
 pub fn read_recipients(
     request: &Request,
+    most: usize,
     identity: &dyn Fn(&Uri) -> Identity,
 ) -> Option<Result<Targets, Refusal>> {
     match parts(request) {
         Ok(parts) if !parts.iter().any(is_list) => None,
-        _ => Some(read_list(request, &ListPart::Any, None, identity)),
+        _ => Some(read_list(request, &ListPart::Any, None, most, identity)),
     }
 }
 
-/// All recipient lists of a body as one (RFC 5363 section 4.1). `method` is that of the Refer-To,
-/// `identity` says who a URI stands for.
+/// All recipient lists of a body as one (RFC 5363 section 4.1). `method` is that of the Refer-To, `identity` says who
+/// a URI stands for. More than `most` entries are counted, but not read.
 ///
 /// # Errors
 /// [`Refusal::CidNotFound`], [`Refusal::BodyType`], [`Refusal::BodyCoding`], [`Refusal::Malformed`],
-/// [`Refusal::ReferToMethod`].
+/// [`Refusal::ReferToMethod`], [`Refusal::TooManyTargets`].
 pub fn read_list(
     request: &Request,
     which: &ListPart<'_>,
     method: Option<&Method>,
+    most: usize,
     identity: &dyn Fn(&Uri) -> Identity,
 ) -> Result<Targets, Refusal> {
     let parts = parts(request)?;
@@ -78,6 +80,10 @@ pub fn read_list(
         let document = part
             .decoded()
             .map_err(|error| undecodable(error.status(), error))?;
+        let written = entries.len() + resource_list::most_entries(&document);
+        if written > most {
+            return Err(Refusal::TooManyTargets { written, most });
+        }
         let list =
             resource_list::parse(&document).map_err(|error| undecodable(error.status(), error))?;
         entries.extend(list);

@@ -34,7 +34,7 @@ impl ReferRequest {
         targets.map_or(Purpose::Invite, |targets| targets.purpose)
     }
 
-    /// Reads a REFER. `is_ourselves` tells URIs of the focus, its group and the factory, which stand
+    /// Reads a REFER; of a list with more than `most` entries no more than their number. `is_ourselves` tells URIs of the focus, its group and the factory, which stand
     /// for the list in the body (requirements section 11).
     ///
     /// # Errors
@@ -43,6 +43,7 @@ impl ReferRequest {
     pub fn read(
         request: &Request,
         forms_dialog: bool,
+        most: usize,
         is_ourselves: &dyn Fn(&Uri) -> bool,
         identity: &dyn Fn(&Uri) -> Identity,
     ) -> Result<ReferRequest, Refusal> {
@@ -64,7 +65,7 @@ impl ReferRequest {
         let refer_sub_false = refer_sub == Some(false);
         let suppressed = refer_sub_false || requires(request, "nosub");
         let contact = request.contact();
-        let (targets, quirks) = read_targets(request, refer_to, is_ourselves, identity)?;
+        let (targets, quirks) = read_targets(request, refer_to, most, is_ourselves, identity)?;
         // RFC 3515 section 2.2: Contact is mandatory. Without a subscription nobody misses it (N12).
         if forms_dialog && !suppressed && contact.is_none() {
             return Err(Refusal::malformed("Missing or malformed Contact"));
@@ -85,6 +86,7 @@ impl ReferRequest {
 fn read_targets(
     request: &Request,
     refer_to: ReferTo,
+    most: usize,
     is_ourselves: &dyn Fn(&Uri) -> bool,
     identity: &dyn Fn(&Uri) -> Identity,
 ) -> Result<(Result<Targets, Refusal>, Vec<Quirk>), Refusal> {
@@ -112,9 +114,11 @@ fn read_targets(
         _ if role.is_some() => return Err(Refusal::malformed("admin does not go with a list")),
         ReferTarget::Uri(_) => {
             quirks.push(Quirk::ListWithoutCid);
-            read_list(request, &ListPart::Any, method, identity)
+            read_list(request, &ListPart::Any, method, most, identity)
         }
-        ReferTarget::ContentId(cid) => read_list(request, &ListPart::Named(&cid), method, identity),
+        ReferTarget::ContentId(cid) => {
+            read_list(request, &ListPart::Named(&cid), method, most, identity)
+        }
     };
     if !requires(request, "multiple-refer") {
         quirks.push(Quirk::ListWithoutRequire);

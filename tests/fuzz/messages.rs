@@ -153,7 +153,7 @@ fn check_headers(headers: &Headers) -> u64 {
 /// What the domain reads of it: from here every word may reach an INVITE or a NOTIFY.
 fn check_asked(request: &Request) -> u64 {
     let ourselves = |uri: &Uri| uri.user() == Some("f");
-    let asked = ReferRequest::read(request, true, &ourselves, &Identity::of);
+    let asked = ReferRequest::read(request, true, usize::MAX, &ourselves, &Identity::of);
     let targets = match &asked {
         Ok(asked) => {
             if let Some(referred_by) = &asked.referred_by {
@@ -168,7 +168,7 @@ fn check_asked(request: &Request) -> u64 {
         }
         Err(refusal) => check_refusal(refusal),
     };
-    let recipients = match read_recipients(request, &Identity::of) {
+    let recipients = match read_recipients(request, usize::MAX, &Identity::of) {
         Some(Ok(targets)) => check_targets(&targets),
         Some(Err(refusal)) => check_refusal(&refusal),
         None => 0,

@@ -105,7 +105,8 @@ impl Session<'_> {
 
     /// The list in an INVITE to the factory, if there is one: it invites, and is not too long.
     fn recipients(&mut self, request: &Request) -> Option<Result<Targets, Refusal>> {
-        let read = read_recipients(request, &|uri| self.identity_of(uri))?;
+        let most = self.env.settings.max_refer_targets as usize;
+        let read = read_recipients(request, most, &|uri| self.identity_of(uri))?;
         Some(read.and_then(|targets| {
             if targets.purpose != Purpose::Invite {
                 return Err(Refusal::malformed("A list of an INVITE invites"));

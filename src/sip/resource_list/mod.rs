@@ -127,6 +127,20 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>, ListError> {
     Ok(entries)
 }
 
+/// How many entries a document has at most, without reading it: start tags of that name in any namespace, even in
+/// comments.
+pub fn most_entries(document: &[u8]) -> usize {
+    let is_entry = |at: usize| {
+        let tag = document.get(at + 1..).unwrap_or_default();
+        let end = tag.iter().position(|byte| b" \t\r\n/>".contains(byte));
+        let name = tag.get(..end.unwrap_or(0)).unwrap_or_default();
+        name.rsplit(|byte| *byte == b':').next() == Some(b"entry".as_slice())
+    };
+    memchr::memchr_iter(b'<', document)
+        .filter(|at| is_entry(*at))
+        .count()
+}
+
 /// One entry per person (`identity` says who a URI stands for), at the place of the first, as visible as the most
 /// visible of them (RFC 5364 section 4), anonymous if any of them is. Entries without a target stay
 /// as they are. Entries of different methods are never merged, nor are [`ANONYMOUS`] ones of

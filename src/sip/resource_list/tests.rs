@@ -302,3 +302,29 @@ fn harmful_documents() {
     let document = list(&format!("<entry uri='sip:a@b'{bindings}/>"));
     assert!(parse(document.as_bytes()).is_err());
 }
+
+#[test]
+fn entries_are_counted_without_being_read() {
+    let entry = "<entry uri='sip:a@b'/>";
+    for (document, most) in [
+        (list(&entry.repeat(3)), 3),
+        (
+            list("<entry uri='sip:a@b'><display-name>x</display-name></entry>"),
+            1,
+        ),
+        (
+            list("<rl:entry xmlns:rl='urn:ietf:params:xml:ns:resource-lists' uri='sip:a@b'/>"),
+            1,
+        ),
+        (
+            list("<!-- <entry uri='sip:a@b'/> --><entry\nuri='sip:a@b'/>"),
+            2,
+        ),
+        (list("<entry-ref ref='x'/><external anchor='y'/>"), 0),
+        ("<entry".to_owned(), 0),
+    ] {
+        assert_eq!(most_entries(document.as_bytes()), most, "{document}");
+        let read = parse(document.as_bytes()).map_or(0, |entries| entries.len());
+        assert!(read <= most, "{document}");
+    }
+}

@@ -113,7 +113,9 @@ impl Session<'_> {
         }
         let is_ourselves = |uri: &_| self.is_ourselves(uri);
         let identity = |uri: &_| self.identity_of(uri);
-        let request = ReferRequest::read(&arrival.request, outside, &is_ourselves, &identity)?;
+        let most = self.env.settings.max_refer_targets as usize;
+        let request =
+            ReferRequest::read(&arrival.request, outside, most, &is_ourselves, &identity)?;
         self.check_quirks(&request.quirks)?;
         let referrer = self.identify_referrer(arrival, holder)?;
         self.log_referrer(&referrer);
