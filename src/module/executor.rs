@@ -96,8 +96,11 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 
 /// Trails are written first: what another process makes of our sends must not come before their cause.
 fn with_trails_written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
-    if let Some(Action::Trail(added)) = actions.first() {
-        rpc_why::record(runtime, added);
+    // Each event has one at most, but these may be the actions of several.
+    for action in &actions {
+        if let Action::Trail(added) = action {
+            rpc_why::record(runtime, added);
+        }
     }
     actions
 }
