@@ -120,11 +120,10 @@ impl Reader {
         let bytes = handled.saturating_sub(self.handled);
         if self.unread == 0 || bytes > self.unread {
             self.since = now;
-        } else {
+        } else if bytes > 0 {
             // All of them were there at the last look, so the process had no pause.
-            let took = now.saturating_sub(self.last_look).saturating_mul(1_000);
-            let pace = took.checked_div(bytes).unwrap_or(self.per_byte);
-            self.per_byte = (self.per_byte * (MEMORY - 1) + pace.min(SLOWEST_PACE)) / MEMORY;
+            let took = now.saturating_sub(self.last_look).saturating_mul(1_000) / bytes;
+            self.per_byte = (self.per_byte * (MEMORY - 1) + took.min(SLOWEST_PACE)) / MEMORY;
         }
         self.last_look = now;
         (self.handled, self.unread) = (handled, unread);
