@@ -9,7 +9,7 @@ use super::counters;
 use super::runtime::Runtime;
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
-use crate::cpm::overload::{Backlog, Reader, Shedder};
+use crate::cpm::overload::{Backlog, Busy, Shedder};
 use crate::cpm::time::{Micros, Millis};
 use crate::kamailio::backlog::{behind, Behind};
 use crate::kamailio::message::Message;
@@ -40,7 +40,7 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 #[derive(Default)]
 struct Own {
     shedder: Shedder,
-    reader: Reader,
+    busy: Busy,
     measure_at: Micros,
     backlog: Backlog,
 }
@@ -178,9 +178,9 @@ impl Own {
                 waited: waited.unwrap_or(0),
                 filled,
             },
-            Some(Behind::Stream { unread, filled }) => Backlog {
-                waited: self.reader.wait(now, handled, unread, filled),
-                // Nothing is lost when its buffer is full.
+            // Nothing is lost when its buffer is full.
+            Some(Behind::Stream { unread }) => Backlog {
+                waited: self.busy.lasts(now, handled, unread),
                 filled: 0,
             },
             None => Backlog::default(),
