@@ -136,9 +136,12 @@ pub fn handled(runtime: &Runtime, message: &Message<'_>) {
         let often = own.backlog.waited.saturating_mul(4) >= runtime.config.shed_delay
             || own.backlog.filled >= 100;
         own.measure_at = now + if often { OFTEN } else { SELDOM };
-        runtime
-            .load
-            .measured(own.backlog.waited / 1_000, now / 1_000);
+        // Whoever connects can keep one reader busy. That says nothing of the others, unless it is a peer of ours.
+        if !message.is_stream() || runtime.trusts(message.source()) {
+            runtime
+                .load
+                .measured(own.backlog.waited / 1_000, now / 1_000);
+        }
     }
 }
 
