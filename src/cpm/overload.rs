@@ -81,60 +81,27 @@ fn share(value: u64, none: u64, all: u64) -> u64 {
     (above.saturating_mul(WHOLE) / range).min(WHOLE)
 }
 
-/// How long messages wait that a process reads from connections, which do not say when their bytes arrived.
-#[derive(Debug)]
-pub struct Reader {
-    /// Since when it has found more to read, whenever it looked.
+/// How long a process has found more to read behind each message of its connections, which do not say when their bytes
+/// arrived: nothing of what it reads has waited longer, if no connection is left waiting for another.
+#[derive(Debug, Default)]
+pub struct Busy {
     since: Micros,
-    last_look: Micros,
-    /// Bytes that it had handled at the last look, and bytes that were not handled yet.
+    /// Bytes that the process had handled at the last look, and bytes that were not handled yet.
     handled: u64,
     unread: u64,
-    /// What a byte takes it on average, in nanoseconds.
-    per_byte: u64,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Reader {
-            since: 0,
-            last_look: 0,
-            handled: 0,
-            unread: 0,
-            per_byte: FIRST_PACE,
-        }
-    }
-}
-
-/// A guess to begin with: 0.2 ms for a message of 1 kB.
-const FIRST_PACE: u64 = 200;
-/// Slower than that it is only when it is held up.
-const SLOWEST_PACE: u64 = 2_000;
-/// One measurement changes the average by one part in so many.
-const MEMORY: u64 = 8;
-
-impl Reader {
-    /// How long the last byte will have waited of what is `unread` now, in a buffer that is `filled` to so many
-    /// thousandths. `handled` is how many bytes the process has handled since its start.
-    pub fn wait(&mut self, now: Micros, handled: u64, unread: u64, filled: u64) -> Micros {
-        let bytes = handled.saturating_sub(self.handled);
-        if self.unread == 0 || bytes > self.unread {
+impl Busy {
+    /// For how long, at the message that is handled `now`. `handled` is how many bytes the process has handled since
+    /// its start, this message among them; `unread` is what waits behind it.
+    pub fn lasts(&mut self, now: Micros, handled: u64, unread: u64) -> Micros {
+        let since_then = handled.saturating_sub(self.handled);
+        // Whatever was handled since the last look was there then, so the process had no pause.
+        if self.unread == 0 || since_then > self.unread {
             self.since = now;
-        } else {
-            // All of them were there at the last look, so the process had no pause.
-            let took = now.saturating_sub(self.last_look).saturating_mul(1_000);
-            let pace = took.checked_div(bytes).unwrap_or(self.per_byte);
-            self.per_byte = (self.per_byte * (MEMORY - 1) + pace.min(SLOWEST_PACE)) / MEMORY;
         }
-        self.last_look = now;
         (self.handled, self.unread) = (handled, unread);
-        // Nothing can have waited longer than the process has been busy.
-        let busy = now.saturating_sub(self.since);
-        match filled < HALF_FULL {
-            true => busy.min(unread.saturating_mul(self.per_byte) / 1_000),
-            // The peer is held up, and who knows how much it still has to send.
-            false => busy,
-        }
+        now.saturating_sub(self.since)
     }
 }
 
@@ -204,39 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_longer_than_its_reader_is_busy() {
-        let mut reader = Reader::default();
-        assert_eq!(reader.wait(5_000_000, 1_000, 0, 600), 0);
-        assert_eq!(reader.wait(9_000_000, 2_000, 50_000, 600), 0);
-        assert_eq!(reader.wait(9_040_000, 40_000, 90_000, 600), 40_000);
-        assert_eq!(reader.wait(9_090_000, 130_000, 1_000, 600), 90_000);
+    fn a_process_is_busy_until_it_has_read_all() {
+        let mut busy = Busy::default();
+        assert_eq!(busy.lasts(5_000_000, 1_000, 0), 0);
+        assert_eq!(busy.lasts(9_000_000, 2_000, 5_000), 0);
+        assert_eq!(busy.lasts(9_040_000, 4_000, 9_000), 40_000);
+        assert_eq!(busy.lasts(9_090_000, 13_000, 1_000), 90_000);
         // More was handled than had waited: there was a pause, or none to speak of was needed.
-        assert_eq!(reader.wait(9_095_000, 150_000, 3_000, 600), 0);
-        assert_eq!(reader.wait(9_096_000, 151_000, 0, 600), 1_000);
-        assert_eq!(reader.wait(9_097_000, 152_000, 0, 600), 0);
-    }
-
-    #[test]
-    fn what_waits_at_a_busy_reader_waits_as_long_as_its_bytes_take() {
-        let mut reader = Reader::default();
-        // 1000 bytes in 0.5 ms, again and again.
-        let look =
-            |reader: &mut Reader, n: u64, filled| reader.wait(n * 500, n * 1_000, 64_000, filled);
-        for n in 0..200 {
-            look(&mut reader, n, 400);
-        }
-        let waits = look(&mut reader, 200, 400);
-        assert!((30_000..=32_000).contains(&waits), "{waits}");
-        assert_eq!(
-            look(&mut reader, 201, 500),
-            100_500,
-            "more waits at the peer"
-        );
-        // Who waited for its peer was not slow.
-        reader.wait(200_000, 300_000, 0, 0);
-        reader.wait(9_000_000, 301_000, 64_000, 0);
-        let waits = reader.wait(9_031_000, 301_500, 64_000, 0);
-        assert!((31_000..=32_000).contains(&waits), "{waits}");
+        assert_eq!(busy.lasts(9_095_000, 15_000, 3_000), 0);
+        assert_eq!(busy.lasts(9_096_000, 16_000, 0), 1_000);
+        assert_eq!(busy.lasts(9_097_000, 17_000, 0), 0);
     }
 
     /// Requests of one to eight times the capacity through a queue, on a virtual clock: what is accepted stays near

@@ -31,9 +31,6 @@ pub enum Behind {
     Stream {
         /// Bytes that were not handled yet.
         unread: u64,
-        /// How much of the buffer of the operating system is taken, in thousandths. When it is full the peer has to
-        /// wait.
-        filled: u64,
     },
 }
 
@@ -53,11 +50,8 @@ pub fn behind(message: &Message<'_>) -> Option<Behind> {
         Proto::Sctp => None,
         Proto::Tcp | Proto::Tls | Proto::Ws | Proto::Wss => {
             let connection = Connection::find(rcv.proto_reserved1)?;
-            let socket = connection.socket()?;
-            Some(Behind::Stream {
-                unread: unread(socket)? + connection.buffered(),
-                filled: filled(socket)?,
-            })
+            let unread = unread(connection.socket()?)? + connection.buffered();
+            Some(Behind::Stream { unread })
         }
     }
 }

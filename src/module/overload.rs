@@ -9,7 +9,7 @@ use super::counters;
 use super::runtime::Runtime;
 use super::sampled_log::Sampled;
 use crate::cpm::action::Counter;
-use crate::cpm::overload::{Backlog, Reader, Shedder};
+use crate::cpm::overload::{Backlog, Busy, Shedder};
 use crate::cpm::time::{Micros, Millis};
 use crate::kamailio::backlog::{behind, Behind};
 use crate::kamailio::message::Message;
@@ -40,7 +40,7 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 #[derive(Default)]
 struct Own {
     shedder: Shedder,
-    reader: Reader,
+    busy: Busy,
     measure_at: Micros,
     backlog: Backlog,
 }
@@ -136,9 +136,12 @@ pub fn handled(runtime: &Runtime, message: &Message<'_>) {
         let often = own.backlog.waited.saturating_mul(4) >= runtime.config.shed_delay
             || own.backlog.filled >= 100;
         own.measure_at = now + if often { OFTEN } else { SELDOM };
-        runtime
-            .load
-            .measured(own.backlog.waited / 1_000, now / 1_000);
+        // Whoever connects can keep one reader busy. That says nothing of the others, unless it is a peer of ours.
+        if !message.is_stream() || runtime.trusts(message.source()) {
+            runtime
+                .load
+                .measured(own.backlog.waited / 1_000, now / 1_000);
+        }
     }
 }
 
@@ -178,9 +181,9 @@ impl Own {
                 waited: waited.unwrap_or(0),
                 filled,
             },
-            Some(Behind::Stream { unread, filled }) => Backlog {
-                waited: self.reader.wait(now, handled, unread, filled),
-                // Nothing is lost when its buffer is full.
+            // Nothing is lost when its buffer is full.
+            Some(Behind::Stream { unread }) => Backlog {
+                waited: self.busy.lasts(now, handled, unread),
                 filled: 0,
             },
             None => Backlog::default(),

@@ -49,7 +49,8 @@ fn parsing() {
         "read a list of 100",
         |_| (),
         |()| {
-            let all = read_list(&list, &ListPart::Any, None, &Identity::of).expect("a list");
+            let all =
+                read_list(&list, &ListPart::Any, None, usize::MAX, &Identity::of).expect("a list");
             assert_eq!(all.list.len(), 100);
             all
         },

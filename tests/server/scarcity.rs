@@ -155,7 +155,7 @@ fn accept(scene: &Scene, invite: &Arc<Incoming>) {
 
 #[test]
 fn slow_on_the_way_of_a_bye() {
-    at_every_allocation(2, |_, _, [alice, bob], which| {
+    at_every_allocation(1, |_, _, [alice, bob], which| {
         let bye = alice.dialog.request("BYE").with(FULL, which);
         if is_done(&alice.send(&bye).answer()) {
             bob.dialog.expect("BYE");
