@@ -17,6 +17,7 @@ use crate::cpm::outgoing_message::{Answer, OutgoingRequest};
 use crate::cpm::rate::Rate;
 use crate::cpm::records::{Id, TransactionId};
 use crate::kamailio::message::Message;
+use crate::kamailio::panic_guard::guard;
 use crate::kamailio::shm::KamailioShm;
 use crate::kamailio::sockets::LocalSocket;
 use crate::kamailio::tm::{self, Reply, TmError};
@@ -96,8 +97,11 @@ pub fn perform(runtime: &Runtime, actions: Vec<Action>, place: Place<'_>) {
 
 /// Trails are written first: what another process makes of our sends must not come before their cause.
 fn with_trails_written(runtime: &Runtime, actions: Vec<Action>) -> Vec<Action> {
-    if let Some(Action::Trail(added)) = actions.first() {
-        rpc_why::record(runtime, added);
+    // Each event has one at most, but these may be the actions of several.
+    for action in &actions {
+        if let Action::Trail(added) = action {
+            rpc_why::record(runtime, added);
+        }
     }
     actions
 }
@@ -249,32 +253,37 @@ fn invite_sent(runtime: &Runtime, invites: &[SentInvite]) -> Vec<Action> {
     let Some(first) = invites.first() else {
         return Vec::new();
     };
-    let handled = runtime.with_env(|env| {
-        runtime.store.with_record(first.leg, env, |session| {
-            for invite in invites {
-                session.handle(Input::InviteSent {
-                    leg: invite.leg,
-                    cseq: invite.cseq,
-                    transaction: invite.transaction,
-                });
-            }
-        })
+    // A panic over one leg must not cost the others the names that their INVITEs are cancelled by.
+    let handled = guard("INVITEs that left", None, || {
+        Some(runtime.with_env(|env| {
+            runtime.store.with_record(first.leg, env, |session| {
+                for invite in invites {
+                    session.handle(Input::InviteSent {
+                        leg: invite.leg,
+                        cseq: invite.cseq,
+                        transaction: invite.transaction,
+                    });
+                }
+            })
+        }))
     });
     match handled {
-        Ok(actions) => actions,
+        Some(Ok(actions)) => actions,
         // Each by itself: of others the leg may still be there.
-        Err(_) if invites.len() > 1 => invites
+        _ if invites.len() > 1 => invites
             .chunks(1)
             .flat_map(|invite| invite_sent(runtime, invite))
             .collect(),
-        Err(AccessError::NoSession) => vec![Action::Cancel {
+        Some(Err(AccessError::NoSession)) => vec![Action::Cancel {
             owner: first.leg,
             transaction: first.transaction,
         }],
-        Err(error) => {
+        Some(Err(error)) => {
             log::error!("an INVITE was sent but not stored: {error}");
             Vec::new()
         }
+        // The guard has logged it.
+        None => Vec::new(),
     }
 }
 
