@@ -132,7 +132,8 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>, ListError> {
 pub fn most_entries(document: &[u8]) -> usize {
     let is_entry = |at: usize| {
         let tag = document.get(at + 1..).unwrap_or_default();
-        let end = tag.iter().position(|byte| b" \t\r\n/>".contains(byte));
+        // The next tag ends the search: no octet is looked at twice.
+        let end = tag.iter().position(|byte| b" \t\r\n/><".contains(byte));
         let name = tag.get(..end.unwrap_or(0)).unwrap_or_default();
         name.rsplit(|byte| *byte == b':').next() == Some(b"entry".as_slice())
     };
